@@ -1,0 +1,1 @@
+"""Self-supervised video representation learning, from video files to tables."""

@@ -1,0 +1,6 @@
+"""Video networks, one file per family.
+
+A backbone is a module with `levels`, a dict from level name to channels, shallow to deep; called on
+clips of shape (batch, 3, time, height, width) it returns a dict with the same names and order,
+level -> features of shape (batch, channel, time, height, width).
+"""

@@ -1,0 +1,79 @@
+"""torchvision's video residual networks as encoders, at any width."""
+
+from collections.abc import Callable
+
+import torch.nn as nn
+from jaxtyping import Float
+from torch import Tensor
+from torchvision.models.video.resnet import BasicBlock, BasicStem, Conv3DSimple, VideoResNet
+
+PUBLISHED_CHANNELS = 64  # of the stem and the first stage, at width 1
+
+
+class ResNet3d(VideoResNet):
+    """torchvision's `VideoResNet` without its classifier, with every channel count times a width.
+
+    At width 1 it has torchvision's weights under torchvision's keys, but for `fc`.
+    """
+
+    def __init__(
+        self,
+        block: type[nn.Module],
+        convolution: type[nn.Module],
+        blocks: list[int],
+        stem: Callable[[], nn.Sequential],
+        *,
+        width: float,
+    ) -> None:
+        self.width = width  # before the base class builds its stages, which ask for it
+        super().__init__(block, [convolution] * 4, blocks, lambda: _scaled_stem(stem(), width))
+        del self.fc, self.avgpool
+        self.levels = {f"layer{stage}": self._scaled(32 * 2**stage) for stage in (2, 3, 4)}
+
+    def _scaled(self, channels: int) -> int:
+        return max(1, round(channels * self.width))
+
+    def _make_layer(
+        self, block: type, conv_builder: type, planes: int, blocks: int, stride: int = 1
+    ) -> nn.Sequential:
+        """One stage; the base class asks for the published number of `planes`."""
+        if planes == PUBLISHED_CHANNELS:
+            self.inplanes = self._scaled(planes)  # what the scaled stem puts out
+        return super()._make_layer(block, conv_builder, self._scaled(planes), blocks, stride)
+
+    def forward(
+        self, clips: Float[Tensor, "batch 3 time height width"]
+    ) -> dict[str, Float[Tensor, "batch _ _ _ _"]]:
+        """Features of the last three stages by name, each (batch, channel, time, height, width)."""
+        features = {}
+        x = self.layer1(self.stem(clips))
+        for name in self.levels:
+            x = getattr(self, name)(x)
+            features[name] = x
+        return features
+
+
+def _scaled_stem(stem: nn.Sequential, width: float) -> nn.Sequential:
+    """The same stem with its output channels times `width`; inner channels stay."""
+    channels = max(1, round(PUBLISHED_CHANNELS * width))
+    convolution = stem[-3]
+    if channels == convolution.out_channels:
+        return stem
+    stem[-3] = nn.Conv3d(
+        convolution.in_channels,
+        channels,
+        convolution.kernel_size,
+        convolution.stride,
+        convolution.padding,
+        bias=False,
+    )
+    stem[-2] = nn.BatchNorm3d(channels)
+    return stem
+
+
+def r3d18(*, width: float) -> ResNet3d:
+    """3D-ResNet18: plain 3D convolutions, two basic blocks a stage.
+
+    Source: Tran et al. 2018 (arXiv 1711.11248), R3D-18, as torchvision's `r3d_18`.
+    """
+    return ResNet3d(BasicBlock, Conv3DSimple, [2, 2, 2, 2], BasicStem, width=width)

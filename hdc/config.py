@@ -1,0 +1,195 @@
+"""Composes one run's settings, and says which file is wrong when one is.
+
+A setting's meaning stands in `hdc.settings`, its value in the YAML files of `hdc/conf/`; a data set
+of the user's own in `config/data/`, a run in `ablations/`, both of the working folder.
+"""
+
+import ast
+import importlib.util
+import re
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from hdc.errors import InputError
+from hdc.settings import Config
+
+CONF = Path(__file__).parent / "conf"
+FOLDERS = {  # choice -> where its files lie; the first folder that has a name wins
+    "backbone": (CONF / "backbone",),
+    "data": (Path("config/data"), CONF / "data"),
+    "scale": (CONF / "scale",),
+    "ablation": (Path("ablations"),),
+}
+_GROUPS = {"data": "data@_global_", "scale": "scale@_global_", "ablation": "ablations@_global_"}
+
+ConfigStore.instance().store(name="schema", node=Config)
+
+
+def allowed(choice: str) -> list[str]:
+    """The names that may be chosen: the YAML files in the folders of `choice`."""
+    return sorted({path.stem for folder in FOLDERS[choice] for path in folder.glob("*.yaml")})
+
+
+def require_allowed(choice: str, name: str, where: str) -> None:
+    """Raise InputError if `name` is no file of `choice`; `where` says who asks for it."""
+    if name not in allowed(choice):
+        folders = " or ".join(str(_shown(folder)) for folder in FOLDERS[choice])
+        raise InputError(
+            f"{where}: {choice}: expected one of {', '.join(allowed(choice)) or 'nothing'} "
+            f"(the files in {folders}), got {name}"
+        )
+
+
+def compose_run(
+    ablation: str, *, backbone: str, data: str, scale: str, overrides: Sequence[str] = ()
+) -> DictConfig:
+    """The settings of one run on one data set, checked; `overrides` are `key=value` and win.
+
+    Raises InputError that names the file, the key and what is allowed.
+    """
+    choices = {"backbone": backbone, "data": data, "scale": scale, "ablation": ablation}
+    return _compose(tuple(choices.items()), tuple(overrides))
+
+
+@cache
+def _compose(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -> DictConfig:
+    for choice, name in choices:
+        require_allowed(choice, name, "settings")
+    chosen = [f"{_GROUPS.get(choice, choice)}={name}" for choice, name in choices]
+    search = [f"file://{folder}" for folder in (Path("config"), Path()) if folder.is_dir()]
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            run = compose("config", [*chosen, f"hydra.searchpath=[{','.join(search)}]", *overrides])
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        raise InputError(_explain(error, dict(choices))) from error
+    _check(run, dict(choices))
+    return run
+
+
+def settings_text(run: DictConfig, nodes: Sequence[str]) -> str:
+    """Some top-level nodes of a run, as text that changes exactly when one of their values does."""
+    return OmegaConf.to_yaml(OmegaConf.masked_copy(run, list(nodes)), sort_keys=True)
+
+
+def plain(node: Any) -> Any:
+    """A node of a run as plain dicts, lists, numbers and texts, to be written as JSON."""
+    return OmegaConf.to_container(node, resolve=True, enum_to_str=True)
+
+
+def _check(run: DictConfig, choices: dict[str, str]) -> None:
+    """Refuse missing values, values out of their limits and arguments that a part does not take."""
+    missing = sorted(OmegaConf.missing_keys(run))
+    if missing:
+        raise InputError(
+            f"{_file_of(missing[0], choices)}: {missing[0]}: expected a value, got none"
+        )
+    _check_limits(OmegaConf.to_object(run), "", choices)
+    _check_arguments(run.backbone, "backbone", choices)
+
+
+def _check_limits(node: Any, key: str, choices: dict[str, str]) -> None:
+    """Call `check` of a node and of all below it."""
+    children = node.items() if isinstance(node, dict) else ()
+    if is_dataclass(node):
+        children = [(field.name, getattr(node, field.name)) for field in fields(node)]
+    for name, child in children:
+        _check_limits(child, f"{key}{name}.", choices)
+    try:
+        if hasattr(node, "check"):
+            node.check()
+    except ValueError as error:
+        where = _file_of(key + str(error).split(":", 1)[0], choices)
+        raise InputError(f"{where}: {key}{error}") from error
+
+
+def _check_arguments(part: DictConfig, key: str, choices: dict[str, str]) -> None:
+    """Refuse a setting that the function named by `_target_` does not take, without importing it.
+
+    Read from its source, because importing a backbone imports torch, which costs seconds at every
+    dry run.
+    """
+    target = part.get("_target_")
+    taken = _arguments(target) if isinstance(target, str) else None
+    if taken is None:
+        where = _file_of(f"{key}._target_", choices)
+        raise InputError(
+            f"{where}: {key}._target_: expected a function of this package, got {target}"
+        )
+    for name in sorted(set(part) - set(taken) - {"_target_"}):
+        where = _file_of(f"{key}.{name}", choices)
+        raise InputError(f"{where}: {key}.{name}: expected one of {', '.join(taken)}")
+
+
+def _arguments(target: str) -> list[str] | None:
+    """The argument names of a function or class, read from its module's source; None: not found."""
+    module, _, name = target.rpartition(".")
+    try:
+        found = importlib.util.find_spec(module) if module else None
+    except ModuleNotFoundError:
+        return None
+    if found is None or found.origin is None:
+        return None
+    for node in ast.parse(Path(found.origin).read_text()).body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return [argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)]
+    return None
+
+
+def _explain(error: Exception, choices: dict[str, str]) -> str:
+    """One line for an error of Hydra, OmegaConf or YAML: the file, the key, what is allowed."""
+    if isinstance(error, yaml.YAMLError):
+        return f"expected YAML, found: {' '.join(str(error).split())}"
+    text = f"{error}\n{error.__cause__ or ''}"
+    found = re.search(r"(.*)\n\s*full_key: (\S+)", text)
+    if found is None:
+        return f"settings: {text.splitlines()[0]}"
+    problem, key = found.groups()
+    if "not in" in problem:
+        problem = f"expected one of {', '.join(_keys_of(key.rpartition('.')[0]))}"
+    return f"{_file_of(key, choices)}: {key}: {problem}"
+
+
+def _keys_of(key: str) -> list[str]:
+    """The settings that a dotted key of `Config` has below it; none where the schema is open."""
+    node: Any = Config
+    for name in filter(None, key.split(".")):
+        types = {field.name: field.type for field in fields(node)}
+        node = next(iter(getattr(types[name], "__args__", [types[name]])))
+        if not is_dataclass(node):
+            return []
+    return [field.name for field in fields(node)]
+
+
+def _file_of(key: str, choices: dict[str, str]) -> str:
+    """The file that sets `key`, as a text to show; the one that wins if several do."""
+    files = [path for choice, name in choices.items() for path in _candidates(choice, name)]
+    others = [path for path in CONF.glob("*/*.yaml") if path.parent.name not in FOLDERS]
+    for path in [*reversed(files), *others]:
+        top, _, rest = key.partition(".")
+        content = OmegaConf.create(yaml.safe_load(path.read_text()) or {})
+        inside = rest if path.parent.name == top and path.parent.parent == CONF else key
+        if path.parent.name in ("data", "scale", "ablations"):
+            inside = key
+        if inside and OmegaConf.select(content, inside) is not None:
+            return str(_shown(path))
+    return "settings"
+
+
+def _candidates(choice: str, name: str) -> list[Path]:
+    paths = [folder / f"{name}.yaml" for folder in FOLDERS[choice]]
+    return [path for path in paths if path.is_file()][:1]
+
+
+def _shown(path: Path) -> Path:
+    """`path` as a person would type it from the working folder."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

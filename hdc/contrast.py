@@ -1,0 +1,75 @@
+"""An encoder and a contrast as one model, and how its views are made and looked at."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor, nn
+
+from hdc.atomic import write_bytes
+from hdc.data.augment import MEAN, STANDARD_DEVIATION, augment
+from hdc.data.batches import ClipBatch, VideoBatches
+from hdc.objective import HierarchicalContrast
+from hdc.random_draws import torch_seed
+from hdc.settings import Objective, View
+
+SHOWN_VIDEOS, SHOWN_FRAMES, SHOWN_PIXELS = 4, 8, 64  # of views.png; readable and small
+
+
+class ContrastiveModel(nn.Module):
+    """Encoder, heads and loss: clips in, loss and terms out, in one forward pass over all views."""
+
+    def __init__(self, encoder: nn.Module, contrast: HierarchicalContrast) -> None:
+        super().__init__()
+        self.encoder, self.contrast = encoder, contrast
+
+    def forward(
+        self, clips: Float[Tensor, "batch 3 time height width"]
+    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        """Loss and terms of a batch that holds the views one after the other."""
+        return self.contrast(self.encoder(clips))
+
+    def augmented(
+        self, batch: Mapping[str, ClipBatch], *, pixels: int, device: torch.device
+    ) -> list[Float[Tensor, "video 3 time pixels pixels"]]:
+        """The views of a batch in the order that the contrast expects, augmented on `device`."""
+        views = [batch[name] for name in self.contrast.views]
+        return [
+            augment(view.clips.to(device, non_blocking=True), view.draws, pixels=pixels)
+            for view in views
+        ]
+
+
+def seeded_contrast(
+    settings: Objective, channels: Mapping[str, int], *, seed: int
+) -> HierarchicalContrast:
+    """The contrast, its heads' first weights drawn apart from the encoder's."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed(seed, "heads"))
+        return HierarchicalContrast(settings, channels)
+
+
+def see_views(batches: VideoBatches, views: Mapping[str, View], *, pixels: int, path: Path) -> None:
+    """Draw the first batch as the network sees it: a row a video and view, frames left to right."""
+    batch = next(batches.epoch(0, dict(views)))
+    rows = []
+    for video in range(min(SHOWN_VIDEOS, batches.batch_size)):
+        for view in batch.values():
+            clip = augment(view.clips[[video]], [view.draws[video]], pixels=pixels)[0]
+            rows.append(_strip(clip))
+    picture = Image.fromarray((torch.cat(rows) * 255).round().byte().numpy())
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    write_bytes(path, buffer.getvalue())
+
+
+def _strip(clip: Float[Tensor, "3 time side side"]) -> Float[Tensor, "height width 3"]:
+    """Frames of a clip side by side, in 0 to 1, with a white line below."""
+    chosen = torch.linspace(0, clip.shape[1] - 1, SHOWN_FRAMES).round().long()
+    frames = (clip[:, chosen] * STANDARD_DEVIATION + MEAN).clamp(0, 1).transpose(0, 1)
+    frames = nn.functional.interpolate(frames, size=(SHOWN_PIXELS, SHOWN_PIXELS))
+    frames = nn.functional.pad(frames, (0, 2, 0, 2), value=1.0)
+    return frames.permute(2, 0, 3, 1).reshape(SHOWN_PIXELS + 2, -1, 3)

@@ -1,0 +1,130 @@
+"""Batches of clips: which videos, which crops, which draws; all from (seed, epoch, video)."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import UInt8
+from torch import Tensor
+
+from hdc.data.augment import Draw, central_square, draw, stack_clips
+from hdc.data.clips import (
+    clip_frames,
+    even_starts,
+    first_start,
+    other_start,
+    possible_starts,
+    span,
+)  # fmt: skip
+from hdc.data.store import ClipStore
+from hdc.errors import InputError
+from hdc.random_draws import generator
+from hdc.settings import Augment, Clip, Testing, View
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class ClipBatch:
+    """Stored clips and how to augment them; `rows` are the videos' rows in the index."""
+
+    rows: list[int]
+    clips: UInt8[Tensor, "batch time height width 3"]
+    draws: list[Draw]
+
+
+class VideoBatches:
+    """Batches of random clips of some videos of a store, epoch by epoch.
+
+    Raises InputError if there are fewer videos than a batch holds.
+    """
+
+    def __init__(
+        self,
+        store: ClipStore,
+        rows: Sequence[int],
+        *,
+        clip: Clip,
+        augment: Augment,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        if len(rows) < batch_size:
+            raise InputError(
+                f"batch_size: expected at most the number of training videos, {len(rows)}, "
+                f"got {batch_size}"
+            )
+        self.store, self.rows = store, list(rows)
+        self.clip, self.augment = clip, augment
+        self.batch_size, self.seed = batch_size, seed
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in an epoch; the videos left over, others each time, are not used."""
+        return len(self.rows) // self.batch_size
+
+    def epoch(
+        self, number: int, views: dict[str, View], *, first_step: int = 0
+    ) -> Iterator[dict[str, ClipBatch]]:
+        """The batches of an epoch from `first_step` on, each a batch of clips by view."""
+        order = generator(self.seed, "order", number).permutation(self.rows)
+        for step in range(first_step, self.steps_per_epoch):
+            rows = [int(row) for row in order[step * self.batch_size :][: self.batch_size]]
+            yield {name: self._batch(rows, number, view) for name, view in views.items()}
+
+    def _batch(self, rows: list[int], epoch: int, view: View) -> ClipBatch:
+        clips, draws = [], []
+        for row in rows:
+            frames = self.store.frames(row)
+            video = self.store.videos[row]["video"]
+            clips.append(frames[self._frame_numbers(len(frames), epoch, video, view.crop)])
+            height, width = frames.shape[1:3]
+            random = generator(self.seed, "augment", epoch, video, view.draw)
+            pixels = self.clip.pixels
+            draws.append(draw(random, self.augment, height=height, width=width, pixels=pixels))
+        return ClipBatch(rows, stack_clips(clips), draws)
+
+    def _frame_numbers(self, total: int, epoch: int, video: str, crop: int) -> np.ndarray:
+        """Frames of temporal crop 1, 2, ... of a video in an epoch."""
+        size = {"frames": self.clip.frames, "stride": self.clip.stride}
+        starts = possible_starts(total, span(**size))
+        start = first_start(generator(self.seed, "crop", epoch, video, 1), starts)
+        if crop > 1:
+            random = generator(self.seed, "crop", epoch, video, crop)
+            least, greatest = self.clip.minimum_distance, self.clip.maximum_distance
+            start = other_start(random, starts, start, minimum=least, maximum=greatest)
+        return clip_frames(start, **size, total=total)
+
+
+def testing_batches(
+    store: ClipStore, rows: Sequence[int], *, clip: Clip, testing: Testing
+) -> Iterator[ClipBatch]:
+    """Clips spread evenly over each video, the central square of each; all of a video in one batch.
+
+    `rows` of a batch names the video of every clip.
+    """
+    size = {"frames": clip.frames, "stride": clip.stride}
+    videos = max(1, testing.batch_size // testing.clips)
+    for first in range(0, len(rows), videos):
+        of_clips, clips, draws = [], [], []
+        for row in rows[first : first + videos]:
+            frames = store.frames(row)
+            square = central_square(frames.shape[1], frames.shape[2], testing.crop)
+            for start in even_starts(len(frames), span(**size), clips=testing.clips):
+                clips.append(frames[clip_frames(start, **size, total=len(frames))])
+                of_clips.append(row)
+                draws.append(square)
+        yield ClipBatch(of_clips, stack_clips(clips), draws)
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items, each made on a thread while the one before it is used."""
+    iterator = iter(items)
+    end = object()
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, iterator, end)
+        while (item := coming.result()) is not end:
+            coming = pool.submit(next, iterator, end)
+            yield item

@@ -1,0 +1,51 @@
+"""Which frames of a video make a clip."""
+
+import numpy as np
+from jaxtyping import Int
+
+
+def clip_frames(start: int, *, frames: int, stride: int, total: int) -> Int[np.ndarray, " time"]:
+    """Frame numbers of a clip; a video that is too short is looped, never dropped."""
+    return (start + stride * np.arange(frames)) % total
+
+
+def span(*, frames: int, stride: int) -> int:
+    """Frames of the video from a clip's first to its last, both counted."""
+    return stride * (frames - 1) + 1
+
+
+def possible_starts(total: int, clip_span: int) -> int:
+    """How many starts a clip may have: 0 to this less one; any, for a video that is looped."""
+    return total - clip_span + 1 if total >= clip_span else total
+
+
+def first_start(generator: np.random.Generator, starts: int) -> int:
+    """Where the first temporal crop of a video starts: anywhere, evenly."""
+    return int(generator.integers(starts))
+
+
+def other_start(
+    generator: np.random.Generator, starts: int, first: int, *, minimum: int, maximum: int | None
+) -> int:
+    """Where another crop starts: evenly over all starts that lie so far from the first one's.
+
+    `minimum` and `maximum` are distances in frames of the video. A video too short for any such
+    start gets the one farthest from the first.
+    """
+    distances = np.abs(np.arange(starts) - first)
+    limit = starts if maximum is None else maximum
+    allowed = np.flatnonzero((distances >= minimum) & (distances <= limit))
+    if len(allowed) == 0:
+        return int(np.argmax(distances))
+    return int(generator.choice(allowed))
+
+
+def even_starts(total: int, clip_span: int, *, clips: int) -> list[int]:
+    """Starts of `clips` clips spread evenly over a video, the first and the last frame included.
+
+    A single clip is the middle one. A video no longer than a clip gives the same start each time.
+    """
+    last = max(0, total - clip_span)
+    if clips == 1:
+        return [last // 2]
+    return [round(last * number / (clips - 1)) for number in range(clips)]

@@ -1,0 +1,83 @@
+"""The lists of a prepared data set: its videos, which are usable, which part each is in."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from hdc.atomic import write_text
+from hdc.errors import InputError
+
+INDEX_COLUMNS = (
+    "video", "label", "group", "path", "frames", "fps", "width", "height", "seconds", "sha256",
+)  # fmt: skip
+PARTS = ("train", "val", "test")
+# Texts that look like numbers or gaps ("001", "nan") are names here and stay what they are.
+_TEXTS = dict.fromkeys(("video", "label", "group", "path", "sha256", "part", "reason"), str)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a CSV file, whole or not at all."""
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def read_table(path: str | Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """A CSV file with at least these columns.
+
+    Raises InputError if the file or a column is missing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: expected a file, found none; run hdc.prepare first")
+    table = pd.read_csv(path, dtype=_TEXTS, keep_default_na=False, na_values={"fps": [""]})
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise InputError(f"{path}: expected a column {missing[0]}, found {', '.join(table)}")
+    return table
+
+
+def read_index(prepared: str | Path) -> pd.DataFrame:
+    """Every usable video of a data set, one row each, in the order of the store."""
+    return read_table(Path(prepared) / "index.csv", INDEX_COLUMNS)
+
+
+def factor_columns(index: pd.DataFrame) -> list[str]:
+    """The columns of an index that hold known factors."""
+    return [column for column in index if column not in INDEX_COLUMNS]
+
+
+def read_split(prepared: str | Path, split: int) -> pd.DataFrame:
+    """The listed videos of a split, usable or not: video, part, label, group and usable.
+
+    Raises InputError if a video stands in two parts, a group in train and test, or a part is empty.
+    """
+    prepared = Path(prepared)
+    path = prepared / f"split{split}.csv"
+    parts = read_table(path, ("video", "part"))
+    listed = read_table(prepared / "listed.csv", ("video", "label", "group"))
+    table = parts.merge(listed, on="video", how="left", validate="many_to_one")
+    if table.video.duplicated().any():
+        name = table.video[table.video.duplicated()].iloc[0]
+        raise InputError(f"{path}: expected every video in one part, found {name} twice")
+    if table.label.isna().any():
+        name = table.video[table.label.isna()].iloc[0]
+        raise InputError(f"{path}: expected videos of {prepared / 'listed.csv'}, found {name}")
+    for part in PARTS:
+        if not (table.part == part).any():
+            raise InputError(f"{path}: expected videos in part {part}, found none")
+    _require_apart(table, path)
+    table["usable"] = table.video.isin(read_index(prepared).video)
+    return table
+
+
+def _require_apart(table: pd.DataFrame, path: Path) -> None:
+    """Refuse groups that stand in two parts: clips of one source video are nearly copies."""
+    spread = table.groupby("group").part.nunique()
+    if (spread > 1).any():
+        group = spread.index[spread > 1][0]
+        raise InputError(f"{path}: expected every group in one part, found {group} in several")
+
+
+def rows_of(index: pd.DataFrame, split: pd.DataFrame, *parts: str) -> list[int]:
+    """Row numbers of the index whose videos stand in one of `parts` of a split."""
+    wanted = set(split.video[split.part.isin(parts)])
+    return [row for row, video in enumerate(index.video) if video in wanted]

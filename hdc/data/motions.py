@@ -1,0 +1,109 @@
+"""The motions of the synthetic videos, and the state that they all share and advance.
+
+The state is where a shape is, how large, and at which angle. It starts anywhere with equal chance
+and wraps around, so that it is spread alike in every frame of every motion: no frame on its own
+tells the motion. The motion only decides which part of the state advances, and which way.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+Row = Mapping[str, Any] | pd.Series
+"""One video of a plan: a row of the table, or the same as a dictionary."""
+
+
+class Motion(NamedTuple):
+    """What sets a motion apart.
+
+    Attributes:
+        kind: translate, rotate or zoom.
+        state: the part of the state that it advances.
+        sign: 1 where that part grows, -1 where it falls.
+    """
+
+    kind: str
+    state: str
+    sign: int
+
+
+MOTION_TABLE = {
+    "right": Motion("translate", "phase_x", 1),
+    "left": Motion("translate", "phase_x", -1),
+    "down": Motion("translate", "phase_y", 1),
+    "up": Motion("translate", "phase_y", -1),
+    "clockwise": Motion("rotate", "angle", 1),
+    "counterclockwise": Motion("rotate", "angle", -1),
+    "grow": Motion("zoom", "phase_size", 1),
+    "shrink": Motion("zoom", "phase_size", -1),
+}
+
+MOTIONS: tuple[str, ...] = tuple(MOTION_TABLE)
+
+STATE_PERIODS: dict[str, float] = {
+    "phase_x": 1.0,
+    "phase_y": 1.0,
+    "phase_size": 1.0,
+    "angle": 360.0,
+}
+"""The parts of the state, and the value at which each wraps around to 0."""
+
+# The least symmetry angle of a shape is the star's, 72 degrees. At 8 degrees per frame, even a clip
+# of every fourth frame turns by less than half of that, so that the way it turns can be seen.
+GREATEST_ROTATION_PER_FRAME = 8.0
+
+# How far the slowest and the fastest video of a kind advance per frame, in units of the state. At
+# 48 pixels a translation is 1.2 to 3 pixels. A cycle of zoom grows the shape 1.7-fold; the fastest
+# goes through less than half of one in four frames.
+SPEEDS = {
+    "translate": (1 / 40, 1 / 16),
+    "rotate": (3.0, GREATEST_ROTATION_PER_FRAME),
+    "zoom": (1 / 24, 1 / 10),
+}
+
+
+def draw_motion(name: str, generator: np.random.Generator) -> dict[str, Any]:
+    """Return the columns of a plan on one video's motion.
+
+    Args:
+        name: of the motion, in MOTIONS.
+        generator: gives the speed and the state at frame 0, whatever the motion.
+
+    Returns:
+        motion, motion_kind, motion_direction (forward where the state grows, else backward), speed
+        (0 the slowest of its kind, 1 the fastest), and each part of the state at frame 0, by its
+        name, and what it advances by per frame, by its name after `step_`.
+    """
+    motion = MOTION_TABLE[name]
+    speed = generator.random()
+    slowest, fastest = SPEEDS[motion.kind]
+    steps = dict.fromkeys(STATE_PERIODS, 0.0)
+    steps[motion.state] = motion.sign * (slowest + speed * (fastest - slowest))
+    return {
+        "motion": name,
+        "motion_kind": motion.kind,
+        "motion_direction": "forward" if motion.sign > 0 else "backward",
+        "speed": speed,
+        **{part: period * generator.random() for part, period in STATE_PERIODS.items()},
+        **{f"step_{part}": step for part, step in steps.items()},
+    }
+
+
+def state_at(rows: Row | pd.DataFrame, frame: int | np.ndarray) -> dict[str, Any]:
+    """Return the state that videos are in at a frame.
+
+    Args:
+        rows: one row of a plan, or several as a table.
+        frame: a frame's number. With one row it may be an array of any shape; with several, an
+            array with one number for each row.
+
+    Returns:
+        phase_x, phase_y and phase_size in [0, 1) and angle in [0, 360): each a number for one row
+        and frame, an array for several frames, a column for several rows.
+    """
+    return {
+        part: (rows[part] + frame * rows[f"step_{part}"]) % period
+        for part, period in STATE_PERIODS.items()
+    }

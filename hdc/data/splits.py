@@ -1,0 +1,54 @@
+"""Group-wise folds: clips of one group never stand on both sides of a split."""
+
+import pandas as pd
+
+from hdc.errors import InputError
+from hdc.random_draws import generator
+
+
+def folds_by_group(
+    listed: pd.DataFrame, *, folds: int, validation_groups: int, seed: int
+) -> list[pd.DataFrame]:
+    """One table `video, part` a fold: fold K is the test part of split K, each group whole.
+
+    Groups go to the folds in turn, in an order drawn from `seed`; if there is one group a fold, in
+    the order of their names. Validation is `validation_groups` groups of the rest.
+    Raises InputError if there are fewer groups than folds, or no group is left to train on, or a
+    label would be tested without having been trained.
+    """
+    groups = sorted(listed.group.unique())
+    if len(groups) < folds:
+        raise InputError(
+            f"folds: expected at most the number of groups, {len(groups)}, got {folds}; "
+            "lower data.folder.folds, or let the pattern name a finer group"
+        )
+    if len(groups) > folds:
+        generator(seed, "folds").shuffle(groups)
+    splits = []
+    for fold in range(folds):
+        test = set(groups[fold::folds])
+        rest = [group for group in groups if group not in test]
+        generator(seed, "validation", fold).shuffle(rest)
+        validation = set(rest[:validation_groups])
+        parts = [_part(group, test, validation) for group in listed.group]
+        splits.append(pd.DataFrame({"video": listed.video, "part": parts}))
+        _require_trained(listed, splits[-1], fold + 1)
+    return splits
+
+
+def _part(group: str, test: set[str], validation: set[str]) -> str:
+    return "test" if group in test else "val" if group in validation else "train"
+
+
+def _require_trained(listed: pd.DataFrame, split: pd.DataFrame, number: int) -> None:
+    """Refuse a split that tests a label it never trains on."""
+    trained = set(listed.label[split.part == "train"])
+    untrained = sorted(set(listed.label) - trained)
+    if untrained:
+        videos = int((listed.label == untrained[0]).sum())
+        raise InputError(
+            f"split {number}: expected every label in train, found none of {untrained[0]}, which "
+            f"has {videos} video{'s' if videos > 1 else ''} in "
+            f"{listed.group[listed.label == untrained[0]].nunique()} group(s); add videos of other "
+            "groups or leave the label out"
+        )

@@ -1,0 +1,149 @@
+"""Fine-tuning: an encoder, a linear head and labels to accuracy on the test part of a split.
+
+Trains the whole network on train + val for a fixed number of epochs, then reads the test part once.
+Writes predictions.csv, one row per test video of the split (an unusable one has no prediction and
+counts as wrong), and the record finetune.json.
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+from hdc.data.index import read_index, read_split, rows_of, write_table
+from hdc.data.store import ClipStore
+from hdc.digest import digest
+from hdc.leaks import require_unseen
+from hdc.records import Stopwatch, write_record
+from hdc.settings import FINETUNE_READS
+from hdc.stage import Stage
+
+STAGE = Stage(
+    name="finetune",
+    about=__doc__,
+    choices=("scale", "data", "backbone", "ablation"),
+    arguments={
+        "seed": "decides the head's first weights, order, crops and augmentation",
+        "encoder": "encoder.safetensors, made by hdc.pretrain",
+        "prepared": "results/data/<data>, made by hdc.prepare",
+        "split": "number of the split",
+        "output_dir": "<folder of the encoder>/<data>/split<split>",
+    },
+    reads=FINETUNE_READS,
+)
+
+
+def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
+    """Fine-tune one encoder on one split and test it."""
+    stopwatch, seed = Stopwatch(), int(arguments.seed)
+    output, prepared = Path(arguments.output_dir), arguments.prepared
+    index, split = read_index(prepared), read_split(prepared, int(arguments.split))
+    require_unseen(arguments.encoder, index, split)
+
+    import torch
+
+    from hdc.classifier import Classifier, predict
+    from hdc.data.augment import augment
+    from hdc.data.batches import VideoBatches
+    from hdc.encoders import read_encoder
+    from hdc.settings import View
+    from hdc.training import Training, device_name, peak_device_memory, start_fabric
+
+    fabric = start_fabric(settings.finetune.precision)
+    store = ClipStore(prepared)
+    labels = sorted(set(split.label))
+    targets = torch.tensor([labels.index(label) for label in index.label], device=fabric.device)
+    batches = VideoBatches(
+        store,
+        rows_of(index, split, "train", "val"),
+        clip=settings.clip,
+        augment=settings.finetune.augment,
+        batch_size=settings.finetune.batch_size,
+        seed=seed,
+    )
+    encoder = read_encoder(arguments.encoder, settings.backbone).train()
+    model = Classifier(encoder, len(labels), dropout=settings.finetune.dropout, seed=seed)
+    listing = split.to_csv(index=False)
+    training = Training(
+        model,
+        settings.finetune,
+        settings.progress,
+        fabric=fabric,
+        steps_per_epoch=batches.steps_per_epoch,
+        folder=output,
+        name=digest(
+            f"{settings.text}{seed}{listing}{digest(Path(arguments.encoder).read_bytes())}"
+        ),
+        log_name="finetune.log.jsonl",
+    )
+    for epoch, first_step in training.epochs():
+        views = batches.epoch(epoch, {"clip": View(crop=1, draw="a")}, first_step=first_step)
+        for batch in training.batches(view["clip"] for view in views):
+            clips = batch.clips.to(fabric.device, non_blocking=True)
+            scores = training.model(augment(clips, batch.draws, pixels=settings.clip.pixels))
+            loss = torch.nn.functional.cross_entropy(scores.float(), targets[batch.rows])
+            training.update(loss, clips=len(clips))
+
+    tested = rows_of(index, split, "test")
+    scores = predict(training.model, store, tested, clip=settings.clip, testing=settings.testing)
+    scores = pd.DataFrame(scores, index=index.video.iloc[tested], columns=labels)
+    predictions = prediction_table(split, scores)
+    write_table(output / "predictions.csv", predictions)
+    write_record(
+        output / "finetune.json",
+        stage="finetune",
+        metrics=accuracies(predictions) | {"train_loss": training.log.loss},
+        settings=settings.record,
+        protocol={
+            "data": arguments.data,
+            "split": int(arguments.split),
+            "trained_on": "train + val",
+            "training_videos": len(batches.rows),
+            "test_videos": len(predictions),
+            "unusable_test_videos": int((predictions.predicted == "").sum()),
+            "clips_per_video": settings.testing.clips,
+            "crops_per_clip": 1,
+            "averaging": "mean of probabilities",
+            "checkpoint": "last epoch",
+        },
+        seed=seed,
+        stopwatch=stopwatch,
+        device=device_name(fabric),
+        peak_memory_bytes=peak_device_memory(fabric),
+    )
+    training.finish()
+
+
+def prediction_table(split: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Columns video, label, predicted and score_<label>, one row per test video of the split.
+
+    `scores` has a row per usable test video; the others stay empty.
+    """
+    test = split[split.part == "test"]
+    scores = scores.reindex(test.video)
+    found = scores.notna().all(axis=1).to_numpy()
+    best = np.asarray(scores.columns)[np.nan_to_num(scores.to_numpy(), nan=-1.0).argmax(axis=1)]
+    table = {"video": test.video.to_numpy(), "label": test.label.to_numpy()}
+    table["predicted"] = np.where(found, best, "")
+    numbers = {f"score_{label}": scores[label].to_numpy() for label in scores.columns}
+    return pd.DataFrame(table | numbers)
+
+
+def accuracies(predictions: pd.DataFrame) -> dict[str, float]:
+    """Top-1 and top-5 over all test videos; one without a prediction is wrong in both."""
+    columns = [column for column in predictions if column.startswith("score_")]
+    scores = predictions[columns].to_numpy(dtype=float)
+    own = predictions.label.map(
+        {column.removeprefix("score_"): i for i, column in enumerate(columns)}
+    )
+    # The rank of the video's own label: how many labels score higher. NaN compares false.
+    own_scores = scores[np.arange(len(scores)), own.to_numpy()]
+    usable = predictions.predicted.to_numpy() != ""
+    rank = (scores > own_scores[:, None]).sum(axis=1)
+    top1 = predictions.predicted.to_numpy() == predictions.label.to_numpy()
+    return {"top1": float(top1.mean()), "top5": float((usable & (rank < 5)).mean())}
+
+
+if __name__ == "__main__":
+    STAGE.run(main)

@@ -1,0 +1,131 @@
+"""Self-supervised pretraining: videos without labels to an encoder.
+
+Writes encoder.safetensors, the record pretrain.json, the resolved config.yaml, the list videos.csv
+of what it saw, views.png with a batch as the network sees it, and log.jsonl while it runs. Killed
+and started again, it goes on where it stopped.
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+
+from hdc.atomic import write_text
+from hdc.data.index import read_index, read_split, rows_of, write_table
+from hdc.data.store import ClipStore
+from hdc.digest import digest
+from hdc.errors import InputError
+from hdc.records import Stopwatch, write_record
+from hdc.settings import PRETRAIN_READS
+from hdc.stage import Stage
+
+STAGE = Stage(
+    name="pretrain",
+    about=__doc__,
+    choices=("scale", "data", "backbone", "ablation"),
+    arguments={
+        "seed": "decides first weights, order, crops and augmentation",
+        "prepared": "results/data/<data>, made by hdc.prepare",
+        "split": "pretrain on train + val of this split; empty: on every video",
+        "output_dir": "results/<study>/runs/<backbone>/<ablation>/seed<seed>/<data>[-split<split>]",
+    },
+    reads=PRETRAIN_READS,
+)
+
+
+def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
+    """Pretrain one encoder."""
+    # Late: with bad arguments there is no need to wait for torch.
+    import torch
+
+    from hdc.contrast import ContrastiveModel, see_views, seeded_contrast
+    from hdc.data.batches import VideoBatches
+    from hdc.encoders import build_encoder, multiply_adds, write_encoder
+    from hdc.training import Training, device_name, peak_device_memory, start_fabric
+
+    stopwatch, seed = Stopwatch(), int(arguments.seed)
+    output, clip = Path(arguments.output_dir), settings.clip
+    index = read_index(arguments.prepared)
+    rows = pretraining_rows(index, arguments.prepared, arguments.split)
+    videos = index.loc[rows, ["video", "sha256"]]
+    key = digest(f"{settings.text}{seed}{videos.to_csv(index=False)}")
+
+    fabric = start_fabric(settings.pretrain.precision)
+    batches = VideoBatches(
+        ClipStore(arguments.prepared),
+        rows,
+        clip=clip,
+        augment=settings.augment,
+        batch_size=settings.pretrain.batch_size,
+        seed=seed,
+    )
+    encoder = build_encoder(settings.backbone, seed=seed)
+    contrast = seeded_contrast(settings.objective, encoder.levels, seed=seed)
+    model = ContrastiveModel(encoder, contrast)
+    training = Training(
+        model,
+        settings.pretrain,
+        settings.progress,
+        fabric=fabric,
+        steps_per_epoch=batches.steps_per_epoch,
+        folder=output,
+        name=key,
+        log_name="log.jsonl",
+    )
+    see_views(batches, contrast.views, pixels=clip.pixels, path=output / "views.png")
+    for epoch, first_step in training.epochs():
+        for batch in training.batches(batches.epoch(epoch, contrast.views, first_step=first_step)):
+            views = model.augmented(batch, pixels=clip.pixels, device=fabric.device)
+            loss, terms = training.model(torch.cat(views))
+            training.update(loss, clips=len(views) * len(views[0]), **terms)
+
+    write_table(output / "videos.csv", videos)
+    write_text(output / "config.yaml", settings.text)
+    write_record(
+        output / "pretrain.json",
+        stage="pretrain",
+        metrics={
+            "loss": training.log.loss,
+            "steps": training.step,
+            "pretraining_videos": len(rows),
+            "parameters": sum(weight.numel() for weight in encoder.parameters()),
+            "multiply_adds": multiply_adds(encoder, (clip.frames, clip.pixels, clip.pixels)),
+            "clips_per_second": training.clips_per_second(),
+        },
+        settings=settings.record,
+        protocol={
+            "pretrained_on": output.name,
+            "parts": "train + val" if arguments.split else "all",
+        },
+        seed=seed,
+        stopwatch=stopwatch,
+        device=device_name(fabric),
+        peak_memory_bytes=peak_device_memory(fabric),
+    )
+    facts = {
+        "ablation": arguments.ablation,
+        "backbone": arguments.backbone,
+        "build": settings.backbone,
+        "seed": seed,
+        "settings": digest(settings.text),
+        "videos": digest(videos.to_csv(index=False)),
+        "width": settings.backbone.get("width"),
+    }
+    write_encoder(output / "encoder.safetensors", encoder, facts)
+    training.finish()
+
+
+def pretraining_rows(index: pd.DataFrame, prepared: str, split: str) -> list[int]:
+    """Rows of the index to pretrain on: train and validation of a split, or all of them."""
+    if not split:
+        return list(range(len(index)))
+    rows = rows_of(index, read_split(prepared, int(split)), "train", "val")
+    if not rows:
+        raise InputError(
+            f"{prepared}: expected usable training videos in split {split}, found none"
+        )
+    return rows
+
+
+if __name__ == "__main__":
+    STAGE.run(main)

@@ -1,0 +1,84 @@
+"""Linear probes on frozen features: how well can a label or a factor be read off them?"""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+Features = Float[np.ndarray, "video dim"]
+
+
+def classify(
+    features: dict[str, Features],
+    labels: dict[str, Sequence[str]],
+    *,
+    strengths: Sequence[float],
+    iterations: int,
+) -> tuple[list[str], float]:
+    """Predictions for part `test` by logistic regression, and the strength that was chosen.
+
+    `features` and `labels` are by part: train, val and test. The inverse L2 penalty with the best
+    accuracy on val (the strongest penalty among equals) is fitted anew on train + val.
+    """
+
+    def fit(strength: float, *parts: str) -> Pipeline:
+        model = LogisticRegression(C=strength, max_iter=iterations)
+        return _fit(model, *_joined(features, labels, parts))
+
+    accuracies = {
+        strength: np.mean(fit(strength, "train").predict(features["val"]) == labels["val"])
+        for strength in sorted(strengths)
+    }
+    best = max(accuracies, key=lambda strength: accuracies[strength])
+    return fit(best, "train", "val").predict(features["test"]).tolist(), best
+
+
+def regress(
+    features: dict[str, Features], values: dict[str, Sequence[float]], *, strengths: Sequence[float]
+) -> tuple[list[float], float]:
+    """Predictions for part `test` by ridge regression; else as `classify`, by squared error."""
+
+    def fit(strength: float, *parts: str) -> Pipeline:
+        return _fit(Ridge(alpha=1 / strength), *_joined(features, values, parts))
+
+    errors = {
+        strength: np.mean(
+            (fit(strength, "train").predict(features["val"]) - np.asarray(values["val"])) ** 2
+        )
+        for strength in sorted(strengths)
+    }
+    best = min(errors, key=lambda strength: errors[strength])
+    return fit(best, "train", "val").predict(features["test"]).tolist(), best
+
+
+def explained(predicted: Sequence[float], true: Sequence[float]) -> float:
+    """R2: the share of the variance of `true` that `predicted` explains; below 0 if it is worse
+    than the mean of `true`."""
+    true = np.asarray(true)
+    residual = np.sum((true - np.asarray(predicted)) ** 2)
+    return float(1 - residual / np.sum((true - true.mean()) ** 2))
+
+
+def is_numeric(values: pd.Series) -> bool:
+    """Whether a factor is a quantity, to be regressed; names are to be classified."""
+    return pd.api.types.is_float_dtype(values)
+
+
+def _joined(features: dict, targets: dict, parts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    return (
+        np.concatenate([features[part] for part in parts]),
+        np.concatenate([np.asarray(targets[part]) for part in parts]),
+    )
+
+
+def _fit(model: LogisticRegression | Ridge, features: np.ndarray, targets: np.ndarray) -> Pipeline:
+    with warnings.catch_warnings():
+        # The number of iterations is a setting and part of the protocol.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return make_pipeline(StandardScaler(), model).fit(features, targets)

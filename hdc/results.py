@@ -1,0 +1,194 @@
+"""The records of a study as frames: what was expected, what is there, and averages over seeds."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hdc.errors import InputError
+
+BASE = "hdc"  # the run that every other run is compared with
+LEVEL = "<level>"  # in a path: the row's level, or the record's last where rows have none
+STAGES = {"pretrain": "run_folder", "finetune": "folder", "evaluate": "folder"}  # where each writes
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study's evaluations, one row each, with the records found and the reasons for the others."""
+
+    study: dict[str, Any]
+    evaluations: pd.DataFrame
+    records: dict[str, dict[str, Any]]  # path -> record
+    missing: dict[str, str]  # path -> reason
+
+    def of(self, stage: str, **where: str) -> list[dict[str, Any]]:
+        """The records of a stage that are there, each once; `where` selects evaluations."""
+        rows = self.evaluations
+        for column, value in where.items():
+            rows = rows[rows[column] == value]
+        paths = dict.fromkeys(record_path(row, stage) for row in rows.itertuples(index=False))
+        return [self.records[path] for path in paths if path in self.records]
+
+
+def read_results(path: str | Path) -> Results:
+    """Read study.json and every record that it expects; raises InputError if it is no study."""
+    try:
+        study = json.loads(Path(path).read_text())
+        evaluations = _ordered(pd.DataFrame(study["evaluations"]), list(study["ablations"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: expected a study with ablations and evaluations, found {error!r}; "
+            "let the workflow write it again"
+        ) from error
+    records, missing = {}, {}
+    for row in evaluations.itertuples(index=False):
+        for stage in STAGES:
+            place = record_path(row, stage)
+            if place not in records and place not in missing:
+                _read_record(place, records, missing)
+    return Results(study, evaluations, records, missing)
+
+
+def record_path(evaluation: Any, stage: str) -> str:
+    """Where a stage's record for an evaluation lies."""
+    return f"{getattr(evaluation, STAGES[stage])}/{stage}.json"
+
+
+def cells(
+    results: Results,
+    stage: str,
+    path: tuple[str, ...],
+    evaluations: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Evaluations with the `value` at a path of their records, or the reason why it is `missing`.
+
+    Neither value nor reason: the record says null, or no record of the data set has the path.
+    """
+    rows = results.evaluations if evaluations is None else evaluations
+    found = [_cell(results, row, stage, path) for row in rows.itertuples(index=False)]
+    values = pd.Series([value for value, _ in found], index=rows.index, dtype=float)
+    reasons = pd.Series([reason for _, reason in found], index=rows.index, dtype=str)
+    asked = values.notna().groupby(rows["data"], observed=True).transform("any")
+    lacking = ~reasons.str.startswith(tuple(set(results.missing.values())) or ("no record",))
+    return rows.assign(value=values, missing=reasons.mask(lacking & ~asked, ""))
+
+
+def by_seed(cells: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Per seed the mean `value` over its splits, their number and the reasons for missing ones.
+
+    A seed that lacks a split has no value: splits differ in difficulty.
+    """
+    groups = cells.groupby([*by, "seed"], observed=True)
+    return groups.agg(
+        value=("value", lambda values: values.mean(skipna=False)),
+        splits=("split", "nunique"),
+        missing=("missing", _joined),
+    )
+
+
+def against(seeds: pd.DataFrame, base: str = BASE) -> pd.DataFrame:
+    """Differences of every other run to `base`, seed by seed; those of `base` itself are blank."""
+    levels = [level for level in seeds.index.names if level != "ablation"]
+    ablations = seeds.index.get_level_values("ablation")
+    places = seeds.index.droplevel("ablation").set_names(levels)
+    reference = seeds[ablations == base].droplevel("ablation").reindex(places)
+    own = ablations == base
+    value = seeds["value"] - reference["value"].to_numpy()
+    reasons = [
+        _joined(pair)
+        for pair in zip(seeds["missing"], reference["missing"].fillna(""), strict=True)
+    ]
+    missing = pd.Series(reasons, index=seeds.index, dtype=str)
+    return seeds.assign(value=value.mask(own), missing=missing.mask(own, ""))
+
+
+def over_seeds(seeds: pd.DataFrame) -> pd.DataFrame:
+    """Mean, sample standard deviation (blank for one seed), number of seeds, splits, reasons."""
+    by = [level for level in seeds.index.names if level != "seed"]
+    groups = seeds.groupby(by, observed=True)
+    return groups.agg(
+        mean=("value", "mean"),
+        spread=("value", "std"),
+        seeds=("value", "count"),
+        splits=("splits", "max"),
+        missing=("missing", _joined),
+    )
+
+
+def levels_of(results: Results, backbone: str, data: str) -> list[str]:
+    """Levels that the evaluations of a backbone on a data set report, shallow to deep."""
+    records = results.of("evaluate", backbone=backbone, data=data)
+    return list(dict.fromkeys(level for record in records for level in record["metrics"]["levels"]))
+
+
+def factors_of(results: Results, data: str) -> dict[str, str]:
+    """What is probed on a data set, and how it is scored: factor -> `accuracy` or `r2`."""
+    kinds = {}
+    for record in results.of("evaluate", data=data):
+        for probes in record["metrics"].get("linear", {}).values():
+            for factor, scores in probes.items():
+                kinds.setdefault(factor, "r2" if "r2" in scores else "accuracy")
+    return kinds
+
+
+def read_logs(results: Results) -> pd.DataFrame:
+    """The training logs, one row a logging step, each pretraining once."""
+    frames = []
+    for row in results.evaluations.drop_duplicates("run_folder").itertuples(index=False):
+        log = Path(row.run_folder) / "log.jsonl"
+        lines = log.read_text().splitlines(keepends=True) if log.is_file() else []
+        # A killed run may have left half a line.
+        whole = pd.DataFrame([json.loads(line) for line in lines if line.endswith("\n")])
+        facts = {"backbone": row.backbone, "ablation": row.ablation, "run_folder": row.run_folder}
+        frames.append(whole.assign(**facts))
+    return pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame()])
+
+
+def _read_record(path: str, records: dict[str, Any], missing: dict[str, str]) -> None:
+    """Put a record under its path into `records`, or the reason why not into `missing`."""
+    try:
+        record = json.loads(Path(path).read_text())
+        record["metrics"]  # noqa: B018  a record without numbers is none
+        records[path] = record
+    except FileNotFoundError:
+        missing[path] = f"no record: {path}"
+    except (ValueError, KeyError, TypeError):
+        missing[path] = f"not a record: {path}"
+
+
+def _cell(results: Results, row: Any, stage: str, path: tuple[str, ...]) -> tuple[float, str]:
+    """One value and an empty reason, or NaN and the reason."""
+    place = record_path(row, stage)
+    if place in results.missing:
+        return math.nan, results.missing[place]
+    value = results.records[place]
+    level = getattr(row, "level", None) or value["metrics"].get("levels", [""])[-1]
+    try:
+        for key in path:
+            value = value[level if key == LEVEL else key]
+    except (KeyError, TypeError):
+        name = " ".join(level if key == LEVEL else key for key in path[1:])
+        return math.nan, f"no {name}: {place}"
+    return (math.nan if value is None else float(value)), ""
+
+
+def _ordered(evaluations: pd.DataFrame, ablations: list[str]) -> pd.DataFrame:
+    """Rows in the order of the tables: as listed, but `hdc` first."""
+    orders = {
+        "backbone": list(dict.fromkeys(evaluations["backbone"])),
+        "data": list(dict.fromkeys(evaluations["data"])),
+        "ablation": sorted([*ablations], key=lambda name: name != BASE),
+    }
+    for column, order in orders.items():
+        outside = sorted(set(evaluations[column]) - set(order))
+        evaluations[column] = pd.Categorical(evaluations[column], order + outside, ordered=True)
+    return evaluations.sort_values([*orders, "seed", "split"], ignore_index=True)
+
+
+def _joined(reasons: Any) -> str:
+    """Different reasons, each once."""
+    parts = [part for reason in reasons for part in reason.split("; ") if part]
+    return "; ".join(dict.fromkeys(parts))

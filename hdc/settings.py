@@ -1,0 +1,287 @@
+"""What every setting means: its type, its unit and its limits. Values stand in `hdc/conf/`.
+
+`check` raises ValueError for a value out of its limits, as `<key>: expected <what>, got <found>`;
+the key is relative to the node, and `hdc.config` adds the node and the file that sets it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+
+def _require(key: str, value: Any, holds: bool, expected: str) -> None:
+    if not holds:
+        raise ValueError(f"{key}: expected {expected}, got {value}")
+
+
+def _require_positive(node: Any, *keys: str) -> None:
+    for key in keys:
+        value = getattr(node, key)
+        _require(key, value, value > 0, "a number above 0")
+
+
+def _require_share(node: Any, *keys: str) -> None:
+    for key in keys:
+        value = getattr(node, key)
+        _require(key, value, 0 <= value <= 1, "a share from 0 to 1")
+
+
+def _require_choice(key: str, value: Any, allowed: Iterable[str]) -> None:
+    _require(key, value, value in allowed, f"one of {', '.join(allowed)}")
+
+
+@dataclass
+class About:
+    """Why a run exists; read by people and by the report, never by training."""
+
+    question: str = MISSING
+    paper: str = MISSING  # where the paper shows it, or "not in the paper"
+
+
+@dataclass
+class FolderData:
+    """Videos of the user's own, labelled by their paths."""
+
+    pattern: str = MISSING  # regular expression on the path below the folder; groups: label, group
+    folds: int = MISSING  # splits, group-wise: fold K is the test part of split K
+    validation_groups: int = MISSING  # groups of each training part that only choose settings
+
+    def check(self) -> None:
+        _require("folds", self.folds, self.folds >= 2, "at least 2")
+        _require(
+            "validation_groups", self.validation_groups, self.validation_groups >= 1, "1 or more"
+        )
+
+
+@dataclass
+class SyntheticData:
+    """Videos made by `hdc.data.synthetic`, with known factors."""
+
+    shapes: list[str] = MISSING
+    motions: list[str] = MISSING
+    train_videos: int = MISSING
+    validation_videos: int = MISSING
+    test_videos: int = MISSING
+    train_backgrounds: int = MISSING  # shared by train and validation, none in both
+    test_backgrounds: int = MISSING  # never seen in training
+    frames: int = MISSING  # per video
+    pixels: int = MISSING  # height and width
+    frames_per_second: int = MISSING
+    noise: float = MISSING  # standard deviation per pixel and frame, white being 1
+    seed: int = MISSING
+
+    def check(self) -> None:
+        _require_positive(self, "train_videos", "validation_videos", "test_videos", "frames")
+        _require_positive(self, "pixels", "frames_per_second")
+        _require_share(self, "noise")
+
+
+@dataclass
+class Data:
+    """A data set; exactly one of its sources is given."""
+
+    folder: FolderData | None = None
+    synthetic: SyntheticData | None = None
+    short_side: int = MISSING  # stored height or width in pixels, the smaller of the two
+    frame_count_tolerance: int = MISSING  # frames a file's header may claim too many
+    seed: int = MISSING  # draws folds and validation groups
+
+    def check(self) -> None:
+        given = [name for name in ("folder", "synthetic") if getattr(self, name) is not None]
+        _require("data", given or "none", len(given) == 1, "exactly one of folder, synthetic")
+        _require_positive(self, "short_side")
+
+
+@dataclass
+class Clip:
+    """What a network sees of a video at once."""
+
+    frames: int = MISSING
+    stride: int = MISSING  # frames of the video from one frame of the clip to the next
+    pixels: int = MISSING  # height and width
+    minimum_distance: int = MISSING  # frames between the starts of a video's two crops, at least
+    maximum_distance: int | None = MISSING  # and at most; null: no limit
+
+    def check(self) -> None:
+        _require_positive(self, "frames", "stride", "pixels")
+        _require("minimum_distance", self.minimum_distance, self.minimum_distance >= 0, "0 or more")
+        if self.maximum_distance is not None:
+            holds = self.maximum_distance >= self.minimum_distance
+            _require("maximum_distance", self.maximum_distance, holds, "minimum_distance or more")
+
+
+@dataclass
+class Augment:
+    """Spatial augmentation: one draw a clip, the same for all its frames."""
+
+    crop_area: list[float] = MISSING  # least and greatest share of the frame's area
+    crop_aspect: list[float] = MISSING  # least and greatest width / height
+    flip: float = MISSING  # probability of a horizontal flip
+    jitter: float = MISSING  # probability of the colour jitter
+    brightness: float = MISSING  # factor drawn from 1 - this to 1 + this; so for the next two
+    contrast: float = MISSING
+    saturation: float = MISSING
+    hue: float = MISSING  # shift drawn from - this to + this, in turns of the colour wheel
+    greyscale: float = MISSING  # probability
+    blur: float = MISSING  # probability
+    blur_sigma: list[float] = MISSING  # least and greatest, as a share of the clip's side
+
+    def check(self) -> None:
+        _require_share(self, "flip", "jitter", "brightness", "contrast", "saturation")
+        _require_share(self, "greyscale", "blur")
+        _require("hue", self.hue, 0 <= self.hue <= 0.5, "0 to 0.5")
+        for key in ("crop_area", "crop_aspect", "blur_sigma"):
+            value = list(getattr(self, key))
+            ordered = len(value) == 2 and 0 < value[0] <= value[1]
+            _require(key, value, ordered, "two numbers above 0, the least first")
+        _require("crop_area", list(self.crop_area), self.crop_area[1] <= 1, "at most 1")
+
+
+@dataclass
+class View:
+    """A clip as one branch of the contrast sees it."""
+
+    crop: int = MISSING  # which temporal crop of the video: 1, 2, ...
+    draw: str = MISSING  # which spatial draw: views that name the same letter share one
+
+
+@dataclass
+class Subtask:
+    """One contrastive subtask: which views belong together and what is compared."""
+
+    pairs: list[Any] = MISSING  # pairs of view names, each a list of two
+    pooling: str = MISSING  # space: over height and width; clip: over time, height and width
+
+    def check(self) -> None:
+        _require_choice("pooling", self.pooling, ("space", "clip"))
+        holds = len(self.pairs) > 0 and all(len(pair) == 2 for pair in self.pairs)
+        _require("pairs", self.pairs, holds, "a list of pairs of view names")
+
+
+@dataclass
+class Objective:
+    """HD-NCE and everything it can be taken apart into."""
+
+    views: dict[str, View] = MISSING
+    spatial: Subtask | None = MISSING  # null: no spatial contrast
+    temporal: Subtask | None = MISSING  # null: no temporal contrast
+    levels: int = MISSING  # how many of the backbone's levels, counted from the last
+    spatial_weights: list[float] = MISSING  # alpha, one per level in use, shallow to deep
+    temporal_weights: list[float] = MISSING  # beta
+    temperature: float = MISSING
+    head_dim: int = MISSING  # width of the embeddings
+
+    def check(self) -> None:
+        _require_positive(self, "levels", "temperature", "head_dim")
+        subtasks = [subtask for subtask in (self.spatial, self.temporal) if subtask is not None]
+        _require("spatial", "null for both", len(subtasks) > 0, "spatial or temporal to be given")
+        for key in ("spatial_weights", "temporal_weights"):
+            value = list(getattr(self, key))
+            holds = len(value) == self.levels and all(weight > 0 for weight in value)
+            _require(key, value, holds, f"{self.levels} numbers above 0, one a level in use")
+        for name in sorted({name for task in subtasks for pair in task.pairs for name in pair}):
+            _require("pairs", name, name in self.views, f"views out of {', '.join(self.views)}")
+
+
+@dataclass
+class Pretrain:
+    """How an encoder is pretrained."""
+
+    epochs: int = MISSING  # passes over the pretraining videos; 0: the encoder as initialized
+    batch_size: int = MISSING  # videos per step, summed over processes
+    optimizer: str = MISSING
+    learning_rate: float = MISSING  # at its peak, after warm-up
+    momentum: float = MISSING
+    weight_decay: float = MISSING
+    warmup_epochs: float = MISSING  # linear, from 0; then half a cosine down to 0
+    precision: str = MISSING  # of Lightning Fabric
+
+    def check(self) -> None:
+        _require("epochs", self.epochs, self.epochs >= 0, "0 or more")
+        _require("batch_size", self.batch_size, self.batch_size >= 2, "at least 2 videos")
+        _require_positive(self, "learning_rate")
+        _require_choice("optimizer", self.optimizer, ("sgd", "adamw"))
+        _require_choice("precision", self.precision, ("32-true", "bf16-mixed", "16-mixed"))
+
+
+@dataclass
+class Finetune(Pretrain):
+    """How the whole network is trained on labels, with a linear head."""
+
+    dropout: float = MISSING  # probability, before the linear head
+    augment: Augment = field(default_factory=Augment)
+
+    def check(self) -> None:
+        super().check()
+        _require("epochs", self.epochs, self.epochs >= 1, "1 or more")
+        _require_share(self, "dropout")
+
+
+@dataclass
+class Testing:
+    """How a video becomes one prediction or one row of features."""
+
+    clips: int = MISSING  # per video, spread evenly
+    crop: float = MISSING  # side of the central square, as a share of the shorter side
+    batch_size: int = MISSING  # clips per forward pass
+
+    def check(self) -> None:
+        _require_positive(self, "clips", "batch_size")
+        _require("crop", self.crop, 0 < self.crop <= 1, "a share above 0, at most 1")
+
+
+@dataclass
+class Evaluate:
+    """Retrieval and probes on frozen features."""
+
+    recall_at: list[int] = MISSING  # a hit if any of the k nearest has the label
+    neighbours: int = MISSING  # voters of the kNN classifier
+    neighbour_temperature: float = MISSING  # their votes weigh exp(cosine / this)
+    probe_strengths: list[float] = MISSING  # inverse L2 penalties; validation chooses one
+    probe_iterations: int = MISSING  # of L-BFGS, at most
+
+    def check(self) -> None:
+        _require_positive(self, "neighbours", "neighbour_temperature", "probe_iterations")
+        for key in ("recall_at", "probe_strengths"):
+            value = list(getattr(self, key))
+            holds = len(value) > 0 and all(number > 0 for number in value)
+            _require(key, value, holds, "one or more numbers above 0")
+
+
+@dataclass
+class Progress:
+    """What is written while a network trains; changes no result, so Snakemake ignores it."""
+
+    log_every_steps: int = MISSING
+    save_every_minutes: float = MISSING  # so much is lost at most when a job is killed
+
+    def check(self) -> None:
+        _require_positive(self, "log_every_steps", "save_every_minutes")
+
+
+@dataclass
+class Config:
+    """Top level. A key that is absent here is an error when the run is composed."""
+
+    about: About = field(default_factory=About)
+    pretrained_by: str | None = None  # run whose encoder to evaluate; null: this one's own
+    data: Data = field(default_factory=Data)
+    backbone: Any = MISSING  # a part: built from `_target_`, checked against its signature
+    clip: Clip = field(default_factory=Clip)
+    objective: Objective = field(default_factory=Objective)
+    augment: Augment = field(default_factory=Augment)
+    pretrain: Pretrain = field(default_factory=Pretrain)
+    finetune: Finetune = field(default_factory=Finetune)
+    testing: Testing = field(default_factory=Testing)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+    progress: Progress = field(default_factory=Progress)
+
+
+# What each stage reads; Snakemake reruns a stage when one of these has changed, and only then.
+PREPARE_READS = ("data",)
+PRETRAIN_READS = ("backbone", "clip", "objective", "augment", "pretrain")
+FINETUNE_READS = ("backbone", "clip", "finetune", "testing")
+EMBED_READS = ("backbone", "clip", "testing")
+EVALUATE_READS = ("evaluate",)

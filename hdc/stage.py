@@ -1,0 +1,104 @@
+"""How a stage is called: `python -m hdc.<stage> key=value ...`, with help and one-line errors."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from hdc.config import allowed, compose_run, plain, settings_text
+from hdc.errors import InputError
+
+CHOICES = {
+    "scale": "sizes and budgets",
+    "data": "data set",
+    "backbone": "network",
+    "ablation": "run",
+}
+# A choice that a stage does not ask for still has to be something; it changes nothing it reads.
+_ANY = {"scale": "demo", "data": "synthetic", "backbone": "r3d18", "ablation": "hdc"}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a stage takes: choices, arguments of its own (name -> meaning), nodes of settings."""
+
+    name: str
+    about: str
+    choices: Sequence[str]
+    arguments: dict[str, str]
+    reads: Sequence[str]
+
+    def help(self) -> str:
+        """The text of `--help`."""
+        rows = [(name, f"{CHOICES[name]}: {', '.join(allowed(name))}") for name in self.choices]
+        rows += self.arguments.items()
+        lines = [f"  {name + '=':<12} {meaning}" for name, meaning in rows]
+        nodes = ", ".join((*self.reads, "progress"))
+        return "\n".join(
+            [
+                self.about.strip(),
+                "",
+                f"usage: python -m hdc.{self.name} key=value ...",
+                *lines,
+                f"  <node>.<key>=  any setting of {nodes}; wins over the files",
+            ]
+        )
+
+    def run(self, main: Callable[[SimpleNamespace, SimpleNamespace], None]) -> None:
+        """Call `main(settings, arguments)` on the command line's words; bad input exits with 1."""
+        words = sys.argv[1:]
+        if {"-h", "--help"} & set(words):
+            print(self.help())
+            return
+        try:
+            main(*self.read(words))
+        except (InputError, FileNotFoundError) as error:
+            sys.exit(f"error: {error}")
+
+    def read(self, words: Sequence[str]) -> tuple[SimpleNamespace, SimpleNamespace]:
+        """The settings this stage reads, one attribute a node, and its arguments as texts.
+
+        `settings.record` holds choices and settings as plain values, `settings.text` as one text.
+        Raises InputError for an unknown or a missing argument.
+        """
+        given, overrides = self._sort(words)
+        chosen = {name: given.pop(name, _ANY[name]) for name in CHOICES}
+        run = compose_run(
+            chosen["ablation"],
+            backbone=chosen["backbone"],
+            data=chosen["data"],
+            scale=chosen["scale"],
+            overrides=overrides,
+        )
+        nodes = (*self.reads, "progress")
+        values: Any = OmegaConf.to_object(OmegaConf.masked_copy(run, list(nodes)))
+        settings = SimpleNamespace(**{node: values[node] for node in nodes})
+        settings.text = settings_text(run, self.reads)
+        named = {name: chosen[name] for name in self.choices}
+        settings.record = named | {node: plain(run[node]) for node in self.reads}
+        return settings, SimpleNamespace(**given, **named)
+
+    def _sort(self, words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+        """Arguments and choices by name, and the words that override a setting."""
+        known = (*self.choices, *self.arguments)
+        given, overrides = {}, []
+        for word in words:
+            key, equals, value = word.partition("=")
+            if not equals:
+                raise InputError(f"{self.name}: expected key=value, got {word}; see --help")
+            if key in known:
+                given[key] = value
+            elif key.split(".")[0] in (*self.reads, "progress") and "." in key:
+                overrides.append(word)
+            else:
+                raise InputError(
+                    f"{self.name}: expected one of {', '.join(known)} or a setting of "
+                    f"{', '.join((*self.reads, 'progress'))}, got {key}"
+                )
+        missing = [name for name in known if name not in given]
+        if missing:
+            raise InputError(f"{self.name}: missing {', '.join(f'{name}=' for name in missing)}")
+        return given, overrides

@@ -1,0 +1,170 @@
+"""A study: which runs there are and where each puts its files."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hdc.config import allowed, compose_run, require_allowed
+from hdc.errors import InputError
+
+MAIN_RUNS = ("hdc", "coupled_single_level", "random_init")  # what every backbone gets
+SAME = "same"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pretrained encoder: a backbone, an ablation, a seed and what it was pretrained on."""
+
+    study: str
+    backbone: str
+    ablation: str
+    seed: int
+    pretrained_on: str  # a data set, or `<data set>-split<K>` for the training part of a split
+
+    @property
+    def folder(self) -> str:
+        """Where its encoder and record lie."""
+        return (
+            f"results/{self.study}/runs/{self.backbone}/{self.ablation}/"
+            f"seed{self.seed}/{self.pretrained_on}"
+        )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One encoder judged on one split of one data set."""
+
+    run: Run
+    data: str
+    split: int
+
+    @property
+    def folder(self) -> str:
+        """Where its records lie."""
+        return f"{self.run.folder}/{self.data}/split{self.split}"
+
+
+def part_of(pretrained_on: str) -> tuple[str, int | None]:
+    """Data set and split of `kinetics400` (None: all videos) or `ucf101-split1`."""
+    name, _, split = pretrained_on.partition("-split")
+    return name, int(split) if split else None
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a `config/<study>.yaml` asks for; every name in it is known to exist."""
+
+    study: str
+    scale: str
+    pretrain_on: str
+    evaluate_on: dict[str, list[int]]
+    backbones: list[str]
+    ablations: list[str]
+    ablate_on: list[str]
+    seeds: list[int]
+    data: dict[str, str]
+
+    @classmethod
+    def read(cls, config: Mapping[str, Any]) -> "Study":
+        """Check a study's configuration against the files that there are.
+
+        Raises InputError that names the key and the allowed values.
+        """
+        where = f"study {config['study']}"
+        require_allowed("scale", config["scale"], where)
+        for name in config["backbones"]:
+            require_allowed("backbone", name, f"{where}: backbones")
+        wanted = config["ablations"]
+        wanted = allowed("ablation") if wanted == "all" else wanted
+        for name in (*wanted, *config.get("skip", [])):
+            require_allowed("ablation", name, f"{where}: ablations")
+        if config["pretrain_on"] != SAME:
+            _require_part(config["pretrain_on"], f"{where}: pretrain_on")
+        for name, splits in config["evaluate_on"].items():
+            for split in splits:
+                _require_part(f"{name}-split{split}", f"{where}: evaluate_on")
+        ablate_on = config.get("ablate_on", config["backbones"])
+        outside = sorted(set(ablate_on) - set(config["backbones"]))
+        if outside:
+            raise InputError(
+                f"{where}: ablate_on: expected some of {', '.join(config['backbones'])}, "
+                f"got {', '.join(outside)}"
+            )
+        skipped = set(config.get("skip", []))
+        return cls(
+            study=config["study"],
+            scale=config["scale"],
+            pretrain_on=config["pretrain_on"],
+            evaluate_on={name: list(splits) for name, splits in config["evaluate_on"].items()},
+            backbones=list(config["backbones"]),
+            ablations=[name for name in wanted if name not in skipped],
+            ablate_on=list(ablate_on),
+            seeds=[int(seed) for seed in config["seeds"]],
+            data=dict(config.get("data", {})),
+        )
+
+    def evaluations(self) -> Iterator[Evaluation]:
+        """Every encoder on every split it is judged on, in the order of the tables."""
+        for backbone in self.backbones:
+            for ablation in self.runs_of(backbone):
+                for seed in self.seeds:
+                    for data, splits in self.evaluate_on.items():
+                        for split in splits:
+                            on = self.pretrain_on
+                            on = f"{data}-split{split}" if on == SAME else on
+                            run = Run(self.study, backbone, ablation, seed, on)
+                            yield Evaluation(run, data, split)
+
+    def runs_of(self, backbone: str) -> list[str]:
+        """The ablations that a backbone gets."""
+        if backbone in self.ablate_on:
+            return self.ablations
+        return [name for name in self.ablations if name in MAIN_RUNS]
+
+    def data_sets(self) -> list[str]:
+        """Every data set that has to be prepared."""
+        names = set(self.evaluate_on)
+        if self.pretrain_on != SAME:
+            names.add(part_of(self.pretrain_on)[0])
+        return sorted(names)
+
+    def video_folder(self, data: str) -> str | None:
+        """The folder of a data set's videos; None: they are made, not found.
+
+        Raises InputError if the study names no folder or one that is not there.
+        """
+        if data_settings(data).folder is None:
+            return None
+        folder = self.data.get(data)
+        if folder is None or not Path(folder).expanduser().is_dir():
+            raise InputError(
+                f"study {self.study}: data: {data}: expected an existing folder of videos, got "
+                f"{folder or 'nothing'}; name it in config/{self.study}.yaml or with "
+                f"--config 'data={{{data}: /path/to/videos}}'"
+            )
+        return str(Path(folder).expanduser())
+
+
+def data_settings(data: str) -> Any:
+    """The `data` node of a data set's settings."""
+    return compose_run("hdc", backbone="r3d18", data=data, scale="demo").data
+
+
+def split_numbers(data: str) -> range:
+    """The splits that a data set has, counted from 1."""
+    node = data_settings(data)
+    return range(1, (node.folder.folds if node.folder is not None else 1) + 1)
+
+
+def _require_part(name: str, where: str) -> None:
+    """Refuse what is neither a data set nor one of its splits."""
+    if not re.fullmatch(r"[a-z0-9_]+(-split[0-9]+)?", name):
+        raise InputError(
+            f"{where}: expected a data set such as ucf101 or ucf101-split1, got {name}"
+        )
+    data, split = part_of(name)
+    require_allowed("data", data, where)
+    if split is not None and split not in split_numbers(data):
+        raise InputError(f"{where}: {data} has splits 1 to {len(split_numbers(data))}, got {split}")
