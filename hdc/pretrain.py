@@ -94,8 +94,10 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         },
         settings=settings.record,
         protocol={
-            "pretrained_on": output.name,
-            "parts": "train + val" if arguments.split else "all",
+            "data": arguments.data,
+            "split": int(arguments.split) if arguments.split else None,
+            "trained_on": "train + val" if arguments.split else "all videos",
+            "checkpoint": "last epoch",
         },
         seed=seed,
         stopwatch=stopwatch,

@@ -3,7 +3,9 @@
 import os
 import sys
 from collections.abc import Iterable
+
 from tqdm import tqdm
+
 
 def progress(items: Iterable, *, total: int, unit: str, what: str) -> tqdm:
     """`items`, with a bar on standard error if that is a terminal."""

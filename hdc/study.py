@@ -1,8 +1,9 @@
 """A study: which runs there are and where each puts its files."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,32 @@ class Study:
                             on = f"{data}-split{split}" if on == SAME else on
                             run = Run(self.study, backbone, ablation, seed, on)
                             yield Evaluation(run, data, split)
+
+    def plan(self) -> str:
+        """All of the study as JSON, for the report: runs with their questions, evaluations."""
+        evaluations = []
+        for one in self.evaluations():
+            own = self._compose(one.run, one.data)
+            run = replace(one.run, ablation=own.pretrained_by or one.run.ablation)
+            folders = {"run_folder": run.folder, "folder": one.folder}
+            evaluations.append(asdict(one.run) | {"data": one.data, "split": one.split} | folders)
+        questions = {}
+        for name in self.ablations:
+            about = self._compose(
+                Run("", self.backbones[0], name, 0, ""), next(iter(self.evaluate_on))
+            )
+            questions[name] = {"question": about.about.question, "paper": about.about.paper}
+        return json.dumps(
+            {
+                "study": self.study,
+                "scale": self.scale,
+                "ablations": questions,
+                "evaluations": evaluations,
+            }
+        )
+
+    def _compose(self, run: Run, data: str) -> Any:
+        return compose_run(run.ablation, backbone=run.backbone, data=data, scale=self.scale)
 
     def runs_of(self, backbone: str) -> list[str]:
         """The ablations that a backbone gets."""

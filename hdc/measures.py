@@ -1,0 +1,172 @@
+"""From numbers in records to a table: every digit as CSV, readable as Markdown and as LaTeX."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hdc.atomic import write_text
+from hdc.results import BASE, Results, against, by_seed, cells, joined, over_seeds
+from hdc.wording import latex, percent, points, seeds_text, sentence
+
+ROWS = ["backbone", "data", "ablation"]
+HEADINGS = {"backbone": "backbone", "data": "data set", "ablation": "run", "level": "level"}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number of a table: where the records have it and how it is shown."""
+
+    name: str  # column of the CSV
+    title: str  # heading for people
+    stage: str
+    path: tuple[str, ...]
+    show: Callable[[float], str] = percent
+    show_spread: Callable[[float], str] | None = percent
+    data: str | None = None  # this data set only
+    against: str | None = None  # difference to this run
+    visible: bool = True  # otherwise in the CSV only
+
+    def summary(
+        self, results: Results, by: list[str], evaluations: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
+        """Mean, spread, seeds, splits and missing reasons, one row a group of `by`."""
+        rows = results.evaluations if evaluations is None else evaluations
+        if self.data is not None:
+            rows = rows[rows["data"] == self.data]
+        seeds = by_seed(cells(results, self.stage, self.path, rows), by)
+        return over_seeds(against(seeds, self.against) if self.against else seeds)
+
+    def difference(self) -> "Measure":
+        """The same number as a difference to the base run."""
+        title = f"Δ {self.title}".replace("(%)", "(points)")
+        name = f"{self.name}_difference"
+        return replace(self, name=name, title=title, show=points, against=BASE)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: all digits, the readable form, what holds for all of it, notes on single cells."""
+
+    name: str
+    title: str
+    caption: str
+    numbers: pd.DataFrame
+    text: pd.DataFrame
+    notes: list[str]
+
+    def markdown(self) -> str:
+        """Title, table, caption and notes."""
+        plain = self.text.map(lambda value: value.replace("|", "\\|"))
+        body = plain.to_markdown(index=False, disable_numparse=True)
+        notes = [f"[{number}] {note}" for number, note in enumerate(self.notes, start=1)]
+        return "\n\n".join([f"# {self.title}", body, self.caption, *notes]) + "\n"
+
+    def latex(self) -> str:
+        """A floating table for a document that loads booktabs."""
+        style = self.text.map(latex).rename(columns=latex).style.hide(axis="index")
+        text = style.to_latex(
+            hrules=True,
+            caption=latex(f"{self.title}. {self.caption}"),
+            label=f"tab:{self.name}",
+            position_float="centering",
+            column_format="".join(
+                "p{4.5cm}" if column == "question" else "l" for column in self.text
+            ),
+        )
+        notes = "".join(
+            f"\\par\\footnotesize [{number}] {latex(note)}\n"
+            for number, note in enumerate(self.notes, start=1)
+        )
+        return text.replace("\\end{table}", f"{notes}\\end{{table}}")
+
+    def write(self, folder: Path) -> None:
+        """Write the three files of the table."""
+        csv = self.numbers.to_csv(index=False, lineterminator="\n")
+        write_text(folder / f"{self.name}.csv", csv)
+        write_text(folder / f"{self.name}.md", self.markdown())
+        write_text(folder / f"{self.name}.tex", self.latex())
+
+
+def build(
+    results: Results,
+    name: str,
+    title: str,
+    caption: str,
+    measures: list[Measure],
+    *,
+    by: list[str] = ROWS,
+    evaluations: pd.DataFrame | None = None,
+) -> Table:
+    """A table of measures, one row a group of `by`; what all rows share moves to the caption."""
+    rows = results.evaluations if evaluations is None else evaluations
+    groups = rows.groupby(by, observed=True).size().index
+    summaries = [measure.summary(results, by, rows).reindex(groups) for measure in measures]
+    numbers, text = _numbers(groups, measures, summaries), groups.to_frame(index=False).astype(str)
+    most = _most_seeds(measures, summaries, groups)
+    notes: list[str] = []
+    for measure, summary in zip(measures, summaries, strict=True):
+        if measure.visible:
+            rows_ = zip(summary.itertuples(index=False), most, strict=True)
+            text[measure.title] = [_text(measure, row, seeds, notes) for row, seeds in rows_]
+    text["n"] = [seeds_text(seeds) for seeds in most]
+    shared = [
+        column for column in by if column in ("backbone", "data") and text[column].nunique() == 1
+    ]
+    facts = "".join(f"{sentence(HEADINGS[column])} {text[column].iloc[0]}. " for column in shared)
+    text = text.drop(columns=shared).rename(columns=HEADINGS)
+    return Table(name, title, facts + caption, numbers, text, notes)
+
+
+def _numbers(
+    groups: pd.Index, measures: list[Measure], summaries: list[pd.DataFrame]
+) -> pd.DataFrame:
+    """All digits: per measure mean, spread, seeds and splits; per row the fewest and the reasons."""
+    columns = {}
+    for measure, summary in zip(measures, summaries, strict=True):
+        columns[measure.name] = summary["mean"]
+        columns[f"{measure.name}_spread"] = summary["spread"]
+        columns[f"{measure.name}_seeds"] = summary["seeds"].fillna(0).astype(int)
+        columns[f"{measure.name}_splits"] = summary["splits"].fillna(0).astype(int)
+    reasons = pd.concat([summary["missing"].fillna("") for summary in summaries], axis=1)
+    frame = pd.DataFrame(columns, index=groups)
+    frame["seeds"] = _most_seeds(measures, summaries, groups)
+    frame["splits"] = pd.concat([summary["splits"] for summary in summaries], axis=1).max(axis=1)
+    frame["splits"] = frame["splits"].fillna(0).astype(int)
+    frame["missing"] = [joined(row) for row in reasons.itertuples(index=False)]
+    return frame.reset_index()
+
+
+def _most_seeds(
+    measures: list[Measure], summaries: list[pd.DataFrame], groups: pd.Index
+) -> list[int]:
+    """Per row the seeds of its best covered visible number; a cell with fewer says so itself."""
+    seeds = [
+        summary["seeds"] for measure, summary in zip(measures, summaries, strict=True)
+        if measure.visible and measure.against is None
+    ]  # fmt: skip
+    most = pd.concat(seeds, axis=1).max(axis=1) if seeds else pd.Series(0, index=groups)
+    return most.fillna(0).astype(int).tolist()
+
+
+def _text(measure: Measure, row: Any, seeds: int, notes: list[str]) -> str:
+    """A cell for people; a missing or incomplete one points to a note that says why."""
+    reason = row.missing if isinstance(row.missing, str) else ""
+    if not row.seeds > 0:
+        return f"missing {_note(reason, notes)}" if reason else "–"
+    text = measure.show(row.mean)
+    if measure.show_spread is not None and not math.isnan(row.spread):
+        text += f" ± {measure.show_spread(row.spread)}"
+    if row.seeds < seeds:
+        text += f" ({seeds_text(int(row.seeds))})"
+    return f"{text} {_note(reason, notes)}" if reason else text
+
+
+def _note(reason: str, notes: list[str]) -> str:
+    """The mark of a note, which is added if it is new."""
+    if reason not in notes:
+        notes.append(reason)
+    return f"[{notes.index(reason) + 1}]"

@@ -1,0 +1,92 @@
+"""How numbers, protocols and captions read."""
+
+from typing import Any
+
+from hdc.results import LEVEL, Results, cells
+
+_LATEX = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"±": r"\(\pm\)", "Δ": r"\(\Delta\)", "²": r"\(^2\)", "–": "--", "−": r"\(-\)"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
+)  # fmt: skip
+
+
+def percent(value: float) -> str:
+    """A share in percent, with one digit."""
+    return f"{100 * value:.1f}"
+
+
+def points(value: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return f"{100 * value:+.1f}"
+
+
+def seeds_text(seeds: int) -> str:
+    """A number of seeds, as in `1 seed`."""
+    return f"{seeds} seed" if seeds == 1 else f"{seeds} seeds"
+
+
+def sentence(words: str) -> str:
+    """Words with a capital first letter."""
+    return words[:1].upper() + words[1:]
+
+
+def latex(text: str) -> str:
+    """Text as LaTeX prints it, with its special characters escaped."""
+    return text.translate(_LATEX)
+
+
+def protocols(results: Results, stage: str, data: str) -> dict[str, str]:
+    """What a stage's records of a data set say about how they were made, several values joined."""
+    values: dict[str, list[str]] = {}
+    for record in results.of(stage, data=data):
+        for key, value in record.get("protocol", {}).items():
+            values.setdefault(key.replace("_", " "), []).append(_words(value))
+    return {key: ", ".join(dict.fromkeys(found)) for key, found in values.items()}
+
+
+def protocol_line(results: Results, *stages: str) -> str:
+    """One sentence a stage and data set: splits, test videos, clips, averaging, checkpoint."""
+    names = {"finetune": "Fine-tuning", "evaluate": "Evaluation", "pretrain": "Pretraining"}
+    lines = []
+    for stage in stages:
+        for data in results.evaluations["data"].unique():
+            facts = protocols(results, stage, data)
+            facts.pop("data", None)
+            if facts:
+                text = "; ".join(f"{key}: {value}" for key, value in facts.items())
+                lines.append(f"{names[stage]} on {data}: {text}.")
+    return " ".join(lines)
+
+
+def chance_line(results: Results, *targets: str) -> str:
+    """The accuracy of guessing, in percent: of `R@1` or of a probed factor, by data set."""
+    lines = []
+    for data in results.evaluations["data"].unique():
+        found = {target: chances(results, target, data) for target in targets}
+        facts = [
+            f"{target} {' or '.join(map(percent, each))}" for target, each in found.items() if each
+        ]
+        if facts:
+            lines.append(f"Chance on {data} (%): {', '.join(facts)}.")
+    return " ".join(lines)
+
+
+def chances(results: Results, target: str, data: str) -> list[float]:
+    """The shares that guessing gets right, different ones in order: one unless splits differ."""
+    path = ("metrics", "chance")
+    if target != "R@1":
+        path = ("metrics", "linear", LEVEL, target, "chance")
+    rows = results.evaluations[results.evaluations["data"] == data]
+    values = cells(results, "evaluate", path, rows)["value"].dropna()
+    return sorted({round(value, 6) for value in values})
+
+
+def _words(value: Any) -> str:
+    """A value of a record as words."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and abs(value) >= 10000:
+        return f"{value:,}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,80 @@
+"""Reads the study, finds its runs and names what a rule passes on. No hyper-parameter stands here."""
+
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from hdc.config import compose_run, settings_text
+from hdc.errors import InputError
+from hdc.settings import (
+    EMBED_READS,
+    EVALUATE_READS,
+    FINETUNE_READS,
+    PREPARE_READS,
+    PRETRAIN_READS,
+)
+from hdc.study import Study, part_of, split_numbers
+
+# Jobs use the interpreter that runs Snakemake, also where its environment is not activated.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+validate(config, "schemas/study.schema.yaml")
+try:
+    STUDY = Study.read(config)
+    EVALUATIONS = list(STUDY.evaluations())
+    FOLDERS = {name: STUDY.video_folder(name) for name in STUDY.data_sets()}
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+# Two jobs at a time use a small machine better than one on all its cores.
+TRAINING_THREADS = max(1, min(8, workflow.cores // 2)) if workflow.cores else 1
+
+
+wildcard_constraints:
+    study=STUDY.study,
+    backbone="[a-z0-9_]+",
+    ablation="[a-z0-9_]+",
+    seed="[0-9]+",
+    pretrained_on="[a-z0-9_]+(-split[0-9]+)?",
+    data="[a-z0-9_]+",
+    split="[0-9]+",
+
+
+def settings(*reads, data=None):
+    """A params function: the values that a stage reads, as text. A changed value reruns its jobs."""
+
+    def text(wildcards):
+        on = data or wildcards.get("data") or part_of(wildcards.pretrained_on)[0]
+        run = compose_run(
+            wildcards.get("ablation", "hdc"),
+            backbone=wildcards.get("backbone", STUDY.backbones[0]),
+            data=on,
+            scale=STUDY.scale,
+        )
+        return settings_text(run, reads)
+
+    return text
+
+
+def encoder(wildcards):
+    """The encoder that a run is judged by: its own, or that of the run named in `pretrained_by`."""
+    run = compose_run(
+        wildcards.ablation,
+        backbone=wildcards.backbone,
+        data=wildcards.data,
+        scale=STUDY.scale,
+    )
+    ablation = run.pretrained_by or wildcards.ablation
+    return (
+        f"results/{wildcards.study}/runs/{wildcards.backbone}/{ablation}/"
+        f"seed{wildcards.seed}/{wildcards.pretrained_on}/encoder.safetensors"
+    )
+
+
+def prepared(data, split=None):
+    """The files of a prepared data set that a stage reads."""
+    names = ["index.csv", "store.json", "listed.csv"]
+    names += [f"split{split}.csv"] if split else []
+    return [f"results/data/{data}/{name}" for name in names]

@@ -1,0 +1,28 @@
+rule pretrain:
+    """Train the encoder of one run, with one seed, on unlabelled videos."""
+    input:
+        lambda wildcards: prepared(*part_of(wildcards.pretrained_on)),
+    output:
+        encoder="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/encoder.safetensors",
+        record="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/pretrain.json",
+        videos="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/videos.csv",
+        settings="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/config.yaml",
+        views="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/views.png",
+    log:
+        "results/{study}/logs/pretrain/{backbone}/{ablation}/seed{seed}/{pretrained_on}.log",
+    conda:
+        "../../environment.yml"
+    threads: TRAINING_THREADS
+    params:
+        settings=settings(*PRETRAIN_READS),
+        scale=STUDY.scale,
+        data=lambda wildcards: part_of(wildcards.pretrained_on)[0],
+        split=lambda wildcards: part_of(wildcards.pretrained_on)[1] or "",
+        output_dir=subpath(output.encoder, parent=True),
+    shell:
+        """
+        python -m hdc.pretrain scale={params.scale:q} data={params.data:q} \
+            backbone={wildcards.backbone:q} ablation={wildcards.ablation:q} \
+            seed={wildcards.seed:q} prepared=results/data/{params.data:q} split={params.split:q} \
+            output_dir={params.output_dir:q} >{log:q} 2>&1
+        """

@@ -1,0 +1,46 @@
+rule plan:
+    """Write down what the study runs: the report shows what of it is there."""
+    output:
+        plan="results/{study}/study.json",
+    log:
+        "results/{study}/logs/plan.log",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    params:
+        plan=STUDY.plan(),
+    shell:
+        "printf '%s' {params.plan:q} > {output.plan:q} 2> {log:q}"
+
+
+rule report:
+    """Make the tables, the figures and the page, from records only."""
+    input:
+        plan="results/{study}/study.json",
+        pretrained=sorted({f"{one.run.folder}/pretrain.json" for one in EVALUATIONS}),
+        judged=[
+            f"{one.folder}/{stage}.json"
+            for one in EVALUATIONS
+            for stage in ("finetune", "evaluate")
+        ],
+    output:
+        page="results/{study}/report.html",
+        tables=expand(
+            "results/{{study}}/tables/{table}.{form}",
+            table=["finetune", "retrieval", "ablation", "factors", "cost"],
+            form=["csv", "md", "tex"],
+        ),
+        figures=expand(
+            "results/{{study}}/figures/{figure}.{form}",
+            figure=["training_curves", "retrieval_curve", "factors"],
+            form=["png", "pdf"],
+        ),
+    log:
+        "results/{study}/logs/report.log",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    params:
+        output_dir=subpath(output.page, parent=True),
+    shell:
+        "python -m hdc.report study={input.plan:q} output_dir={params.output_dir:q} > {log:q} 2>&1"
