@@ -8,11 +8,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hdc.data.augment import augment
-from hdc.data.batches import testing_batches
+from hdc.data.batches import inference_batches
 from hdc.data.store import ClipStore
 from hdc.progress import progress
 from hdc.random_draws import torch_seed
-from hdc.settings import Clip, Testing
+from hdc.settings import Clip, Inference
 
 
 class Classifier(nn.Module):
@@ -36,16 +36,16 @@ class Classifier(nn.Module):
 
 @torch.inference_mode()
 def predict(
-    model: nn.Module, store: ClipStore, rows: Sequence[int], *, clip: Clip, testing: Testing
+    model: nn.Module, store: ClipStore, rows: Sequence[int], *, clip: Clip, inference: Inference
 ) -> Float[np.ndarray, "video label"]:
     """Label probabilities of each video: the mean over its clips of the softmax."""
     device = next(model.parameters()).device
     model.eval()
-    batches = testing_batches(store, rows, clip=clip, testing=testing)
-    steps = -(-len(rows) // max(1, testing.batch_size // testing.clips))
+    batches = inference_batches(store, rows, clip=clip, inference=inference)
+    steps = -(-len(rows) // max(1, inference.batch_size // inference.clips))
     means = []
-    for batch in progress(batches, total=steps, unit="batch", what="testing"):
+    for batch in progress(batches, total=steps, unit="batch", what="inference"):
         clips = augment(batch.clips.to(device), batch.draws, pixels=clip.pixels)
         probabilities = model(clips).float().softmax(dim=1)
-        means.append(probabilities.unflatten(0, (-1, testing.clips)).mean(dim=1).cpu())
+        means.append(probabilities.unflatten(0, (-1, inference.clips)).mean(dim=1).cpu())
     return torch.cat(means).numpy()

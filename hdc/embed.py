@@ -42,7 +42,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     fabric = start_fabric("32-true")
     encoder = fabric.setup_module(read_encoder(arguments.encoder, settings.backbone))
     features = video_features(encoder, store, len(index), settings)
-    facts = {"clips_per_video": settings.testing.clips, "levels": list(features)}
+    facts = {"clips_per_video": settings.inference.clips, "levels": list(features)}
     metadata = {"hdc": json.dumps(facts, sort_keys=True)}
     write_bytes(Path(arguments.output_dir) / "features.safetensors", save(features, metadata))
 
@@ -54,13 +54,13 @@ def video_features(
     import torch
 
     from hdc.data.augment import augment
-    from hdc.data.batches import ahead, testing_batches
+    from hdc.data.batches import ahead, inference_batches
     from hdc.progress import progress
 
-    clips_each = settings.testing.clips
+    clips_each = settings.inference.clips
     device = next(encoder.parameters()).device
-    batches = testing_batches(store, range(videos), clip=settings.clip, testing=settings.testing)
-    steps = -(-videos // max(1, settings.testing.batch_size // clips_each))
+    batches = inference_batches(store, range(videos), clip=settings.clip, inference=settings.inference)
+    steps = -(-videos // max(1, settings.inference.batch_size // clips_each))
     tables: dict[str, list] = {}
     with torch.inference_mode():
         for batch in progress(ahead(batches), total=steps, unit="batch", what="embedding"):

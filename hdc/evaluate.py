@@ -176,7 +176,7 @@ class Judge:
 
     def _record(self, name: str, right: np.ndarray) -> float:
         """Keep who was right, and return the share among all test videos, the unusable counted."""
-        placed = self._placed(right.astype(int), 0).astype(int)
+        placed = self._placed(right, 0.0).astype(int)
         self.outcomes[name] = placed
         return float(placed.mean())
 

@@ -86,7 +86,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
             training.update(loss, clips=len(clips))
 
     tested = rows_of(index, split, "test")
-    scores = predict(training.model, store, tested, clip=settings.clip, testing=settings.testing)
+    scores = predict(training.model, store, tested, clip=settings.clip, inference=settings.inference)
     scores = pd.DataFrame(scores, index=index.video.iloc[tested], columns=labels)
     predictions = prediction_table(split, scores)
     write_table(output / "predictions.csv", predictions)
@@ -102,7 +102,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
             "training_videos": len(batches.rows),
             "test_videos": len(predictions),
             "unusable_test_videos": int((predictions.predicted == "").sum()),
-            "clips_per_video": settings.testing.clips,
+            "clips_per_video": settings.inference.clips,
             "crops_per_clip": 1,
             "averaging": "mean of probabilities",
             "checkpoint": "last epoch",

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hdc.atomic import write_text
 from hdc.results import BASE, Results, against, by_seed, cells, joined, over_seeds
-from hdc.wording import latex, percent, points, seeds_text, sentence
+from hdc.wording import BLANK, latex, percent, points, seeds_text, sentence
 
 ROWS = ["backbone", "data", "ablation"]
 HEADINGS = {"backbone": "backbone", "data": "data set", "ablation": "run", "level": "level"}
@@ -42,7 +42,7 @@ class Measure:
 
     def difference(self) -> "Measure":
         """The same number as a difference to the base run."""
-        title = f"Δ {self.title}".replace("(%)", "(points)")
+        title = f"Δ {self.title.removesuffix(' (%)')}"
         name = f"{self.name}_difference"
         return replace(self, name=name, title=title, show=points, against=BASE)
 
@@ -72,15 +72,16 @@ class Table:
             hrules=True,
             caption=latex(f"{self.title}. {self.caption}"),
             label=f"tab:{self.name}",
+            position="htbp",
             position_float="centering",
             column_format="".join(
                 "p{4.5cm}" if column == "question" else "l" for column in self.text
             ),
         )
         notes = "".join(
-            f"\\par\\footnotesize [{number}] {latex(note)}\n"
-            for number, note in enumerate(self.notes, start=1)
+            f"\\par [{number}] {latex(note)}\n" for number, note in enumerate(self.notes, start=1)
         )
+        text = text.replace("\\centering", "\\centering\\footnotesize", 1)
         return text.replace("\\end{table}", f"{notes}\\end{{table}}")
 
     def write(self, folder: Path) -> None:
@@ -124,7 +125,7 @@ def build(
 def _numbers(
     groups: pd.Index, measures: list[Measure], summaries: list[pd.DataFrame]
 ) -> pd.DataFrame:
-    """All digits: per measure mean, spread, seeds and splits; per row the fewest and the reasons."""
+    """All digits: per measure mean, spread, seeds and splits; per row the most and the reasons."""
     columns = {}
     for measure, summary in zip(measures, summaries, strict=True):
         columns[measure.name] = summary["mean"]
@@ -156,7 +157,7 @@ def _text(measure: Measure, row: Any, seeds: int, notes: list[str]) -> str:
     """A cell for people; a missing or incomplete one points to a note that says why."""
     reason = row.missing if isinstance(row.missing, str) else ""
     if not row.seeds > 0:
-        return f"missing {_note(reason, notes)}" if reason else "–"
+        return f"missing {_note(reason, notes)}" if reason else BLANK
     text = measure.show(row.mean)
     if measure.show_spread is not None and not math.isnan(row.spread):
         text += f" ± {measure.show_spread(row.spread)}"

@@ -73,11 +73,12 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         log_name="log.jsonl",
     )
     see_views(batches, contrast.views, pixels=clip.pixels, path=output / "views.png")
+    weights = {f"weight_{name}": weight for name, weight in contrast.weights.items()}
     for epoch, first_step in training.epochs():
         for batch in training.batches(batches.epoch(epoch, contrast.views, first_step=first_step)):
             views = model.augmented(batch, pixels=clip.pixels, device=fabric.device)
             loss, terms = training.model(torch.cat(views))
-            training.update(loss, clips=len(views) * len(views[0]), **terms)
+            training.update(loss, clips=len(views) * len(views[0]), **terms, **weights)
 
     write_table(output / "videos.csv", videos)
     write_text(output / "config.yaml", settings.text)

@@ -11,12 +11,12 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-Features = Float[np.ndarray, "video dim"]
+Features = Float[np.ndarray, "_ dim"]
 
 
 def classify(
     features: dict[str, Features],
-    labels: dict[str, Sequence[str]],
+    labels: dict[str, np.ndarray],
     *,
     strengths: Sequence[float],
     iterations: int,
@@ -40,7 +40,7 @@ def classify(
 
 
 def regress(
-    features: dict[str, Features], values: dict[str, Sequence[float]], *, strengths: Sequence[float]
+    features: dict[str, Features], values: dict[str, np.ndarray], *, strengths: Sequence[float]
 ) -> tuple[list[float], float]:
     """Predictions for part `test` by ridge regression; else as `classify`, by squared error."""
 
@@ -57,7 +57,7 @@ def regress(
     return fit(best, "train", "val").predict(features["test"]).tolist(), best
 
 
-def explained(predicted: Sequence[float], true: Sequence[float]) -> float:
+def explained(predicted: Sequence[float], true: Sequence[float] | np.ndarray) -> float:
     """R2: the share of the variance of `true` that `predicted` explains; below 0 if it is worse
     than the mean of `true`."""
     true = np.asarray(true)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ STAGES = {"pretrain": "run_folder", "finetune": "folder", "evaluate": "folder"} 
 
 @dataclass(frozen=True)
 class Results:
-    """A study's evaluations, one row each, with the records found and the reasons for the others."""
+    """A study's evaluations, one row each, the records found and why the others are missing."""
 
     study: dict[str, Any]
     evaluations: pd.DataFrame
@@ -72,7 +73,7 @@ def cells(
     values = pd.Series([value for value, _ in found], index=rows.index, dtype=float)
     reasons = pd.Series([reason for _, reason in found], index=rows.index, dtype=str)
     asked = values.notna().groupby(rows["data"], observed=True).transform("any")
-    lacking = ~reasons.str.startswith(tuple(set(results.missing.values())) or ("no record",))
+    lacking = reasons.str.startswith("lacks ")
     return rows.assign(value=values, missing=reasons.mask(lacking & ~asked, ""))
 
 
@@ -85,7 +86,7 @@ def by_seed(cells: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return groups.agg(
         value=("value", lambda values: values.mean(skipna=False)),
         splits=("split", "nunique"),
-        missing=("missing", _joined),
+        missing=("missing", joined),
     )
 
 
@@ -98,8 +99,7 @@ def against(seeds: pd.DataFrame, base: str = BASE) -> pd.DataFrame:
     own = ablations == base
     value = seeds["value"] - reference["value"].to_numpy()
     reasons = [
-        _joined(pair)
-        for pair in zip(seeds["missing"], reference["missing"].fillna(""), strict=True)
+        joined(pair) for pair in zip(seeds["missing"], reference["missing"].fillna(""), strict=True)
     ]
     missing = pd.Series(reasons, index=seeds.index, dtype=str)
     return seeds.assign(value=value.mask(own), missing=missing.mask(own, ""))
@@ -114,7 +114,7 @@ def over_seeds(seeds: pd.DataFrame) -> pd.DataFrame:
         spread=("value", "std"),
         seeds=("value", "count"),
         splits=("splits", "max"),
-        missing=("missing", _joined),
+        missing=("missing", joined),
     )
 
 
@@ -147,11 +147,18 @@ def read_logs(results: Results) -> pd.DataFrame:
     return pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame()])
 
 
+def joined(reasons: Iterable[str]) -> str:
+    """Different reasons, each once, out of texts that may hold several."""
+    parts = [part for reason in reasons for part in reason.split("; ") if part]
+    return "; ".join(dict.fromkeys(parts))
+
+
 def _read_record(path: str, records: dict[str, Any], missing: dict[str, str]) -> None:
     """Put a record under its path into `records`, or the reason why not into `missing`."""
     try:
         record = json.loads(Path(path).read_text())
-        record["metrics"]  # noqa: B018  a record without numbers is none
+        if not isinstance(record["metrics"], dict):
+            raise TypeError("a record without numbers is none")
         records[path] = record
     except FileNotFoundError:
         missing[path] = f"no record: {path}"
@@ -171,7 +178,7 @@ def _cell(results: Results, row: Any, stage: str, path: tuple[str, ...]) -> tupl
             value = value[level if key == LEVEL else key]
     except (KeyError, TypeError):
         name = " ".join(level if key == LEVEL else key for key in path[1:])
-        return math.nan, f"no {name}: {place}"
+        return math.nan, f"lacks {name}: {place}"
     return (math.nan if value is None else float(value)), ""
 
 
@@ -186,9 +193,3 @@ def _ordered(evaluations: pd.DataFrame, ablations: list[str]) -> pd.DataFrame:
         outside = sorted(set(evaluations[column]) - set(order))
         evaluations[column] = pd.Categorical(evaluations[column], order + outside, ordered=True)
     return evaluations.sort_values([*orders, "seed", "split"], ignore_index=True)
-
-
-def _joined(reasons: Any) -> str:
-    """Different reasons, each once."""
-    parts = [part for reason in reasons for part in reason.split("; ") if part]
-    return "; ".join(dict.fromkeys(parts))

@@ -7,6 +7,8 @@ from jaxtyping import Bool, Float, Int
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
+Labels = Sequence[str] | np.ndarray
+
 
 def nearest(
     queries: Float[np.ndarray, "query dim"], gallery: Float[np.ndarray, "entry dim"], *, count: int
@@ -23,8 +25,8 @@ def nearest(
 
 def hits(
     neighbours: Int[np.ndarray, "query rank"],
-    query_labels: Sequence[str],
-    gallery_labels: Sequence[str],
+    query_labels: Labels,
+    gallery_labels: Labels,
     *,
     k: int,
 ) -> Bool[np.ndarray, " query"]:
@@ -39,7 +41,7 @@ def hits(
 def vote(
     similarity: Float[np.ndarray, "query rank"],
     neighbours: Int[np.ndarray, "query rank"],
-    gallery_labels: Sequence[str],
+    gallery_labels: Labels,
     *,
     k: int,
     temperature: float,

@@ -220,7 +220,7 @@ class Finetune(Pretrain):
 
 
 @dataclass
-class Testing:
+class Inference:
     """How a video becomes one prediction or one row of features."""
 
     clips: int = MISSING  # per video, spread evenly
@@ -274,7 +274,7 @@ class Config:
     augment: Augment = field(default_factory=Augment)
     pretrain: Pretrain = field(default_factory=Pretrain)
     finetune: Finetune = field(default_factory=Finetune)
-    testing: Testing = field(default_factory=Testing)
+    inference: Inference = field(default_factory=Inference)
     evaluate: Evaluate = field(default_factory=Evaluate)
     progress: Progress = field(default_factory=Progress)
 
@@ -282,6 +282,6 @@ class Config:
 # What each stage reads; Snakemake reruns a stage when one of these has changed, and only then.
 PREPARE_READS = ("data",)
 PRETRAIN_READS = ("backbone", "clip", "objective", "augment", "pretrain")
-FINETUNE_READS = ("backbone", "clip", "finetune", "testing")
-EMBED_READS = ("backbone", "clip", "testing")
+FINETUNE_READS = ("backbone", "clip", "finetune", "inference")
+EMBED_READS = ("backbone", "clip", "inference")
 EVALUATE_READS = ("evaluate",)

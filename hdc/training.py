@@ -98,9 +98,9 @@ class Training:
         """
         rate = learning_rate(self.step, self.settings, self.steps_per_epoch)
         if not torch.isfinite(loss):
-            found = {name: float(value) for name, value in terms.items()}
+            found = {name: float(torch.as_tensor(value).detach()) for name, value in terms.items()}
             raise InputError(
-                f"expected a finite loss, got {float(loss)} at step {self.step} with learning rate "
+                f"expected a finite loss, got {loss.item()} at step {self.step} with learning rate "
                 f"{rate:g}; terms: {found}; lower the learning rate"
             )
         for group in self.optimizer.param_groups:

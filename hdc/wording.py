@@ -7,9 +7,12 @@ from hdc.results import LEVEL, Results, cells
 _LATEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {"±": r"\(\pm\)", "Δ": r"\(\Delta\)", "²": r"\(^2\)", "–": "--", "−": r"\(-\)"}
+    | {"±": r"\(\pm\)", "Δ": r"\(\Delta\)", "²": r"\(^2\)"}
     | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
 )  # fmt: skip
+
+
+BLANK = "n/a"  # nothing to show, and nothing missing
 
 
 def percent(value: float) -> str:

@@ -23,7 +23,7 @@ class ResNet3d(VideoResNet):
         blocks: list[int],
         stem: Callable[[], nn.Sequential],
         *,
-        width: float,
+        width: float | int,
     ) -> None:
         self.width = width  # before the base class builds its stages, which ask for it
         super().__init__(block, [convolution] * 4, blocks, lambda: _scaled_stem(stem(), width))
@@ -53,7 +53,7 @@ class ResNet3d(VideoResNet):
         return features
 
 
-def _scaled_stem(stem: nn.Sequential, width: float) -> nn.Sequential:
+def _scaled_stem(stem: nn.Sequential, width: float | int) -> nn.Sequential:
     """The same stem with its output channels times `width`; inner channels stay."""
     channels = max(1, round(PUBLISHED_CHANNELS * width))
     convolution = stem[-3]
@@ -71,7 +71,7 @@ def _scaled_stem(stem: nn.Sequential, width: float) -> nn.Sequential:
     return stem
 
 
-def r3d18(*, width: float) -> ResNet3d:
+def r3d18(*, width: float | int) -> ResNet3d:
     """3D-ResNet18: plain 3D convolutions, two basic blocks a stage.
 
     Source: Tran et al. 2018 (arXiv 1711.11248), R3D-18, as torchvision's `r3d_18`.

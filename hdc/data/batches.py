@@ -21,7 +21,7 @@ from hdc.data.clips import (
 from hdc.data.store import ClipStore
 from hdc.errors import InputError
 from hdc.random_draws import generator
-from hdc.settings import Augment, Clip, Testing, View
+from hdc.settings import Augment, Clip, Inference, View
 
 Item = TypeVar("Item")
 
@@ -98,21 +98,21 @@ class VideoBatches:
         return clip_frames(start, **size, total=total)
 
 
-def testing_batches(
-    store: ClipStore, rows: Sequence[int], *, clip: Clip, testing: Testing
+def inference_batches(
+    store: ClipStore, rows: Sequence[int], *, clip: Clip, inference: Inference
 ) -> Iterator[ClipBatch]:
     """Clips spread evenly over each video, the central square of each; all of a video in one batch.
 
     `rows` of a batch names the video of every clip.
     """
     size = {"frames": clip.frames, "stride": clip.stride}
-    videos = max(1, testing.batch_size // testing.clips)
+    videos = max(1, inference.batch_size // inference.clips)
     for first in range(0, len(rows), videos):
         of_clips, clips, draws = [], [], []
         for row in rows[first : first + videos]:
             frames = store.frames(row)
-            square = central_square(frames.shape[1], frames.shape[2], testing.crop)
-            for start in even_starts(len(frames), span(**size), clips=testing.clips):
+            square = central_square(frames.shape[1], frames.shape[2], inference.crop)
+            for start in even_starts(len(frames), span(**size), clips=inference.clips):
                 clips.append(frames[clip_frames(start, **size, total=len(frames))])
                 of_clips.append(row)
                 draws.append(square)

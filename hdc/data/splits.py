@@ -42,13 +42,12 @@ def _part(group: str, test: set[str], validation: set[str]) -> str:
 
 def _require_trained(listed: pd.DataFrame, split: pd.DataFrame, number: int) -> None:
     """Refuse a split that tests a label it never trains on."""
-    trained = set(listed.label[split.part == "train"])
-    untrained = sorted(set(listed.label) - trained)
+    labels = {part: set(listed.label[split.part == part]) for part in ("train", "test")}
+    untrained = sorted(labels["test"] - labels["train"])
     if untrained:
         videos = int((listed.label == untrained[0]).sum())
+        groups = listed.group[listed.label == untrained[0]].nunique()
         raise InputError(
-            f"split {number}: expected every label in train, found none of {untrained[0]}, which "
-            f"has {videos} video{'s' if videos > 1 else ''} in "
-            f"{listed.group[listed.label == untrained[0]].nunique()} group(s); add videos of other "
-            "groups or leave the label out"
+            f"split {number}: expected every tested label in train, found none of {untrained[0]} "
+            f"({videos} videos in {groups} groups); add videos of other groups, or leave it out"
         )

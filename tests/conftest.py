@@ -1,0 +1,103 @@
+"""What several tests share: tiny videos, a tiny prepared data set, a working folder."""
+
+import os
+import shutil
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def root():
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def make_video():
+    """Write frames (time, height, width, 3) as a real video file."""
+
+    def make(path, frames, *, codec="mpeg4", fps=25):
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream(codec, rate=Fraction(fps))
+            stream.height, stream.width = frames.shape[1:3]
+            stream.pix_fmt = "yuv420p"
+            stream.codec_context.thread_count = 1
+            for image in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            container.mux(stream.encode(None))
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def moving_square():
+    """Frames of a bright square that moves right, told apart by `seed`."""
+
+    def frames(count=20, *, height=48, width=64, seed=0):
+        rng = np.random.default_rng(seed)
+        clip = np.full((count, height, width, 3), rng.integers(0, 90, 3), dtype=np.uint8)
+        top = rng.integers(0, height - 16)
+        for number in range(count):
+            left = (2 * number) % (width - 16)
+            clip[number, top : top + 16, left : left + 16] = 230
+        return clip
+
+    return frames
+
+
+@pytest.fixture(scope="session")
+def call():
+    """Run a command of the package in a child, in a folder; returns the finished process."""
+
+    def run(*words, cwd, check=False):
+        environment = os.environ | {
+            "OMP_NUM_THREADS": "1",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        }
+        command = [sys.executable, "-m", *words] if words[0].startswith("hdc") else [*words]
+        done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def workplace(tmp_path):
+    """A copy of everything that Snakemake reads, as the working folder of a user."""
+    for name in ("workflow", "config", "ablations"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "environment.yml", tmp_path)
+    return tmp_path
+
+
+TINY = (
+    "data.synthetic.shapes=[triangle,bar]",
+    "data.synthetic.motions=[right,left]",
+    "data.synthetic.train_videos=12",
+    "data.synthetic.validation_videos=4",
+    "data.synthetic.test_videos=8",
+    "data.synthetic.frames=24",
+    "data.synthetic.pixels=20",
+    "data.short_side=20",
+)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory, call):
+    """A prepared data set of 24 synthetic videos."""
+    folder = tmp_path_factory.mktemp("tiny") / "synthetic_smoke"
+    words = ("data=synthetic_smoke", "folder=", f"output_dir={folder}")
+    call("hdc.prepare", *words, *TINY, cwd=ROOT, check=True)
+    return folder

@@ -1,0 +1,131 @@
+"""A study with planted records, whose averages are known by hand."""
+
+import json
+from pathlib import Path
+
+LEVELS = ("layer2", "layer3", "layer4")
+CHANCES = {"label": 1 / 48, "shape": 0.125, "motion": 0.25, "color": 0.1}
+
+
+def plant(
+    root: Path,
+    *,
+    ablations: tuple[str, ...] = ("hdc", "random_init"),
+    seeds: tuple[int, ...] = (0, 1),
+    splits: tuple[int, ...] = (1, 2),
+    data: str = "synthetic",
+) -> Path:
+    """Write a study and all its records below `root`; returns the path of study.json."""
+    evaluations = []
+    for ablation in ablations:
+        for seed in seeds:
+            for split in splits:
+                run = root / f"runs/r3d18/{ablation}/seed{seed}/{data}-split{split}"
+                folder = run / f"{data}/split{split}"
+                evaluations.append(
+                    {
+                        "backbone": "r3d18",
+                        "ablation": ablation,
+                        "seed": seed,
+                        "pretrained_on": run.name,
+                        "data": data,
+                        "split": split,
+                        "run_folder": str(run),
+                        "folder": str(folder),
+                    }
+                )
+                share = score(ablation, seed, split)
+                write_records(run, folder, ablation=ablation, seed=seed, split=split, share=share)
+    about = {name: {"question": f"What of {name}_100%?", "paper": "planted"} for name in ablations}
+    study = {"study": "planted", "scale": "demo", "ablations": about, "evaluations": evaluations}
+    path = root / "study.json"
+    path.write_text(json.dumps(study))
+    return path
+
+
+def score(ablation: str, seed: int, split: int) -> float:
+    """The planted share: 0.5 for hdc, 0.3 for others, 0.1 more for seed 1, 0.02 for split 2."""
+    return (0.5 if ablation == "hdc" else 0.3) + 0.1 * seed + 0.02 * (split - 1)
+
+
+def write_records(
+    run: Path, folder: Path, *, ablation: str, seed: int, split: int, share: float
+) -> None:
+    """The files that the stages leave for one evaluation."""
+    folder.mkdir(parents=True, exist_ok=True)
+    trained = ablation != "random_init"
+    metrics = {
+        "loss": 4.5 if trained else None,
+        "steps": 20 if trained else 0,
+        "pretraining_videos": 960,
+        "parameters": 2_100_000,
+        "multiply_adds": 1_500_000_000,
+        "clips_per_second": 40.0 if trained else None,
+    }
+    write_record(run / "pretrain.json", "pretrain", metrics, seed, {"parts": "train + val"})
+    protocol = {
+        "split": split,
+        "test_videos": 480,
+        "clips_per_video": 2,
+        "averaging": "probabilities",
+        "checkpoint": "last step",
+    }
+    metrics = {"top1": share, "top5": share + 0.2, "clip_top1": share - 0.05, "train_loss": 0.7}
+    write_record(folder / "finetune.json", "finetune", metrics, seed, protocol)
+    write_record(folder / "evaluate.json", "evaluate", judged(share), seed, protocol)
+    steps = range(1, 21) if trained else ()
+    lines = [json.dumps(log_line(step, ablation, seed)) + "\n" for step in steps]
+    (run / "log.jsonl").write_text("".join(lines))
+
+
+def write_record(path: Path, stage: str, metrics: dict, seed: int, protocol: dict) -> None:
+    """One record with the facts that every record has."""
+    record = {
+        "stage": stage,
+        "metrics": metrics,
+        "settings": {"pretrain": {"epochs": 20, "batch_size": 8}},
+        "protocol": protocol,
+        "seed": seed,
+        "commit": "0123456789abcdef",
+        "modified": False,
+        "versions": {"python": "3.11.2", "torch": "2.15.0"},
+        "device": "cpu (AMD EPYC, 1 thread)",
+        "seconds": 12.5 + seed,
+        "peak_memory_bytes": 700 * 2**20,
+    }
+    path.write_text(json.dumps(record))
+
+
+def judged(share: float) -> dict:
+    """Metrics of evaluate: the last level has `share`, each level below 0.05 less."""
+    by_level = {level: share - 0.05 * (2 - place) for place, level in enumerate(LEVELS)}
+    return {
+        "levels": list(LEVELS),
+        "chance": 1 / 48,
+        "retrieval": {
+            level: {f"r{k}": min(1.0, value - 0.2 + 0.008 * k) for k in (1, 5, 10, 20, 50)}
+            for level, value in by_level.items()
+        },
+        "knn": dict(by_level),
+        "linear": {
+            level: {
+                factor: {"accuracy": value + 0.02 * place, "chance": chance, "strength": 1.0}
+                for place, (factor, chance) in enumerate(CHANCES.items())
+            }
+            | {"size": {"r2": value / 2}}
+            for level, value in by_level.items()
+        },
+    }
+
+
+def log_line(step: int, ablation: str, seed: int) -> dict:
+    """One line of the training log."""
+    height = 4.0 if ablation == "hdc" else 4.4
+    line = {"step": step, "epoch": step / 4, "loss": height / step**0.1 + 0.02 * seed}
+    kinds = ("temporal",) if ablation.startswith("coupled") else ("spatial", "temporal")
+    levels = LEVELS[-1:] if ablation.startswith("coupled") else LEVELS
+    for kind in kinds:
+        for place, level in enumerate(levels):
+            line[f"{kind}_{level}"] = (height - 0.3 * place) / step**0.15 + 0.02 * seed
+            line[f"weight_{kind}_{level}"] = 1.0
+    return line | {"learning_rate": 0.01, "clips_per_second": 40.0, "data_wait_share": 0.1}

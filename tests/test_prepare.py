@@ -1,0 +1,121 @@
+import pandas as pd
+import pytest
+
+from hdc.data.store import ClipStore
+
+PATTERN = r"data.folder.pattern='(?P<label>[a-z]+)/(?P<group>[a-z]+)[0-9]*\.mp4'"
+FOLDS = ("data.folder.folds=3", "data.folder.validation_groups=1")
+
+
+@pytest.fixture
+def videos(tmp_path, make_video, moving_square):
+    """Two labels by three people, in a folder whose name has a space."""
+    folder = tmp_path / "my videos"
+    for number, label in enumerate(("run", "walk")):
+        for place, person in enumerate(("ann", "bob", "cas")):
+            clip = moving_square(12, seed=10 * number + place)
+            make_video(folder / label / f"{person}.mp4", clip)
+    return folder
+
+
+@pytest.fixture
+def prepare(call, root, tmp_path):
+    def run(folder, *words):
+        output = tmp_path / "out"
+        words = words or (PATTERN, *FOLDS)
+        done = call(
+            "hdc.prepare",
+            "data=weizmann",
+            f"folder={folder}",
+            f"output_dir={output}",
+            "data.short_side=24",
+            *words,
+            cwd=root,
+        )
+        return done, output
+
+    return run
+
+
+def refused(done, message):
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert message in done.stderr
+
+
+def test_a_folder_becomes_lists_and_a_store(videos, prepare):
+    done, output = prepare(videos)
+    assert done.returncode == 0, done.stderr
+    index = pd.read_csv(output / "index.csv")
+    assert index.video.tolist() == sorted(index.video)
+    assert index.label.tolist() == ["run"] * 3 + ["walk"] * 3
+    assert index.frames.tolist() == [12] * 6
+    assert pd.read_csv(output / "rejected.csv").empty
+    assert len(ClipStore(output)) == 6
+    for number in (1, 2):
+        split = pd.read_csv(output / f"split{number}.csv")
+        assert set(split.part) == {"train", "val", "test"}
+
+
+def test_twice_gives_the_same_bytes(videos, prepare):
+    names = ("index.csv", "rejected.csv", "listed.csv", "split1.csv", "store.json", "frames.u8")
+    _, output = prepare(videos)
+    first = [(output / name).read_bytes() for name in names]
+    _, output = prepare(videos)
+    assert first == [(output / name).read_bytes() for name in names]
+
+
+def test_files_that_cannot_be_used_are_rejected_aloud_and_on_it_goes(videos, prepare):
+    whole = (videos / "run" / "ann.mp4").read_bytes()
+    (videos / "run" / "ann2.mp4").write_bytes(whole[: len(whole) // 2])
+    (videos / "walk" / "bob2.mp4").write_text("this is a text file\n")
+    (videos / "walk" / "cas2.mp4").touch()
+    done, output = prepare(videos)
+    assert done.returncode == 0, done.stderr
+    rejected = pd.read_csv(output / "rejected.csv").set_index("video").reason
+    assert list(rejected.index) == ["run/ann2.mp4", "walk/bob2.mp4", "walk/cas2.mp4"]
+    assert rejected["walk/cas2.mp4"] == "empty file"
+    assert done.stdout.count("rejected ") == 3 + 1  # one line each, and the last line's count
+    assert len(pd.read_csv(output / "index.csv")) == 6
+    split = pd.read_csv(output / "split1.csv")
+    assert set(rejected.index) <= set(split.video)  # an unusable video stays listed
+
+
+def test_a_missing_folder(prepare, tmp_path):
+    done, _ = prepare(tmp_path / "nowhere")
+    refused(done, "expected an existing folder of videos")
+
+
+def test_a_pattern_that_matches_nothing(videos, prepare):
+    done, _ = prepare(videos, "data.folder.pattern='(?P<label>x+)/.*'", *FOLDS)
+    refused(done, "matched none of 6, such as ")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"), [("'(['", "data.folder.pattern: "), ("'.*'", "a group (?P<label>...)")]
+)
+def test_a_pattern_that_is_none(videos, prepare, pattern, message):
+    done, _ = prepare(videos, f"data.folder.pattern={pattern}", *FOLDS)
+    refused(done, message)
+
+
+def test_a_label_with_one_video_only(videos, prepare, make_video, moving_square):
+    make_video(videos / "jump" / "ann.mp4", moving_square(12))
+    done, _ = prepare(videos)
+    refused(done, "expected at least 2 videos a label, found 1 of jump (jump/ann.mp4)")
+
+
+def test_no_usable_video_left(videos, prepare):
+    for path in videos.rglob("*.mp4"):
+        path.write_text("broken")
+    done, output = prepare(videos)
+    refused(done, "expected at least one usable video, found none among 6")
+    assert not (output / "index.csv").exists() and not (output / "frames.u8").exists()
+
+
+def test_a_failed_preparation_voids_the_one_before(videos, prepare):
+    _, output = prepare(videos)
+    for path in videos.rglob("*.mp4"):
+        path.write_text("broken")
+    prepare(videos)
+    assert not (output / "index.csv").exists()

@@ -1,0 +1,66 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import r2_score
+from sklearn.preprocessing import StandardScaler
+
+from hdc.probes import classify, explained, is_numeric, regress
+
+PARTS = {"train": 120, "val": 40, "test": 60}
+
+
+@pytest.fixture
+def data():
+    """Features of which two columns tell the label and the value, among noise."""
+    rng = np.random.default_rng(0)
+    features, labels, values = {}, {}, {}
+    for part, count in PARTS.items():
+        table = rng.standard_normal((count, 12)).astype(np.float32)
+        labels[part] = np.where(table[:, 0] + 0.5 * rng.standard_normal(count) > 0.6, "up", "down")
+        values[part] = table[:, 1] + 0.5 * rng.standard_normal(count)
+        features[part] = 5 + 3 * table
+    return features, labels, values
+
+
+def scaled(features):
+    both = np.concatenate([features["train"], features["val"]])
+    scaler = StandardScaler().fit(both)
+    return scaler.transform(both), scaler.transform(features["test"])
+
+
+def test_classify_is_sklearn_with_the_strength_that_val_likes(data):
+    features, labels, _ = data
+    predicted, strength = classify(features, labels, strengths=[1e-6, 0.1], iterations=500)
+    assert strength == 0.1
+    both, test = scaled(features)
+    plain = LogisticRegression(C=strength, max_iter=500)
+    plain.fit(both, np.concatenate([labels["train"], labels["val"]]))
+    assert predicted == plain.predict(test).tolist()
+    assert np.mean(np.asarray(predicted) == labels["test"]) > 0.65
+
+
+def test_regress_is_sklearn(data):
+    features, _, values = data
+    predicted, strength = regress(features, values, strengths=[1e-6, 1.0])
+    assert strength == 1.0
+    both, test = scaled(features)
+    plain = Ridge(alpha=1.0).fit(both, np.concatenate([values["train"], values["val"]]))
+    np.testing.assert_allclose(predicted, plain.predict(test))
+
+
+def test_the_test_part_decides_nothing(data):
+    features, labels, _ = data
+    flipped = labels | {"test": labels["test"][::-1]}
+    settings = {"strengths": [1e-3, 1.0], "iterations": 200}
+    assert classify(features, labels, **settings) == classify(features, flipped, **settings)
+
+
+def test_explained_is_r2():
+    true, predicted = [1.0, 2.0, 4.0], [1.5, 2.0, 3.0]
+    assert explained(predicted, true) == pytest.approx(r2_score(true, predicted))
+
+
+def test_names_are_classified_and_quantities_regressed():
+    assert is_numeric(pd.Series([0.5, 1.0]))
+    assert not is_numeric(pd.Series(["a", "b"])) and not is_numeric(pd.Series([1, 2]))

@@ -1,0 +1,26 @@
+import pytest
+
+STAGES = ("prepare", "pretrain", "finetune", "embed", "evaluate", "report")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_names_every_argument(call, root, stage):
+    done = call(f"hdc.{stage}", "--help", cwd=root, check=True)
+    assert f"usage: python -m hdc.{stage} key=value" in done.stdout
+    assert "output_dir=" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nonsense"], "error: pretrain: expected key=value, got nonsense; see --help"),
+        (["sede=1"], "error: pretrain: expected one of scale, data, backbone, ablation, seed"),
+        (["seed=1"], "error: pretrain: missing scale=, data=, backbone=, ablation=, prepared="),
+        (["evaluate.neighbours=3"], "error: pretrain: expected one of scale"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_status_1(call, root, words, message):
+    done = call("hdc.pretrain", *words, cwd=root)
+    assert done.returncode == 1
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1

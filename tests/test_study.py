@@ -1,0 +1,93 @@
+import json
+
+import pytest
+
+from hdc.errors import InputError
+from hdc.study import Run, Study, part_of
+
+DEMO = {
+    "study": "demo",
+    "scale": "demo",
+    "pretrain_on": "same",
+    "evaluate_on": {"synthetic": [1]},
+    "backbones": ["r3d18"],
+    "ablations": ["hdc", "random_init"],
+    "seeds": [0, 1],
+}
+
+
+def test_evaluations_are_the_grid():
+    found = list(Study.read(DEMO).evaluations())
+    assert len(found) == 4
+    folder = "results/demo/runs/r3d18/hdc/seed1/synthetic-split1"
+    assert found[1].run == Run("demo", "r3d18", "hdc", 1, "synthetic-split1")
+    assert found[1].run.folder == folder
+    assert found[1].folder == f"{folder}/synthetic/split1"
+
+
+def test_one_pretraining_serves_several_splits():
+    study = Study.read(
+        DEMO | {"pretrain_on": "synthetic", "evaluate_on": {"weizmann": [1, 2]}, "seeds": [0]}
+    )
+    assert {one.run.pretrained_on for one in study.evaluations()} == {"synthetic"}
+    assert len({one.run for one in study.evaluations()}) == 2
+    assert study.data_sets() == ["synthetic", "weizmann"]
+
+
+def test_same_pretrains_once_a_split():
+    study = Study.read(DEMO | {"evaluate_on": {"weizmann": [1, 3]}})
+    found = {one.run.pretrained_on for one in study.evaluations()}
+    assert found == {"weizmann-split1", "weizmann-split3"}
+
+
+def test_all_and_skip():
+    study = Study.read(DEMO | {"ablations": "all", "skip": ["hdc"]})
+    assert "hdc" not in study.ablations and "random_init" in study.ablations
+
+
+def test_parts():
+    assert part_of("ucf101-split1") == ("ucf101", 1)
+    assert part_of("kinetics400") == ("kinetics400", None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"backbones": ["r3d19"]},
+            "study demo: backbones: backbone: expected one of .*r3d18.*r3d19",
+        ),
+        (
+            {"ablations": ["hcd"]},
+            "study demo: ablations: ablation: expected one of .*hdc.*, got hcd",
+        ),
+        ({"scale": "huge"}, "study demo: scale: expected one of demo, "),
+        ({"evaluate_on": {"ufc101": [1]}}, "evaluate_on: data: expected one of .*, got ufc101"),
+        ({"evaluate_on": {"synthetic": [2]}}, "evaluate_on: synthetic has splits 1 to 1, got 2"),
+        ({"pretrain_on": "weizmann-split10"}, "pretrain_on: weizmann has splits 1 to 9, got 10"),
+        ({"pretrain_on": "a b"}, "pretrain_on: expected a data set such as ucf101"),
+        ({"ablate_on": ["c3d"]}, "ablate_on: expected some of r3d18, got c3d"),
+    ],
+)
+def test_refuses_unknown_names(change, message):
+    with pytest.raises(InputError, match=message):
+        Study.read(DEMO | change)
+
+
+def test_refuses_a_missing_folder(tmp_path):
+    study = Study.read(DEMO | {"evaluate_on": {"weizmann": [1]}})
+    with pytest.raises(
+        InputError, match="data: weizmann: expected an existing folder of videos, got no"
+    ):
+        study.video_folder("weizmann")
+    study = Study.read(DEMO | {"data": {"weizmann": str(tmp_path)}})
+    assert study.video_folder("weizmann") == str(tmp_path)
+    assert study.video_folder("synthetic") is None
+
+
+def test_plan_names_every_folder_and_question():
+    plan = json.loads(Study.read(DEMO).plan())
+    assert list(plan["ablations"]) == ["hdc", "random_init"]
+    assert plan["ablations"]["hdc"]["question"].endswith("?")
+    assert plan["evaluations"][0]["folder"].startswith(plan["evaluations"][0]["run_folder"])
+    assert plan["evaluations"][0]["seed"] == 0
