@@ -41,11 +41,11 @@ def allowed(choice: str) -> list[str]:
 
 
 def require_allowed(choice: str, name: str, where: str) -> None:
-    """Raise InputError if `name` is no file of `choice`; `where` says who asks for it."""
+    """Raise InputError if `name` is no file of `choice`; `where` is the setting that names it."""
     if name not in allowed(choice):
         folders = " or ".join(str(_shown(folder)) for folder in FOLDERS[choice])
         raise InputError(
-            f"{where}: {choice}: expected one of {', '.join(allowed(choice)) or 'nothing'} "
+            f"{where}: expected one of {', '.join(allowed(choice)) or 'nothing'} "
             f"(the files in {folders}), got {name}"
         )
 
@@ -64,7 +64,7 @@ def compose_run(
 @cache
 def _compose(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -> DictConfig:
     for choice, name in choices:
-        require_allowed(choice, name, "settings")
+        require_allowed(choice, name, choice)
     chosen = [f"{_GROUPS.get(choice, choice)}={name}" for choice, name in choices]
     search = [f"file://{folder}" for folder in (Path("config"), Path()) if folder.is_dir()]
     try:

@@ -37,10 +37,11 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     from safetensors.numpy import save
 
     from hdc.encoders import read_encoder
-    from hdc.training import start_fabric
+    from hdc.training import laid_out, start_fabric
 
     fabric = start_fabric("32-true")
-    encoder = fabric.setup_module(read_encoder(arguments.encoder, settings.backbone))
+    encoder = laid_out(read_encoder(arguments.encoder, settings.backbone), fabric)
+    encoder = fabric.setup_module(encoder)
     features = video_features(encoder, store, len(index), settings)
     facts = {"clips_per_video": settings.inference.clips, "levels": list(features)}
     metadata = {"hdc": json.dumps(facts, sort_keys=True)}
@@ -59,7 +60,9 @@ def video_features(
 
     clips_each = settings.inference.clips
     device = next(encoder.parameters()).device
-    batches = inference_batches(store, range(videos), clip=settings.clip, inference=settings.inference)
+    batches = inference_batches(
+        store, range(videos), clip=settings.clip, inference=settings.inference
+    )
     steps = -(-videos // max(1, settings.inference.batch_size // clips_each))
     tables: dict[str, list] = {}
     with torch.inference_mode():

@@ -86,7 +86,9 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
             training.update(loss, clips=len(clips))
 
     tested = rows_of(index, split, "test")
-    scores = predict(training.model, store, tested, clip=settings.clip, inference=settings.inference)
+    scores = predict(
+        training.model, store, tested, clip=settings.clip, inference=settings.inference
+    )
     scores = pd.DataFrame(scores, index=index.video.iloc[tested], columns=labels)
     predictions = prediction_table(split, scores)
     write_table(output / "predictions.csv", predictions)

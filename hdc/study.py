@@ -73,24 +73,23 @@ class Study:
 
         Raises InputError that names the key and the allowed values.
         """
-        where = f"study {config['study']}"
-        require_allowed("scale", config["scale"], where)
+        require_allowed("scale", config["scale"], "scale")
         for name in config["backbones"]:
-            require_allowed("backbone", name, f"{where}: backbones")
+            require_allowed("backbone", name, "backbones")
         wanted = config["ablations"]
         wanted = allowed("ablation") if wanted == "all" else wanted
         for name in (*wanted, *config.get("skip", [])):
-            require_allowed("ablation", name, f"{where}: ablations")
+            require_allowed("ablation", name, "ablations")
         if config["pretrain_on"] != SAME:
-            _require_part(config["pretrain_on"], f"{where}: pretrain_on")
+            _require_part(config["pretrain_on"], "pretrain_on")
         for name, splits in config["evaluate_on"].items():
             for split in splits:
-                _require_part(f"{name}-split{split}", f"{where}: evaluate_on")
+                _require_part(f"{name}-split{split}", "evaluate_on")
         ablate_on = config.get("ablate_on", config["backbones"])
         outside = sorted(set(ablate_on) - set(config["backbones"]))
         if outside:
             raise InputError(
-                f"{where}: ablate_on: expected some of {', '.join(config['backbones'])}, "
+                f"ablate_on: expected some of {', '.join(config['backbones'])}, "
                 f"got {', '.join(outside)}"
             )
         skipped = set(config.get("skip", []))
@@ -120,12 +119,12 @@ class Study:
 
     def plan(self) -> str:
         """All of the study as JSON, for the report: runs with their questions, evaluations."""
-        evaluations = []
-        for one in self.evaluations():
-            own = self._compose(one.run, one.data)
-            run = replace(one.run, ablation=own.pretrained_by or one.run.ablation)
-            folders = {"run_folder": run.folder, "folder": one.folder}
-            evaluations.append(asdict(one.run) | {"data": one.data, "split": one.split} | folders)
+        evaluations = [
+            asdict(one.run)
+            | {"data": one.data, "split": one.split}
+            | {"run_folder": self.pretrained(one).folder, "folder": one.folder}
+            for one in self.evaluations()
+        ]
         questions = {}
         for name in self.ablations:
             about = self._compose(
@@ -140,6 +139,12 @@ class Study:
                 "evaluations": evaluations,
             }
         )
+
+    def pretrained(self, evaluation: Evaluation) -> Run:
+        """The run whose encoder is judged: the one that `pretrained_by` names, or its own."""
+        run = evaluation.run
+        by = self._compose(run, evaluation.data).pretrained_by
+        return replace(run, ablation=by or run.ablation)
 
     def _compose(self, run: Run, data: str) -> Any:
         return compose_run(run.ablation, backbone=run.backbone, data=data, scale=self.scale)
@@ -167,9 +172,8 @@ class Study:
         folder = self.data.get(data)
         if folder is None or not Path(folder).expanduser().is_dir():
             raise InputError(
-                f"study {self.study}: data: {data}: expected an existing folder of videos, got "
-                f"{folder or 'nothing'}; name it in config/{self.study}.yaml or with "
-                f"--config 'data={{{data}: /path/to/videos}}'"
+                f"data: {data}: expected an existing folder of videos, got {folder or 'nothing'}; "
+                f"name it there or with --config 'data={{{data}: /path/to/videos}}'"
             )
         return str(Path(folder).expanduser())
 

@@ -46,6 +46,16 @@ def peak_device_memory(fabric: Fabric) -> int:
     return peak_memory()
 
 
+def laid_out(model: nn.Module, fabric: Fabric) -> nn.Module:
+    """The same model with its weights in the memory layout that its device is fast with.
+
+    On processors channels-last-3d trains 1.6 times as fast (`docs/performance.md`).
+    """
+    if fabric.device.type == "cpu":
+        return model.to(memory_format=torch.channels_last_3d)
+    return model
+
+
 class Training:
     """Steps of one optimizer over a fixed number of epochs, logged, and resumed where they stopped.
 
@@ -68,6 +78,7 @@ class Training:
         self.settings, self.fabric, self.progress = settings, fabric, progress
         self.steps_per_epoch = steps_per_epoch
         self.total_steps = settings.epochs * steps_per_epoch
+        model = laid_out(model, fabric)
         self.model, self.optimizer = fabric.setup(model, _optimizer(model, settings))
         self.state_path = folder / "state" / name / "state.pt"
         self.log = Log(folder / log_name, progress)

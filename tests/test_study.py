@@ -55,14 +55,14 @@ def test_parts():
     [
         (
             {"backbones": ["r3d19"]},
-            "study demo: backbones: backbone: expected one of .*r3d18.*r3d19",
+            "backbones: expected one of .*r3d18.*r3d19",
         ),
         (
             {"ablations": ["hcd"]},
-            "study demo: ablations: ablation: expected one of .*hdc.*, got hcd",
+            "ablations: expected one of .*hdc.*, got hcd",
         ),
-        ({"scale": "huge"}, "study demo: scale: expected one of demo, "),
-        ({"evaluate_on": {"ufc101": [1]}}, "evaluate_on: data: expected one of .*, got ufc101"),
+        ({"scale": "huge"}, "scale: expected one of demo, "),
+        ({"evaluate_on": {"ufc101": [1]}}, "evaluate_on: expected one of .*, got ufc101"),
         ({"evaluate_on": {"synthetic": [2]}}, "evaluate_on: synthetic has splits 1 to 1, got 2"),
         ({"pretrain_on": "weizmann-split10"}, "pretrain_on: weizmann has splits 1 to 9, got 10"),
         ({"pretrain_on": "a b"}, "pretrain_on: expected a data set such as ucf101"),

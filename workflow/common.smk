@@ -1,6 +1,7 @@
 """Reads the study, finds its runs and names what a rule passes on. No hyper-parameter stands here."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -20,13 +21,28 @@ from hdc.study import Study, part_of, split_numbers
 # Jobs use the interpreter that runs Snakemake, also where its environment is not activated.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
-validate(config, "schemas/study.schema.yaml")
+CONFIG_FILES = ", ".join(map(str, workflow.configfiles))
+
+
+def refuse(problem):
+    """Stop with one line that names the study's file."""
+    raise WorkflowError(f"{CONFIG_FILES}: {problem}") from None
+
+
+try:
+    validate(config, "schemas/study.schema.yaml")
+except WorkflowError as error:
+    found = re.search(r"ValidationError: (.*)", str(error))
+    place = re.search(r"On instance(.*):", str(error))
+    where = place[1].strip("[]'").replace("'][", ".").replace("][", ".") if place else ""
+    problem = found[1] if found else " ".join(str(error).split())
+    refuse(f"{where}: {problem}; config/README.md explains every key".removeprefix(": "))
 try:
     STUDY = Study.read(config)
     EVALUATIONS = list(STUDY.evaluations())
     FOLDERS = {name: STUDY.video_folder(name) for name in STUDY.data_sets()}
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    refuse(error)
 
 # Two jobs at a time use a small machine better than one on all its cores.
 TRAINING_THREADS = max(1, min(8, workflow.cores // 2)) if workflow.cores else 1

@@ -1,0 +1,125 @@
+"""What Snakemake would run, and what it says about a wrong study; nothing is computed here."""
+
+import re
+
+import pytest
+import yaml
+
+STAGES = ("pretrain", "finetune", "embed", "evaluate")
+
+
+@pytest.fixture
+def plan(call, workplace):
+    """The jobs of a dry run by rule, or what it prints if it fails."""
+
+    def run(*words, study="smoke"):
+        words = ("--configfile", f"config/{study}.yaml", *words)
+        done = call("snakemake", "-n", "--cores", "2", *words, cwd=workplace)
+        table = done.stdout.rpartition("Job stats:")[2].partition("Reasons:")[0]
+        jobs = {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.M)}
+        return done, jobs
+
+    return run
+
+
+@pytest.fixture
+def study(workplace):
+    """Write a study that differs from smoke."""
+
+    def write(**changes):
+        smoke = yaml.safe_load((workplace / "config/smoke.yaml").read_text())
+        changed = {key: value for key, value in (smoke | changes).items() if value is not None}
+        (workplace / "config/changed.yaml").write_text(yaml.safe_dump(changed))
+        return "changed"
+
+    return write
+
+
+def test_the_default_is_the_demo(call, workplace):
+    done = call("snakemake", "-n", "--cores", "2", cwd=workplace, check=True)
+    assert "results/demo/report.html" in done.stdout
+    assert "results/smoke" not in done.stdout
+
+
+def test_one_study_knows_nothing_of_another(plan):
+    done, jobs = plan()
+    assert done.returncode == 0, done.stderr
+    assert "synthetic-split1" not in done.stdout
+    assert jobs["pretrain"] == 3 and jobs["prepare_synthetic_smoke"] == 1 and jobs["report"] == 1
+
+
+def test_a_file_dropped_into_ablations_adds_exactly_its_own_jobs(plan, study, workplace):
+    everything = study(ablations="all")
+    before, jobs_before = plan(study=everything)
+    (workplace / "ablations/low_temperature.yaml").write_text(
+        "about:\n  question: Does a stricter contrast help?\n  paper: not in the paper\n"
+        "objective:\n  temperature: 0.05\n"
+    )
+    after, jobs_after = plan(study=everything)
+    added = {rule: count - jobs_before[rule] for rule, count in jobs_after.items()}
+    assert {rule for rule, count in added.items() if count} == {*STAGES, "total"}
+    assert all(added[stage] == 1 for stage in STAGES)
+    outputs = [set(re.findall(r"output: (.*)", done.stdout)) for done in (before, after)]
+    assert len(outputs[1] - outputs[0]) == len(STAGES)
+    assert all("/low_temperature/" in output for output in outputs[1] - outputs[0])
+
+
+def test_runs_that_differ_only_in_evaluation_share_a_pretraining(plan, study, workplace):
+    (workplace / "ablations/more_neighbours.yaml").write_text(
+        "about:\n  question: Do more voters help?\n  paper: not in the paper\n"
+        "pretrained_by: hdc\nevaluate:\n  neighbours: 50\n"
+    )
+    done, jobs = plan(study=study(ablations=["hdc", "more_neighbours"]))
+    assert done.returncode == 0, done.stderr
+    assert jobs["pretrain"] == 1 and jobs["evaluate"] == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"backbones": ["r3d19"]}, "backbones: expected one of"),
+        ({"ablations": ["hcd"]}, "ablations: expected one of"),
+        ({"evaluate_on": {"ucf": [1]}}, "evaluate_on: expected one of"),
+        ({"scale": "huge"}, "scale: expected one of"),
+        (
+            {"evaluate_on": {"weizmann": [1]}},
+            "weizmann: expected an existing folder of videos, got",
+        ),
+        ({"seed": [0]}, "'seed' was unexpected"),
+        ({"seeds": ["x"]}, "'x' is not of type 'integer'"),
+        ({"seeds": None}, "'seeds' is a required property"),
+    ],
+)
+def test_a_wrong_study_stops_before_the_first_job(plan, study, changes, message):
+    done, jobs = plan(study=study(**changes))
+    assert done.returncode != 0 and not jobs
+    printed = done.stdout + done.stderr
+    line = next(line for line in printed.splitlines() if message in line)
+    assert "Traceback" not in printed
+    assert "config/changed.yaml" in line
+
+
+def test_a_wrong_setting_of_a_run_stops_before_the_first_job(plan, workplace):
+    with (workplace / "ablations/random_init.yaml").open("a") as file:
+        file.write("objectve: {temperature: 1}\n")
+    done, jobs = plan()
+    assert done.returncode != 0 and not jobs
+    assert "ablations/random_init.yaml: objectve: expected one of" in done.stdout + done.stderr
+
+
+def test_settings_decide_what_is_done_again(call, workplace):
+    """A value reruns the stages that read it, a comment none: by the texts that rules carry."""
+    code = (
+        "from hdc.config import *; from hdc.settings import *; run = compose_run('hdc', "
+        "backbone='r3d18', data='synthetic', scale='smoke'); "
+        "print([hash(settings_text(run, r)) for r in (PRETRAIN_READS, EVALUATE_READS)])"
+    )
+    path = workplace / "ablations/hdc.yaml"
+    environment = ("env", "PYTHONHASHSEED=0", "python", "-c", code)
+    texts = [call(*environment, cwd=workplace, check=True).stdout]
+    for addition in ("# a comment\n", "evaluate: {neighbours: 3}\n"):
+        path.write_text(path.read_text() + addition)
+        texts.append(call(*environment, cwd=workplace, check=True).stdout)
+    assert texts[0] == texts[1]
+    before, after = (text.strip("[]\n").split(", ") for text in texts[1:])
+    assert before[0] == after[0] and before[1] != after[1]
