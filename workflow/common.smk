@@ -1,7 +1,7 @@
 """Reads the study, finds its runs and names what a rule passes on. No hyper-parameter stands here."""
 
-import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from hdc.settings import (
 from hdc.study import Study, part_of, split_numbers
 
 # Jobs use the interpreter that runs Snakemake, also where its environment is not activated.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 CONFIG_FILES = ", ".join(map(str, workflow.configfiles))
 

@@ -17,9 +17,7 @@ rule report:
     """Make the tables, the figures and the page, from records only."""
     input:
         plan="results/{study}/study.json",
-        pretrained=sorted(
-            {f"{STUDY.pretrained(one).folder}/pretrain.json" for one in EVALUATIONS}
-        ),
+        pretrained=sorted({f"{STUDY.pretrained(one).folder}/pretrain.json" for one in EVALUATIONS}),
         judged=[
             f"{one.folder}/{stage}.json"
             for one in EVALUATIONS
