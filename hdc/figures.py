@@ -3,7 +3,7 @@
 import io
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from hdc.atomic import write_bytes
 from hdc.measures import ROWS, Measure
 from hdc.results import BASE, Results, cells, levels_of, read_logs
-from hdc.tables import data_sets, factor_measures, retrieval_measures, with_levels
+from hdc.tables import factor_measures, retrieval_measures, with_levels
 from hdc.wording import chances
 
 STYLE = Path(__file__).with_name("style.mplstyle")
@@ -171,7 +171,8 @@ def line_looks(results: Results) -> dict[str, dict[str, Any]]:
 
 def finish(figure: Figure, panels: list[Axes], across: str, up: str) -> None:
     """Label the axes once and put one legend for all panels below them."""
-    figure.supxlabel(across, fontsize="medium")
+    for panel in panels:  # not once for all: it would lie under the legend
+        panel.set_xlabel(across)
     figure.supylabel(up, fontsize="medium")
     entries = {}
     for panel in panels:
@@ -224,7 +225,7 @@ def _groups(frame: pd.DataFrame, column: str) -> list[tuple[str, pd.DataFrame]]:
 
 def _title(results: Results, backbone: str, what: str, data: str | None = None) -> str:
     """A panel's title; backbone and data set only where the study has several."""
-    parts = [what.replace("_", ", ")]
+    parts = [what.replace("_", " ")]
     if results.evaluations["backbone"].nunique() > 1:
         parts.insert(0, backbone)
     if data is not None and results.evaluations["data"].nunique() > 1:

@@ -108,7 +108,7 @@ def factors_table(results: Results) -> Table:
 
 def factor_measures(results: Results) -> list[Measure]:
     """The score of each linear probe: accuracy, or R² for a factor on a scale."""
-    kinds: dict[str, str] = {}
+    kinds = {"label": "accuracy"}  # also where no record tells
     for data in data_sets(results):
         kinds |= factors_of(results, data)
     measures = []

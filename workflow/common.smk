@@ -34,7 +34,7 @@ try:
 except WorkflowError as error:
     found = re.search(r"ValidationError: (.*)", str(error))
     place = re.search(r"On instance(.*):", str(error))
-    where = place[1].strip("[]'").replace("'][", ".").replace("][", ".") if place else ""
+    where = ".".join(re.findall(r"\['?(.*?)'?\]", place[1] if place else ""))
     problem = found[1] if found else " ".join(str(error).split())
     refuse(f"{where}: {problem}; config/README.md explains every key".removeprefix(": "))
 try:
