@@ -20,9 +20,11 @@ from hdc.tables import factor_measures, retrieval_measures, with_levels
 from hdc.wording import chances
 
 STYLE = Path(__file__).with_name("style.mplstyle")
-MARKERS = "osD^vPX*"  # 7 colors, 8 markers and 4 dashes: 56 different lines
+MARKERS = "osD^vPX*"  # with 4 dashes: 32 lines that differ in black and white
 DASHES = ("-", "--", "-.", ":")
 COLUMNS = 4
+LEGEND_ROW = 0.18  # inches
+LEAST_SPAN = (-0.1, 0.5)  # of R²: on a scale of its own, noise about 0 would look like a finding
 # Without these a file would hold the time it was made.
 METADATA = {
     "png": {"Software": None},
@@ -123,15 +125,17 @@ def factors(results: Results) -> Picture:
         for run, curve in values.groupby(level="ablation", observed=True):
             heights = scale * curve.droplevel(ROWS).reindex(levels)
             panel.plot(range(len(levels)), heights, label=run, **looks[run])
-        for chance in chances(results, measure.name, data) if scale == 100 else ():
+        for chance in chances(results, measure.name, data) if scale == 100 else [0.0]:
             panel.axhline(100 * chance, label="chance", **CHANCE)
         panel.set_xticks(range(len(levels)), levels)
         panel.margins(x=0.12)
+        low, high = LEAST_SPAN if scale == 1 else (0, 0)
+        panel.set_ylim(min(low, 1.08 * panel.dataLim.y0), max(high, 1.08 * panel.dataLim.y1))
         panel.set_title(_title(results, backbone, measure.title, data))
-    finish(figure, panels[: len(drawn)], "", "accuracy (%) or R²")
+    finish(figure, panels[: len(drawn)], "", "")
     caption = (
         "Linear probes of the label and of the factors that the videos were made from, by level, "
-        "mean over seeds. Dotted: chance. Factors on a scale are scored by R²."
+        "mean over seeds. Factors on a scale are scored by R². Dotted: chance, which is 0 for R²."
     )
     return Picture("factors", "What each level knows", caption, figure)
 
@@ -145,7 +149,7 @@ def small_multiples(
     """A figure with at least `count` panels, in rows of four; sizes of a panel in inches."""
     columns = max(1, min(COLUMNS, count))
     rows = max(1, math.ceil(count / columns))
-    figure = Figure(figsize=(max(width * columns, 4.6), height * rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(max(width * columns, 4.6), height * rows + 0.3), layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for panel in panels[count:]:
         panel.set_axis_off()
@@ -162,7 +166,7 @@ def line_looks(results: Results) -> dict[str, dict[str, Any]]:
         looks[run] = {
             "color": colors[place % len(colors)],
             "marker": MARKERS[place % len(MARKERS)],
-            "linestyle": DASHES[place % len(DASHES)],
+            "linestyle": DASHES[(place + place // len(MARKERS)) % len(DASHES)],
             "linewidth": 2.2 if run == BASE else 1.3,
             "zorder": 3 if run == BASE else 2,
         }
@@ -170,16 +174,19 @@ def line_looks(results: Results) -> dict[str, dict[str, Any]]:
 
 
 def finish(figure: Figure, panels: list[Axes], across: str, up: str) -> None:
-    """Label the axes once and put one legend for all panels below them."""
-    for panel in panels:  # not once for all: it would lie under the legend
-        panel.set_xlabel(across)
-    figure.supylabel(up, fontsize="medium")
+    """Label the outer axes and put one legend for all panels below them."""
     entries = {}
-    for panel in panels:
+    for place, panel in enumerate(panels):
+        if place % COLUMNS == 0:
+            panel.set_ylabel(up)
+        if place + COLUMNS >= len(panels):  # no panel below
+            panel.set_xlabel(across)
         handles, labels = panel.get_legend_handles_labels()
         entries |= dict(zip(labels, handles, strict=True))
     if entries:
         columns = max(1, int(figure.get_figwidth() // 2.2))
+        rows = math.ceil(len(entries) / columns)
+        figure.set_figheight(figure.get_figheight() + LEGEND_ROW * rows)
         legend = {"loc": "outside lower center", "ncols": columns, "handlelength": 3.5}
         figure.legend(list(entries.values()), list(entries), **legend)
 

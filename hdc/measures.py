@@ -81,7 +81,9 @@ class Table:
         notes = "".join(
             f"\\par [{number}] {latex(note)}\n" for number, note in enumerate(self.notes, start=1)
         )
-        text = text.replace("\\centering", "\\centering\\footnotesize", 1)
+        text = text.replace(
+            "\\centering", "\\centering\\footnotesize\\setlength{\\tabcolsep}{3pt}", 1
+        )
         return text.replace("\\end{table}", f"{notes}\\end{{table}}")
 
     def write(self, folder: Path) -> None:

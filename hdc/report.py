@@ -60,6 +60,7 @@ def page(results: Results, tables: list[Table], pictures: list[Picture]) -> str:
                 "title": picture.title,
                 "caption": picture.caption,
                 "image": _inline(picture.content("png")),
+                "width": round(100 * picture.figure.get_figwidth()),  # pixels, at 100 an inch
             }
             for picture in pictures
         ],

@@ -79,7 +79,7 @@ def ablation_table(results: Results) -> Table:
         f"{HOW} top-1: fine-tuned, by video. The rest: frozen features at the last level, with "
         f"linear probes for {', '.join(probed)}. Δ: difference to {BASE}, seed by seed, in "
         f"percentage points. {protocol_line(results, 'finetune', 'evaluate')} "
-        f"{chance_line(results, 'R@1', 'label')}"
+        f"{chance_line(results, 'R@1', *probed)}"
     )
     table = build(results, "ablation", "What each part is good for", caption, both)
     names = results.study["ablations"]
@@ -114,7 +114,7 @@ def factor_measures(results: Results) -> list[Measure]:
     measures = []
     for factor, kind in kinds.items():
         title = f"{factor} (R²)" if kind == "r2" else f"{factor} (%)"
-        show = "{:.2f}".format if kind == "r2" else percent
+        show = "{:z.2f}".format if kind == "r2" else percent
         path = ("metrics", "linear", LEVEL, factor, kind)
         measures.append(Measure(factor, title, "evaluate", path, show, show))
     return measures

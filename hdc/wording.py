@@ -22,7 +22,7 @@ def percent(value: float) -> str:
 
 def points(value: float) -> str:
     """A difference of shares in percentage points, with its sign."""
-    return f"{100 * value:+.1f}"
+    return f"{100 * value:+z.1f}"
 
 
 def seeds_text(seeds: int) -> str:

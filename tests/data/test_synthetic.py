@@ -1,0 +1,134 @@
+import av
+import numpy as np
+import pandas as pd
+import pytest
+
+from hdc.data import motions
+from hdc.data.backgrounds import LUMA_WEIGHTS, background_picture, contrasting_color
+from hdc.data.shapes import SHAPES
+from hdc.data.synthetic import MOTIONS, plan_videos, render, state_at, write_video, write_videos
+from hdc.errors import InputError
+
+SIZES = {"frames": 8, "pixels": 32}
+
+
+def plan(**changes):
+    values = {
+        "shapes": ["bar", "star"],
+        "motions": list(MOTIONS),
+        "train_videos": 48,
+        "validation_videos": 16,
+        "test_videos": 32,
+        "train_backgrounds": 16,
+        "test_backgrounds": 8,
+        "noise": 0.02,
+        "seed": 0,
+        **SIZES,
+    }
+    return plan_videos(**(values | changes))
+
+
+def decoded(path):
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def rows_of(table):
+    return table.to_dict("records")
+
+
+def test_decoded_frames_are_the_rendered_ones(tmp_path):
+    for number, row in enumerate(rows_of(plan())[:5]):
+        clip = render(row, **SIZES)
+        write_video(tmp_path / f"{number}.mkv", clip, frames_per_second=25)
+        assert np.array_equal(decoded(tmp_path / f"{number}.mkv"), clip)
+
+
+def test_two_runs_give_the_same_bytes_and_an_interrupted_one_goes_on(tmp_path):
+    table = plan()[:6]
+    seen = []
+    for name in ("one", "two"):
+        write_videos(table, tmp_path / name, **SIZES, frames_per_second=25, on_video=seen.append)
+        (tmp_path / name / table.video[2]).unlink()
+        write_videos(table, tmp_path / name, **SIZES, frames_per_second=25)
+    assert [path.name for path in seen[:6]] == [path.split("/")[1] for path in table.video]
+    for video in table.video:
+        assert (tmp_path / "one" / video).read_bytes() == (tmp_path / "two" / video).read_bytes()
+
+
+def test_adding_videos_changes_no_other():
+    more = plan(train_videos=96, test_videos=64)
+    pd.testing.assert_frame_equal(
+        more[more.video.isin(plan().video)].reset_index(drop=True), plan()
+    )
+
+
+def test_labels_are_balanced_in_every_part():
+    counts = plan(train_videos=40).groupby(["part", "label"]).size().unstack()
+    assert counts.shape == (3, 16)
+    assert (counts.max(axis=1) - counts.min(axis=1) <= 1).all()
+
+
+def test_no_background_is_in_two_parts():
+    groups = plan(train_videos=500).groupby("part").group.agg(set)
+    assert not groups["train"] & groups["val"]
+    assert not groups["test"] & (groups["train"] | groups["val"])
+
+
+def test_factors_do_not_depend_on_the_label():
+    """Means of every nuisance by motion differ by no more than chance makes them."""
+    table = plan(train_videos=4000)
+    for factor in ("phase_x", "phase_y", "phase_size", "speed", "size", "shape_hue"):
+        groups = table[table.part == "train"].groupby("motion")[factor]
+        standard_error = table[factor].std() / np.sqrt(500)
+        assert (groups.mean() - table[factor].mean()).abs().max() < 4 * standard_error
+
+
+def test_shapes_stand_out_from_every_background():
+    for background in range(40):
+        picture = background_picture(0, background, 32)
+        for hue in (0.0, 0.3, 0.7):
+            contrast = np.abs(
+                picture @ LUMA_WEIGHTS - contrasting_color(picture, hue) @ LUMA_WEIGHTS
+            )
+            assert contrast.min() > 0.4
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_rotation_is_told_from_its_opposite(name):
+    """At a stride of two a shape turns by less than half of its symmetry angle per frame."""
+    assert SHAPES[name].symmetry / 2 > 2 * motions.GREATEST_ROTATION_PER_FRAME
+    table = plan(train_videos=320)
+    turns = table.step_angle[table.motion_kind == "rotate"].abs()
+    assert turns.max() <= motions.GREATEST_ROTATION_PER_FRAME
+    assert (table.step_angle[table.motion_kind != "rotate"] == 0).all()
+
+
+@pytest.mark.parametrize("part", ["phase_x", "phase_y", "phase_size", "angle"])
+def test_nothing_jumps_when_a_phase_wraps_around(part):
+    motion = {"phase_x": "right", "phase_y": "down", "phase_size": "grow", "angle": "clockwise"}
+    table = plan(motions=[motion[part]], noise=0.0)
+    for row in rows_of(table)[:6]:
+        period = motions.STATE_PERIODS[part]
+        row[part] = period - 4.5 * row[f"step_{part}"]  # wraps between frames 4 and 5
+        clip = render(row, frames=10, pixels=48).astype(float)
+        state = state_at(row, np.arange(10))[part]
+        assert state[4] > state[5]
+        change = np.abs(np.diff(clip, axis=0)).mean(axis=(1, 2, 3))
+        assert change[4] <= 1.5 * np.delete(change, 4).max()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shapes": ["bar", "blob"]}, "expected shapes out of .*blob"),
+        ({"motions": ["right", "right"]}, "each once"),
+        ({"train_videos": 3}, "at least 16 train videos"),
+        ({"train_backgrounds": 1}, "at least 2 training backgrounds; found 1"),
+        ({"noise": 2.0}, "expected noise of at least 0"),
+        ({"pixels": 8}, "at least 16 pixels"),
+    ],
+)
+def test_refuses(changes, message):
+    with pytest.raises(InputError, match=message):
+        plan(**changes)
