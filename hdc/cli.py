@@ -15,9 +15,8 @@ def main() -> None:
     """Run the subcommand that the command line names; bad input exits with 1 and one line."""
     parser = argparse.ArgumentParser(prog="hdc", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    publish_parser = commands.add_parser(
-        "publish", help=publish.__doc__, description=publish.__doc__
-    )
+    words = {"help": publish.__doc__, "description": publish.__doc__}
+    publish_parser = commands.add_parser("publish", **words)
     publish_parser.add_argument("study", help="name of the folder under results/")
     publish_parser.set_defaults(run=lambda given: publish(given.study))
     given = parser.parse_args()

@@ -1,12 +1,17 @@
 import pytest
 
 
+RUN = "runs/r3d18/hdc/seed0/x"
+FILES = (
+    "report.html", "study.json", "tables/cost.csv", "figures/factors.png", f"{RUN}/pretrain.json",
+    f"{RUN}/encoder.safetensors", f"{RUN}/state/1/state.pt",
+)  # fmt: skip
+
+
 @pytest.fixture
 def study(tmp_path):
     folder = tmp_path / "results/demo"
-    for name in ("report.html", "study.json", "tables/cost.csv", "figures/factors.png",
-                 "runs/r3d18/hdc/seed0/x/pretrain.json", "runs/r3d18/hdc/seed0/x/encoder.safetensors",
-                 "runs/r3d18/hdc/seed0/x/state/1/state.pt"):  # fmt: skip
+    for name in FILES:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
     return folder
@@ -19,9 +24,7 @@ def published(tmp_path):
 
 def test_publish_copies_tables_figures_and_records(call, study, tmp_path):
     done = call("hdc.cli", "publish", "demo", cwd=tmp_path, check=True)
-    expected = [
-        "figures/factors.png", "runs/r3d18/hdc/seed0/x/pretrain.json", "study.json", "tables/cost.csv"
-    ]  # fmt: skip
+    expected = ["figures/factors.png", f"{RUN}/pretrain.json", "study.json", "tables/cost.csv"]
     assert published(tmp_path) == expected
     assert done.stdout == "results/published/demo: 4 files\n"
 
