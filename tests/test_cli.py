@@ -1,6 +1,5 @@
 import pytest
 
-
 RUN = "runs/r3d18/hdc/seed0/x"
 FILES = (
     "report.html", "study.json", "tables/cost.csv", "figures/factors.png", f"{RUN}/pretrain.json",
