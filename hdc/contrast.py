@@ -25,31 +25,45 @@ class ContrastiveModel(nn.Module):
     def __init__(self, encoder: nn.Module, contrast: HierarchicalContrast) -> None:
         super().__init__()
         self.encoder, self.contrast = encoder, contrast
+        self.views: dict[str, View] = contrast.views
 
     def forward(
-        self, clips: Float[Tensor, "batch 3 time height width"]
+        self, clips: Float[Tensor, "batch 3 time height width"], rows: list[int], step: int
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """Loss and terms of a batch that holds the views one after the other."""
-        return self.contrast(self.encoder(clips))
+        return self.contrast(self.encoder(clips), step=step)
 
-    def augmented(
-        self, batch: Mapping[str, ClipBatch], *, pixels: int, device: torch.device
-    ) -> list[Float[Tensor, "video 3 time pixels pixels"]]:
-        """The views of a batch in the order that the contrast expects, augmented on `device`."""
-        views = [batch[name] for name in self.contrast.views]
-        return [
-            augment(view.clips.to(device, non_blocking=True), view.draws, pixels=pixels)
-            for view in views
-        ]
+    def invariance(self, steps: int) -> dict[str, float]:
+        """The running invariance of every term after `steps` steps, for the record."""
+        weights = self.contrast.weights
+        return dict(zip(weights.names, weights.invariance(steps).tolist(), strict=True))
 
 
-def seeded_contrast(
-    settings: Objective, channels: Mapping[str, int], *, seed: int
-) -> HierarchicalContrast:
-    """The contrast, its heads' first weights drawn apart from the encoder's."""
+def contrastive_model(
+    encoder: nn.Module,
+    settings: Objective,
+    *,
+    seed: int,
+    total_steps: int,
+    frozen: Mapping[str, float] | None,
+) -> ContrastiveModel:
+    """An encoder with its contrast; the heads' first weights are drawn apart from the encoder's."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "heads"))
-        return HierarchicalContrast(settings, channels)
+        contrast = HierarchicalContrast(
+            settings, encoder.levels, seed=seed, total_steps=total_steps, frozen=frozen
+        )
+    return ContrastiveModel(encoder, contrast)
+
+
+def augmented(
+    batch: Mapping[str, ClipBatch], *, pixels: int, device: torch.device
+) -> list[Float[Tensor, "video 3 time pixels pixels"]]:
+    """The views of a batch in their order, augmented on `device`."""
+    return [
+        augment(view.clips.to(device, non_blocking=True), view.draws, pixels=pixels)
+        for view in batch.values()
+    ]
 
 
 def see_views(batches: VideoBatches, views: Mapping[str, View], *, pixels: int, path: Path) -> None:

@@ -70,6 +70,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         settings.finetune,
         settings.progress,
         fabric=fabric,
+        epochs=settings.finetune.epochs,
         steps_per_epoch=batches.steps_per_epoch,
         folder=output,
         name=digest(

@@ -11,46 +11,16 @@ import torch.nn as nn
 from jaxtyping import Float
 from torch import Tensor
 
+from hdc.contrasts import spatial_any_time, spatial_contrast, spatial_whole_clip, temporal_contrast
 from hdc.errors import InputError
 from hdc.heads import projection_head
-from hdc.losses.nt_xent import nt_xent
+from hdc.random_draws import generator
 from hdc.settings import Objective, Subtask, View
+from hdc.weights import TermWeights, instance_top1
+
+__all__ = ["HierarchicalContrast", "pool", "spatial_contrast", "temporal_contrast"]
 
 SUBTASKS = ("spatial", "temporal")
-
-
-def spatial_contrast(
-    first: Float[Tensor, "video time dim"],
-    second: Float[Tensor, "video time dim"],
-    *,
-    temperature: float | int,
-) -> Float[Tensor, ""]:
-    """NT-Xent between two views of one clip at each time step; mean over steps, in nats.
-
-    The negatives at a step are the other videos at the same step, in both views.
-    Raises ValueError as `nt_xent` does.
-    """
-    if first.ndim != 3 or first.shape != second.shape:
-        raise ValueError(
-            f"spatial_contrast needs two equal shapes (video, time, dim), got {tuple(first.shape)} "
-            f"and {tuple(second.shape)}"
-        )
-    return nt_xent(first.transpose(0, 1), second.transpose(0, 1), temperature=temperature)
-
-
-def temporal_contrast(
-    first: Float[Tensor, "video dim"],
-    second: Float[Tensor, "video dim"],
-    *,
-    temperature: float | int,
-) -> Float[Tensor, ""]:
-    """NT-Xent between two clips of each video, in nats.
-
-    Raises ValueError as `nt_xent` does.
-    """
-    if first.ndim != 2:
-        raise ValueError(f"temporal_contrast needs shape (video, dim), got {tuple(first.shape)}")
-    return nt_xent(first, second, temperature=temperature)
 
 
 def pool(
@@ -65,10 +35,19 @@ def pool(
 class HierarchicalContrast(nn.Module):
     """The weighted mean of the terms of both subtasks at the levels in use, with their heads."""
 
-    def __init__(self, settings: Objective, channels: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        settings: Objective,
+        channels: Mapping[str, int],
+        *,
+        seed: int,
+        total_steps: int,
+        frozen: Mapping[str, float] | None = None,
+    ) -> None:
         """`channels`: of every level of the backbone, shallow to deep.
 
-        Raises InputError if the backbone has fewer levels than the settings use.
+        `frozen` are weights by term that another run has measured. Raises InputError if the
+        backbone has fewer levels than the settings use, or a term has no frozen weight.
         """
         super().__init__()
         if settings.levels > len(channels):
@@ -76,7 +55,7 @@ class HierarchicalContrast(nn.Module):
                 f"objective.levels: expected at most the backbone's {len(channels)}, "
                 f"got {settings.levels}"
             )
-        self.temperature = settings.temperature
+        self.temperature, self.seed = settings.temperature, seed
         self.levels = list(channels)[-settings.levels :]
         self.subtasks: dict[str, Subtask] = {
             name: getattr(settings, name)
@@ -87,13 +66,13 @@ class HierarchicalContrast(nn.Module):
         self.views: dict[str, View] = {
             name: view for name, view in settings.views.items() if name in used
         }
-        self.weights = {
-            f"{subtask}_{level}": float(weight)
-            for subtask in self.subtasks
-            for level, weight in zip(
-                self.levels, getattr(settings, f"{subtask}_weights"), strict=True
-            )
-        }
+        self.weights = TermWeights(
+            self._fixed_weights(settings, frozen),
+            measured=settings.weighting == "measured",
+            decay=settings.measuring_decay,
+            floor=settings.measuring_floor,
+            equal_steps=round(settings.measuring_from * total_steps),
+        )
         self.heads = nn.ModuleDict(
             {
                 f"{subtask}_{level}": projection_head(channels[level], settings.head_dim)
@@ -102,39 +81,93 @@ class HierarchicalContrast(nn.Module):
             }
         )
 
+    def _fixed_weights(
+        self, settings: Objective, frozen: Mapping[str, float] | None
+    ) -> dict[str, float]:
+        """The weight of every term: alpha and beta of the settings, or those measured before."""
+        weights = {
+            f"{subtask}_{level}": float(weight)
+            for subtask in self.subtasks
+            for level, weight in zip(
+                self.levels, getattr(settings, f"{subtask}_weights"), strict=True
+            )
+        }
+        if settings.weighting != "frozen":
+            return weights
+        lacking = [name for name in weights if name not in (frozen or {})]
+        if frozen is None or lacking:
+            raise InputError(
+                f"measured: expected the invariance of {', '.join(lacking)} in the record of the "
+                f"run {settings.measured_by}, found none"
+            )
+        return {name: max(frozen[name], settings.measuring_floor) for name in weights}
+
     def forward(
-        self, features: Mapping[str, Float[Tensor, "batch _ _ _ _"]]
+        self, features: Mapping[str, Float[Tensor, "batch _ _ _ _"]], *, step: int
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """The loss, and every term by `<subtask>_<level>`, in nats.
+        """The loss, and every term by `<subtask>_<level>` with its `weight_` and `invariance_`.
 
         `features` are those of the views in the order of `self.views`, one after the other in the
-        batch: (views * video, channel, time, height, width) a level.
+        batch: (views * video, channel, time, height, width) a level. Terms are in nats.
         """
-        terms = {
-            f"{subtask}_{level}": self._term(subtask, level, features[level])
-            for subtask in self.subtasks
-            for level in self.levels
-        }
-        total = sum(self.weights.values())
-        loss = sum(self.weights[name] / total * term for name, term in terms.items())
-        return loss, terms
+        terms, invariance = {}, {}
+        for subtask in self.subtasks:
+            for level in self.levels:
+                views = self._pooled(subtask, level, features[level])
+                name = f"{subtask}_{level}"
+                terms[name] = self._term(name, self.subtasks[subtask], views, step)
+                invariance[name] = self._invariance(self.subtasks[subtask], views)
+        weights = self.weights.current(step)
+        loss = (weights / weights.sum() * torch.stack(list(terms.values()))).sum()
+        if self.training:
+            self.weights.update(invariance)
+        logged = {f"weight_{name}": weight for name, weight in zip(terms, weights, strict=True)}
+        return loss, terms | logged | {f"invariance_{name}": x for name, x in invariance.items()}
 
-    def _term(self, subtask: str, level: str, features: Tensor) -> Float[Tensor, ""]:
-        """One subtask at one level: the mean over its pairs of views."""
-        settings = self.subtasks[subtask]
-        by_view = pool(features, settings.pooling).unflatten(0, (len(self.views), -1))
-        if settings.pooling == "space" and by_view.shape[2] < 2:
+    def _pooled(self, subtask: str, level: str, features: Tensor) -> dict[str, Tensor]:
+        """The pooled features of each view, before any head."""
+        pooling = self.subtasks[subtask].pooling
+        by_view = pool(features, pooling).unflatten(0, (len(self.views), -1))
+        if pooling == "space" and by_view.shape[2] < 2:
             raise InputError(
                 f"objective.{subtask}.pooling: expected at least 2 time steps at {level} to pool "
                 f"over space only, got {by_view.shape[2]}; use longer clips or fewer levels"
             )
-        number = {name: i for i, name in enumerate(self.views)}
-        head = self.heads[f"{subtask}_{level}"]
-        used = {name for pair in settings.pairs for name in pair}
-        embedded = {name: head(by_view[number[name]]) for name in used}
-        contrast = spatial_contrast if settings.pooling == "space" else temporal_contrast
-        losses = [
-            contrast(embedded[first], embedded[second], temperature=self.temperature)
-            for first, second in settings.pairs
-        ]
+        return dict(zip(self.views, by_view, strict=True))
+
+    def _term(
+        self, name: str, settings: Subtask, views: Mapping[str, Tensor], step: int
+    ) -> Float[Tensor, ""]:
+        """One subtask at one level: the mean over its pairs of views."""
+        head = self.heads[name]
+        used = {view for pair in settings.pairs for view in pair}
+        embedded = {view: head(views[view]) for view in used}
+        losses = []
+        for one, other in settings.pairs:
+            first, second, temperature = embedded[one], embedded[other], self.temperature
+            if settings.pooling == "clip":
+                losses.append(temporal_contrast(first, second, temperature=temperature))
+            elif settings.match == "same_time":
+                losses.append(spatial_contrast(first, second, temperature=temperature))
+            elif settings.match == "whole_clip":
+                losses.append(spatial_whole_clip(first, second, temperature=temperature))
+            else:
+                shifts = self._shifts(name, step, *first.shape[:2]).to(first.device)
+                losses.append(spatial_any_time(first, second, shifts, temperature=temperature))
         return torch.stack(losses).mean()
+
+    def _shifts(self, name: str, step: int, videos: int, times: int) -> Tensor:
+        """For each video how many steps later, in a circle, its other view is taken: 1 or more."""
+        random = generator(self.seed, "any_time", step, name)
+        return torch.from_numpy(random.integers(1, times, size=videos))
+
+    @torch.no_grad()
+    def _invariance(self, settings: Subtask, views: Mapping[str, Tensor]) -> Float[Tensor, ""]:
+        """Chance-corrected instance top-1 of the pooled features, mean over pairs of views."""
+        found = []
+        for one, other in settings.pairs:
+            first, second = views[one], views[other]
+            if settings.pooling == "space":  # (video, time, channel): each step for itself
+                first, second = first.transpose(0, 1), second.transpose(0, 1)
+            found.append(instance_top1(first, second))
+        return torch.stack(found).mean()

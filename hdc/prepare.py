@@ -35,6 +35,7 @@ STAGE = Stage(
         "output_dir": "results/data/<data>",
     },
     reads=PREPARE_READS,
+    optional=("folder",),
 )
 
 

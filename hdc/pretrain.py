@@ -5,6 +5,7 @@ of what it saw, views.png with a batch as the network sees it, and log.jsonl whi
 and started again, it goes on where it stopped.
 """
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,9 +28,11 @@ STAGE = Stage(
         "seed": "decides first weights, order, crops and augmentation",
         "prepared": "results/data/<data>, made by hdc.prepare",
         "split": "pretrain on train + val of this split; empty: on every video",
+        "measured": "pretrain.json of the run that measured the weights; empty unless frozen",
         "output_dir": "results/<study>/runs/<backbone>/<ablation>/seed<seed>/<data>[-split<split>]",
     },
     reads=PRETRAIN_READS,
+    optional=("split", "measured"),
 )
 
 
@@ -38,17 +41,20 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     # Late: with bad arguments there is no need to wait for torch.
     import torch
 
-    from hdc.contrast import ContrastiveModel, see_views, seeded_contrast
+    from hdc.contrast import augmented, contrastive_model, see_views
     from hdc.data.batches import VideoBatches
     from hdc.encoders import build_encoder, multiply_adds, write_encoder
+    from hdc.supervised import SupervisedModel
     from hdc.training import Training, device_name, peak_device_memory, start_fabric
 
     stopwatch, seed = Stopwatch(), int(arguments.seed)
-    output, clip = Path(arguments.output_dir), settings.clip
+    output, clip, frozen = Path(arguments.output_dir), settings.clip, None
     index = read_index(arguments.prepared)
     rows = pretraining_rows(index, arguments.prepared, arguments.split)
     videos = index.loc[rows, ["video", "sha256"]]
-    key = digest(f"{settings.text}{seed}{videos.to_csv(index=False)}")
+    if arguments.measured:
+        frozen = measured_invariance(arguments.measured)
+    key = digest(f"{settings.text}{seed}{videos.to_csv(index=False)}{frozen}")
 
     fabric = start_fabric(settings.pretrain.precision)
     batches = VideoBatches(
@@ -59,26 +65,33 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         batch_size=settings.pretrain.batch_size,
         seed=seed,
     )
+    epochs = round(settings.pretrain.epochs * settings.pretrain.epochs_factor)
+    steps = epochs * batches.steps_per_epoch
     encoder = build_encoder(settings.backbone, seed=seed)
-    contrast = seeded_contrast(settings.objective, encoder.levels, seed=seed)
-    model = ContrastiveModel(encoder, contrast)
+    if settings.pretrain.labels:
+        model = SupervisedModel(encoder, index.label.tolist(), seed=seed)
+    else:
+        model = contrastive_model(
+            encoder, settings.objective, seed=seed, total_steps=steps, frozen=frozen
+        )
     training = Training(
         model,
         settings.pretrain,
         settings.progress,
         fabric=fabric,
+        epochs=epochs,
         steps_per_epoch=batches.steps_per_epoch,
         folder=output,
         name=key,
         log_name="log.jsonl",
     )
-    see_views(batches, contrast.views, pixels=clip.pixels, path=output / "views.png")
-    weights = {f"weight_{name}": weight for name, weight in contrast.weights.items()}
+    see_views(batches, model.views, pixels=clip.pixels, path=output / "views.png")
     for epoch, first_step in training.epochs():
-        for batch in training.batches(batches.epoch(epoch, contrast.views, first_step=first_step)):
-            views = model.augmented(batch, pixels=clip.pixels, device=fabric.device)
-            loss, terms = training.model(torch.cat(views))
-            training.update(loss, clips=len(views) * len(views[0]), **terms, **weights)
+        for batch in training.batches(batches.epoch(epoch, model.views, first_step=first_step)):
+            views = augmented(batch, pixels=clip.pixels, device=fabric.device)
+            videos_seen = next(iter(batch.values())).rows
+            loss, terms = training.model(torch.cat(views), videos_seen, training.step)
+            training.update(loss, clips=len(views) * len(views[0]), **terms)
 
     write_table(output / "videos.csv", videos)
     write_text(output / "config.yaml", settings.text)
@@ -92,6 +105,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
             "parameters": sum(weight.numel() for weight in encoder.parameters()),
             "multiply_adds": multiply_adds(encoder, (clip.frames, clip.pixels, clip.pixels)),
             "clips_per_second": training.clips_per_second(),
+            "invariance": model.invariance(training.step),
         },
         settings=settings.record,
         protocol={
@@ -116,6 +130,13 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     }
     write_encoder(output / "encoder.safetensors", encoder, facts)
     training.finish()
+
+
+def measured_invariance(record: str) -> dict[str, float]:
+    """The invariance of every term at the end of another run, out of its record."""
+    if not Path(record).is_file():
+        raise InputError(f"{record}: expected the record of a pretraining, found none")
+    return json.loads(Path(record).read_text())["metrics"]["invariance"]
 
 
 def pretraining_rows(index: pd.DataFrame, prepared: str, split: str) -> list[int]:

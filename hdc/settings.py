@@ -145,6 +145,10 @@ class View:
 
     crop: int = MISSING  # which temporal crop of the video: 1, 2, ...
     draw: str = MISSING  # which spatial draw: views that name the same letter share one
+    still: bool = False  # its first frame, repeated
+
+    def check(self) -> None:
+        _require("crop", self.crop, self.crop >= 1, "1 or more")
 
 
 @dataclass
@@ -153,9 +157,13 @@ class Subtask:
 
     pairs: list[Any] = MISSING  # pairs of view names, each a list of two
     pooling: str = MISSING  # space: over height and width; clip: over time, height and width
+    match: str = MISSING  # which time steps belong together, where pooling leaves them
 
     def check(self) -> None:
         _require_choice("pooling", self.pooling, ("space", "clip"))
+        _require_choice("match", self.match, ("same_time", "any_time", "whole_clip"))
+        if self.pooling == "clip":
+            _require("match", self.match, self.match == "whole_clip", "whole_clip, for clips")
         holds = len(self.pairs) > 0 and all(len(pair) == 2 for pair in self.pairs)
         _require("pairs", self.pairs, holds, "a list of pairs of view names")
 
@@ -170,11 +178,20 @@ class Objective:
     levels: int = MISSING  # how many of the backbone's levels, counted from the last
     spatial_weights: list[float] = MISSING  # alpha, one per level in use, shallow to deep
     temporal_weights: list[float] = MISSING  # beta
+    weighting: str = MISSING  # fixed: as above; measured: from invariance; frozen: measured before
+    measured_by: str | None = MISSING  # frozen: the run whose last invariance gives the weights
+    measuring_decay: float = MISSING  # of the running mean of invariance, per step
+    measuring_floor: float = MISSING  # least measured weight
+    measuring_from: float = MISSING  # share of all steps with equal weights, before measured ones
     temperature: float = MISSING
     head_dim: int = MISSING  # width of the embeddings
 
     def check(self) -> None:
-        _require_positive(self, "levels", "temperature", "head_dim")
+        _require_positive(self, "levels", "temperature", "head_dim", "measuring_floor")
+        _require_share(self, "measuring_decay", "measuring_from")
+        _require_choice("weighting", self.weighting, ("fixed", "measured", "frozen"))
+        given = (self.measured_by is not None) == (self.weighting == "frozen")
+        _require("measured_by", self.measured_by, given, "a run if weighting is frozen, else null")
         subtasks = [subtask for subtask in (self.spatial, self.temporal) if subtask is not None]
         _require("spatial", "null for both", len(subtasks) > 0, "spatial or temporal to be given")
         for key in ("spatial_weights", "temporal_weights"):
@@ -186,10 +203,10 @@ class Objective:
 
 
 @dataclass
-class Pretrain:
-    """How an encoder is pretrained."""
+class Optimization:
+    """Steps of an optimizer over whole epochs."""
 
-    epochs: int = MISSING  # passes over the pretraining videos; 0: the encoder as initialized
+    epochs: int = MISSING  # passes over the training videos
     batch_size: int = MISSING  # videos per step, summed over processes
     optimizer: str = MISSING
     learning_rate: float = MISSING  # at its peak, after warm-up
@@ -207,7 +224,19 @@ class Pretrain:
 
 
 @dataclass
-class Finetune(Pretrain):
+class Pretrain(Optimization):
+    """How an encoder is pretrained; with 0 epochs it stays as initialized."""
+
+    epochs_factor: float = MISSING  # multiplies epochs, whatever the scale says of them
+    labels: bool = MISSING  # true: learn the labels of the training part instead of contrasting
+
+    def check(self) -> None:
+        super().check()
+        _require_positive(self, "epochs_factor")
+
+
+@dataclass
+class Finetune(Optimization):
     """How the whole network is trained on labels, with a linear head."""
 
     dropout: float = MISSING  # probability, before the linear head

@@ -30,6 +30,7 @@ class Stage:
     choices: Sequence[str]
     arguments: dict[str, str]
     reads: Sequence[str]
+    optional: Sequence[str] = ()  # arguments that may be left out, which is the same as empty
 
     def help(self) -> str:
         """The text of `--help`."""
@@ -98,6 +99,7 @@ class Stage:
                     f"{self.name}: expected one of {', '.join(known)} or a setting of "
                     f"{', '.join((*self.reads, 'progress'))}, got {key}"
                 )
+        given = dict.fromkeys(self.optional, "") | given
         missing = [name for name in known if name not in given]
         if missing:
             raise InputError(f"{self.name}: missing {', '.join(f'{name}=' for name in missing)}")

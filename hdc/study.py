@@ -112,10 +112,16 @@ class Study:
                 for seed in self.seeds:
                     for data, splits in self.evaluate_on.items():
                         for split in splits:
-                            on = self.pretrain_on
-                            on = f"{data}-split{split}" if on == SAME else on
+                            on = self._pretrained_on(backbone, ablation, data, split)
                             run = Run(self.study, backbone, ablation, seed, on)
                             yield Evaluation(run, data, split)
+
+    def _pretrained_on(self, backbone: str, ablation: str, data: str, split: int) -> str:
+        """What a run is pretrained on; labels are always those of the evaluated split."""
+        run = compose_run(ablation, backbone=backbone, data=data, scale=self.scale)
+        if self.pretrain_on == SAME or run.pretrain.labels:
+            return f"{data}-split{split}"
+        return self.pretrain_on
 
     def plan(self) -> str:
         """All of the study as JSON, for the report: runs with their questions, evaluations."""

@@ -20,7 +20,7 @@ from hdc.data.batches import ahead
 from hdc.errors import InputError
 from hdc.progress import threads
 from hdc.records import peak_memory, processor
-from hdc.settings import Pretrain, Progress
+from hdc.settings import Optimization, Progress
 from hdc.training_log import Log
 
 
@@ -66,10 +66,11 @@ class Training:
     def __init__(
         self,
         model: nn.Module,
-        settings: Pretrain,
+        settings: Optimization,
         progress: Progress,
         *,
         fabric: Fabric,
+        epochs: int,
         steps_per_epoch: int,
         folder: Path,
         name: str,
@@ -77,7 +78,7 @@ class Training:
     ) -> None:
         self.settings, self.fabric, self.progress = settings, fabric, progress
         self.steps_per_epoch = steps_per_epoch
-        self.total_steps = settings.epochs * steps_per_epoch
+        self.total_steps = epochs * steps_per_epoch
         model = laid_out(model, fabric)
         self.model, self.optimizer = fabric.setup(model, _optimizer(model, settings))
         self.state_path = folder / "state" / name / "state.pt"
@@ -107,7 +108,7 @@ class Training:
 
         Raises InputError if the loss is not finite.
         """
-        rate = learning_rate(self.step, self.settings, self.steps_per_epoch)
+        rate = learning_rate(self.step, self.settings, self.steps_per_epoch, self.total_steps)
         if not torch.isfinite(loss):
             found = {name: float(torch.as_tensor(value).detach()) for name, value in terms.items()}
             raise InputError(
@@ -172,7 +173,9 @@ class Training:
         return state["step"]
 
 
-def learning_rate(step: int, settings: Pretrain, steps_per_epoch: int) -> float:
+def learning_rate(
+    step: int, settings: Optimization, steps_per_epoch: int, total_steps: int
+) -> float:
     """The rate of a step: linear from 0 over the warm-up, then half a cosine down to 0.
 
     Source: SGDR (arXiv 1608.03983), eq. 5, one period.
@@ -180,11 +183,11 @@ def learning_rate(step: int, settings: Pretrain, steps_per_epoch: int) -> float:
     warmup = settings.warmup_epochs * steps_per_epoch
     if step < warmup:
         return settings.learning_rate * (step + 1) / (warmup + 1)
-    done = (step - warmup) / max(1, settings.epochs * steps_per_epoch - warmup)
+    done = (step - warmup) / max(1, total_steps - warmup)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def _optimizer(model: nn.Module, settings: Pretrain) -> torch.optim.Optimizer:
+def _optimizer(model: nn.Module, settings: Optimization) -> torch.optim.Optimizer:
     shared = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     if settings.optimizer == "sgd":
         return torch.optim.SGD(model.parameters(), momentum=settings.momentum, **shared)

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from hdc.errors import InputError
-from hdc.settings import Pretrain, Progress
+from hdc.settings import Optimization, Progress
 from hdc.training import Training, learning_rate, start_fabric
 
-SETTINGS = Pretrain(
+SETTINGS = Optimization(
     epochs=3, batch_size=2, optimizer="sgd", learning_rate=0.1, momentum=0.9, weight_decay=0.01,
     warmup_epochs=1.0, precision="32-true",
 )  # fmt: skip
@@ -26,6 +26,7 @@ def start(tmp_path, monkeypatch):
             SETTINGS,
             Progress(log_every_steps=2, save_every_minutes=save_every_minutes),
             fabric=start_fabric("32-true"),
+            epochs=SETTINGS.epochs,
             steps_per_epoch=STEPS,
             folder=tmp_path,
             name=name,
@@ -110,7 +111,7 @@ def test_the_log_holds_means_of_its_steps(start, tmp_path):
 
 
 def test_learning_rate_by_hand():
-    rates = [learning_rate(step, SETTINGS, STEPS) for step in range(3 * STEPS)]
+    rates = [learning_rate(step, SETTINGS, STEPS, 3 * STEPS) for step in range(3 * STEPS)]
     assert rates[:4] == pytest.approx([0.02, 0.04, 0.06, 0.08])
     assert rates[4] == pytest.approx(0.1)  # the peak, after one epoch of warm-up
     assert rates[8] == pytest.approx(0.05)  # half-way down

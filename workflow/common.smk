@@ -89,6 +89,22 @@ def encoder(wildcards):
     )
 
 
+def measured(wildcards):
+    """The record whose invariance gives frozen weights; nothing for other runs."""
+    run = compose_run(
+        wildcards.ablation,
+        backbone=wildcards.backbone,
+        data=part_of(wildcards.pretrained_on)[0],
+        scale=STUDY.scale,
+    )
+    if run.objective.measured_by is None:
+        return []
+    return (
+        f"results/{wildcards.study}/runs/{wildcards.backbone}/{run.objective.measured_by}/"
+        f"seed{wildcards.seed}/{wildcards.pretrained_on}/pretrain.json"
+    )
+
+
 def prepared(data, split=None):
     """The files of a prepared data set that a stage reads."""
     names = ["index.csv", "store.json", "listed.csv"]

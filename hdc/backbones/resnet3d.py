@@ -5,7 +5,14 @@ from collections.abc import Callable
 import torch.nn as nn
 from jaxtyping import Float
 from torch import Tensor
-from torchvision.models.video.resnet import BasicBlock, BasicStem, Conv3DSimple, VideoResNet
+from torchvision.models.video.resnet import (
+    BasicBlock,
+    BasicStem,
+    Conv2Plus1D,
+    Conv3DSimple,
+    R2Plus1dStem,
+    VideoResNet,
+)
 
 PUBLISHED_CHANNELS = 64  # of the stem and the first stage, at width 1
 
@@ -77,3 +84,11 @@ def r3d18(*, width: float | int) -> ResNet3d:
     Source: Tran et al. 2018 (arXiv 1711.11248), R3D-18, as torchvision's `r3d_18`.
     """
     return ResNet3d(BasicBlock, Conv3DSimple, [2, 2, 2, 2], BasicStem, width=width)
+
+
+def r2plus1d10(*, width: float | int) -> ResNet3d:
+    """R(2+1)D-10: each 3D convolution as one over space and one over time, one block a stage.
+
+    Source: Tran et al. 2018 (arXiv 1711.11248), R(2+1)D, as torchvision's `VideoResNet` builds it.
+    """
+    return ResNet3d(BasicBlock, Conv2Plus1D, [1, 1, 1, 1], R2Plus1dStem, width=width)

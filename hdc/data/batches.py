@@ -79,7 +79,8 @@ class VideoBatches:
         for row in rows:
             frames = self.store.frames(row)
             video = self.store.videos[row]["video"]
-            clips.append(frames[self._frame_numbers(len(frames), epoch, video, view.crop)])
+            numbers = self._frame_numbers(len(frames), epoch, video, view.crop)
+            clips.append(frames[numbers[:1].repeat(len(numbers)) if view.still else numbers])
             height, width = frames.shape[1:3]
             random = generator(self.seed, "augment", epoch, video, view.draw)
             pixels = self.clip.pixels

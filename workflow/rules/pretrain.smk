@@ -2,6 +2,7 @@ rule pretrain:
     """Train the encoder of one run, with one seed, on unlabelled videos."""
     input:
         lambda wildcards: prepared(*part_of(wildcards.pretrained_on)),
+        measured=measured,
     output:
         encoder="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/encoder.safetensors",
         record="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/pretrain.json",
@@ -18,11 +19,12 @@ rule pretrain:
         scale=STUDY.scale,
         data=lambda wildcards: part_of(wildcards.pretrained_on)[0],
         split=lambda wildcards: part_of(wildcards.pretrained_on)[1] or "",
+        measured=lambda wildcards, input: input.get("measured", ""),
         output_dir=subpath(output.encoder, parent=True),
     shell:
         """
         python -m hdc.pretrain scale={params.scale:q} data={params.data:q} \
             backbone={wildcards.backbone:q} ablation={wildcards.ablation:q} \
             seed={wildcards.seed:q} prepared=results/data/{params.data:q} split={params.split:q} \
-            output_dir={params.output_dir:q} >{log:q} 2>&1
+            measured={params.measured:q} output_dir={params.output_dir:q} >{log:q} 2>&1
         """
