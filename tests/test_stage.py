@@ -15,7 +15,7 @@ def test_help_names_every_argument(call, root, stage):
     [
         (["nonsense"], "error: pretrain: expected key=value, got nonsense; see --help"),
         (["sede=1"], "error: pretrain: expected one of scale, data, backbone, ablation, seed"),
-        (["seed=1"], "error: pretrain: missing scale=, data=, backbone=, ablation=, prepared=, output_dir="),
+        (["seed=1"], "error: pretrain: missing scale=, data=, backbone=, ablation=, prepared=, "),
         (["evaluate.neighbours=3"], "error: pretrain: expected one of scale"),
     ],
 )

@@ -1,0 +1,51 @@
+"""The published networks at full width: shapes of the levels, numbers of weights, odd sizes."""
+
+import pytest
+import torch
+
+from hdc.backbones.c3d import c3d
+from hdc.backbones.resnet3d import r2plus1d10, r3d18
+
+RESNET_LEVELS = {
+    "layer2": (128, 8, 28, 28), "layer3": (256, 4, 14, 14), "layer4": (512, 2, 7, 7),
+}  # fmt: skip
+PUBLISHED = {
+    c3d: (
+        {"conv3b": (256, 8, 28, 28), "conv4b": (512, 4, 14, 14), "conv5b": (512, 2, 7, 7)},
+        27_658_688,
+    ),
+    r3d18: (RESNET_LEVELS, 33_166_272),
+    r2plus1d10: (RESNET_LEVELS, 12_487_005),
+}
+by_name = pytest.mark.parametrize("build", PUBLISHED, ids=lambda build: build.__name__)
+
+
+@by_name
+def test_levels_and_weights(build):
+    levels, weights = PUBLISHED[build]
+    encoder = build(width=1).eval()
+    with torch.no_grad():
+        features = encoder(torch.zeros(1, 3, 16, 112, 112))
+    assert {name: tuple(table.shape[1:]) for name, table in features.items()} == levels
+    assert encoder.levels == {name: shape[0] for name, shape in levels.items()}
+    assert sum(weight.numel() for weight in encoder.parameters()) == weights
+
+
+def test_c3ds_convolutions_hold_27_7_million_weights():
+    kernels = [3 * 64, 64 * 128, 128 * 256, 256 * 256, 256 * 512, 512 * 512, 512 * 512, 512 * 512]
+    encoder = c3d(width=1)
+    found = sum(x.weight.numel() for x in encoder.modules() if isinstance(x, torch.nn.Conv3d))
+    assert found == 27 * sum(kernels) == 27_653_184
+
+
+@by_name
+@pytest.mark.parametrize("width", [0.0625, 0.3])
+@pytest.mark.parametrize(("frames", "pixels"), [(7, 32), (8, 32), (16, 16), (16, 33)])
+def test_odd_sizes_work_at_any_width(build, width, frames, pixels):
+    encoder = build(width=width).eval()
+    with torch.no_grad():
+        features = encoder(torch.zeros(2, 3, frames, pixels, pixels))
+    assert encoder.levels == {name: table.shape[1] for name, table in features.items()}
+    assert [table.shape[2] for table in features.values()] == [
+        -(-frames // 2), -(-frames // 4), -(-frames // 8)
+    ]  # fmt: skip
