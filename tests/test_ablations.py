@@ -17,7 +17,10 @@ VIDEOS = 3
 
 
 def compose(run, backbone="r3d18"):
-    return compose_run(run, backbone=backbone, data="synthetic_smoke", scale="smoke")
+    tiny = ["backbone.model=test_resnet"] if backbone == "timm2plus1d" else []
+    return compose_run(
+        run, backbone=backbone, data="synthetic_smoke", scale="smoke", overrides=tiny
+    )
 
 
 def build(run, backbone):
