@@ -7,6 +7,7 @@ counts as wrong), and the record finetune.json.
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -98,24 +99,34 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         stage="finetune",
         metrics=accuracies(predictions) | {"train_loss": training.log.loss},
         settings=settings.record,
-        protocol={
-            "data": arguments.data,
-            "split": int(arguments.split),
-            "trained_on": "train + val",
-            "training_videos": len(batches.rows),
-            "test_videos": len(predictions),
-            "unusable_test_videos": int((predictions.predicted == "").sum()),
-            "clips_per_video": settings.inference.clips,
-            "crops_per_clip": 1,
-            "averaging": "mean of probabilities",
-            "checkpoint": "last epoch",
-        },
+        protocol=protocol(settings, arguments, len(batches.rows), predictions),
         seed=seed,
         stopwatch=stopwatch,
         device=device_name(fabric),
         peak_memory_bytes=peak_device_memory(fabric),
     )
     training.finish()
+
+
+def protocol(
+    settings: SimpleNamespace,
+    arguments: SimpleNamespace,
+    training_videos: int,
+    predictions: pd.DataFrame,
+) -> dict[str, Any]:
+    """How the accuracy came about, for the record."""
+    return {
+        "data": arguments.data,
+        "split": int(arguments.split),
+        "trained_on": "train + val",
+        "training_videos": training_videos,
+        "test_videos": len(predictions),
+        "unusable_test_videos": int((predictions.predicted == "").sum()),
+        "clips_per_video": settings.inference.clips,
+        "crops_per_clip": 1,
+        "averaging": "mean of probabilities",
+        "checkpoint": "last epoch",
+    }
 
 
 def prediction_table(split: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ and started again, it goes on where it stopped.
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 
@@ -66,11 +67,11 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         seed=seed,
     )
     epochs = round(settings.pretrain.epochs * settings.pretrain.epochs_factor)
-    steps = epochs * batches.steps_per_epoch
     encoder = build_encoder(settings.backbone, seed=seed)
     if settings.pretrain.labels:
         model = SupervisedModel(encoder, index.label.tolist(), seed=seed)
     else:
+        steps = epochs * batches.steps_per_epoch
         model = contrastive_model(
             encoder, settings.objective, seed=seed, total_steps=steps, frozen=frozen
         )
@@ -108,28 +109,40 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
             "invariance": model.invariance(training.step),
         },
         settings=settings.record,
-        protocol={
-            "data": arguments.data,
-            "split": int(arguments.split) if arguments.split else None,
-            "trained_on": "train + val" if arguments.split else "all videos",
-            "checkpoint": "last epoch",
-        },
+        protocol=protocol(arguments),
         seed=seed,
         stopwatch=stopwatch,
         device=device_name(fabric),
         peak_memory_bytes=peak_device_memory(fabric),
     )
-    facts = {
+    facts = encoder_facts(settings, arguments, videos)
+    write_encoder(output / "encoder.safetensors", encoder, facts)
+    training.finish()
+
+
+def protocol(arguments: SimpleNamespace) -> dict[str, Any]:
+    """What the encoder was pretrained on, for the record."""
+    return {
+        "data": arguments.data,
+        "split": int(arguments.split) if arguments.split else None,
+        "trained_on": "train + val" if arguments.split else "all videos",
+        "checkpoint": "last epoch",
+    }
+
+
+def encoder_facts(
+    settings: SimpleNamespace, arguments: SimpleNamespace, videos: pd.DataFrame
+) -> dict[str, Any]:
+    """What an encoder's file says about it."""
+    return {
         "ablation": arguments.ablation,
         "backbone": arguments.backbone,
         "build": settings.backbone,
-        "seed": seed,
+        "seed": int(arguments.seed),
         "settings": digest(settings.text),
         "videos": digest(videos.to_csv(index=False)),
         "width": settings.backbone.get("width"),
     }
-    write_encoder(output / "encoder.safetensors", encoder, facts)
-    training.finish()
 
 
 def measured_invariance(record: str) -> dict[str, float]:

@@ -4,32 +4,12 @@
 the key is relative to the node, and `hdc.config` adds the node and the file that sets it.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import MISSING
 
-
-def _require(key: str, value: Any, holds: bool, expected: str) -> None:
-    if not holds:
-        raise ValueError(f"{key}: expected {expected}, got {value}")
-
-
-def _require_positive(node: Any, *keys: str) -> None:
-    for key in keys:
-        value = getattr(node, key)
-        _require(key, value, value > 0, "a number above 0")
-
-
-def _require_share(node: Any, *keys: str) -> None:
-    for key in keys:
-        value = getattr(node, key)
-        _require(key, value, 0 <= value <= 1, "a share from 0 to 1")
-
-
-def _require_choice(key: str, value: Any, allowed: Iterable[str]) -> None:
-    _require(key, value, value in allowed, f"one of {', '.join(allowed)}")
+from hdc.limits import require, require_choice, require_positive, require_share
 
 
 @dataclass
@@ -49,8 +29,8 @@ class FolderData:
     validation_groups: int = MISSING  # groups of each training part that only choose settings
 
     def check(self) -> None:
-        _require("folds", self.folds, self.folds >= 2, "at least 2")
-        _require(
+        require("folds", self.folds, self.folds >= 2, "at least 2")
+        require(
             "validation_groups", self.validation_groups, self.validation_groups >= 1, "1 or more"
         )
 
@@ -73,9 +53,9 @@ class SyntheticData:
     seed: int = MISSING
 
     def check(self) -> None:
-        _require_positive(self, "train_videos", "validation_videos", "test_videos", "frames")
-        _require_positive(self, "pixels", "frames_per_second")
-        _require_share(self, "noise")
+        require_positive(self, "train_videos", "validation_videos", "test_videos", "frames")
+        require_positive(self, "pixels", "frames_per_second")
+        require_share(self, "noise")
 
 
 @dataclass
@@ -90,8 +70,8 @@ class Data:
 
     def check(self) -> None:
         given = [name for name in ("folder", "synthetic") if getattr(self, name) is not None]
-        _require("data", given or "none", len(given) == 1, "exactly one of folder, synthetic")
-        _require_positive(self, "short_side")
+        require("data", given or "none", len(given) == 1, "exactly one of folder, synthetic")
+        require_positive(self, "short_side")
 
 
 @dataclass
@@ -105,11 +85,11 @@ class Clip:
     maximum_distance: int | None = MISSING  # and at most; null: no limit
 
     def check(self) -> None:
-        _require_positive(self, "frames", "stride", "pixels")
-        _require("minimum_distance", self.minimum_distance, self.minimum_distance >= 0, "0 or more")
+        require_positive(self, "frames", "stride", "pixels")
+        require("minimum_distance", self.minimum_distance, self.minimum_distance >= 0, "0 or more")
         if self.maximum_distance is not None:
             holds = self.maximum_distance >= self.minimum_distance
-            _require("maximum_distance", self.maximum_distance, holds, "minimum_distance or more")
+            require("maximum_distance", self.maximum_distance, holds, "minimum_distance or more")
 
 
 @dataclass
@@ -129,14 +109,14 @@ class Augment:
     blur_sigma: list[float] = MISSING  # least and greatest, as a share of the clip's side
 
     def check(self) -> None:
-        _require_share(self, "flip", "jitter", "brightness", "contrast", "saturation")
-        _require_share(self, "greyscale", "blur")
-        _require("hue", self.hue, 0 <= self.hue <= 0.5, "0 to 0.5")
+        require_share(self, "flip", "jitter", "brightness", "contrast", "saturation")
+        require_share(self, "greyscale", "blur")
+        require("hue", self.hue, 0 <= self.hue <= 0.5, "0 to 0.5")
         for key in ("crop_area", "crop_aspect", "blur_sigma"):
             value = list(getattr(self, key))
             ordered = len(value) == 2 and 0 < value[0] <= value[1]
-            _require(key, value, ordered, "two numbers above 0, the least first")
-        _require("crop_area", list(self.crop_area), self.crop_area[1] <= 1, "at most 1")
+            require(key, value, ordered, "two numbers above 0, the least first")
+        require("crop_area", list(self.crop_area), self.crop_area[1] <= 1, "at most 1")
 
 
 @dataclass
@@ -148,7 +128,7 @@ class View:
     still: bool = False  # its first frame, repeated
 
     def check(self) -> None:
-        _require("crop", self.crop, self.crop >= 1, "1 or more")
+        require("crop", self.crop, self.crop >= 1, "1 or more")
 
 
 @dataclass
@@ -160,12 +140,12 @@ class Subtask:
     match: str = MISSING  # which time steps belong together, where pooling leaves them
 
     def check(self) -> None:
-        _require_choice("pooling", self.pooling, ("space", "clip"))
-        _require_choice("match", self.match, ("same_time", "any_time", "whole_clip"))
+        require_choice("pooling", self.pooling, ("space", "clip"))
+        require_choice("match", self.match, ("same_time", "any_time", "whole_clip"))
         if self.pooling == "clip":
-            _require("match", self.match, self.match == "whole_clip", "whole_clip, for clips")
+            require("match", self.match, self.match == "whole_clip", "whole_clip, for clips")
         holds = len(self.pairs) > 0 and all(len(pair) == 2 for pair in self.pairs)
-        _require("pairs", self.pairs, holds, "a list of pairs of view names")
+        require("pairs", self.pairs, holds, "a list of pairs of view names")
 
 
 @dataclass
@@ -187,19 +167,19 @@ class Objective:
     head_dim: int = MISSING  # width of the embeddings
 
     def check(self) -> None:
-        _require_positive(self, "levels", "temperature", "head_dim", "measuring_floor")
-        _require_share(self, "measuring_decay", "measuring_from")
-        _require_choice("weighting", self.weighting, ("fixed", "measured", "frozen"))
+        require_positive(self, "levels", "temperature", "head_dim", "measuring_floor")
+        require_share(self, "measuring_decay", "measuring_from")
+        require_choice("weighting", self.weighting, ("fixed", "measured", "frozen"))
         given = (self.measured_by is not None) == (self.weighting == "frozen")
-        _require("measured_by", self.measured_by, given, "a run if weighting is frozen, else null")
+        require("measured_by", self.measured_by, given, "a run if weighting is frozen, else null")
         subtasks = [subtask for subtask in (self.spatial, self.temporal) if subtask is not None]
-        _require("spatial", "null for both", len(subtasks) > 0, "spatial or temporal to be given")
+        require("spatial", "null for both", len(subtasks) > 0, "spatial or temporal to be given")
         for key in ("spatial_weights", "temporal_weights"):
             value = list(getattr(self, key))
             holds = len(value) == self.levels and all(weight > 0 for weight in value)
-            _require(key, value, holds, f"{self.levels} numbers above 0, one a level in use")
+            require(key, value, holds, f"{self.levels} numbers above 0, one a level in use")
         for name in sorted({name for task in subtasks for pair in task.pairs for name in pair}):
-            _require("pairs", name, name in self.views, f"views out of {', '.join(self.views)}")
+            require("pairs", name, name in self.views, f"views out of {', '.join(self.views)}")
 
 
 @dataclass
@@ -216,11 +196,11 @@ class Optimization:
     precision: str = MISSING  # of Lightning Fabric
 
     def check(self) -> None:
-        _require("epochs", self.epochs, self.epochs >= 0, "0 or more")
-        _require("batch_size", self.batch_size, self.batch_size >= 2, "at least 2 videos")
-        _require_positive(self, "learning_rate")
-        _require_choice("optimizer", self.optimizer, ("sgd", "adamw"))
-        _require_choice("precision", self.precision, ("32-true", "bf16-mixed", "16-mixed"))
+        require("epochs", self.epochs, self.epochs >= 0, "0 or more")
+        require("batch_size", self.batch_size, self.batch_size >= 2, "at least 2 videos")
+        require_positive(self, "learning_rate")
+        require_choice("optimizer", self.optimizer, ("sgd", "adamw"))
+        require_choice("precision", self.precision, ("32-true", "bf16-mixed", "16-mixed"))
 
 
 @dataclass
@@ -232,7 +212,7 @@ class Pretrain(Optimization):
 
     def check(self) -> None:
         super().check()
-        _require_positive(self, "epochs_factor")
+        require_positive(self, "epochs_factor")
 
 
 @dataclass
@@ -244,8 +224,8 @@ class Finetune(Optimization):
 
     def check(self) -> None:
         super().check()
-        _require("epochs", self.epochs, self.epochs >= 1, "1 or more")
-        _require_share(self, "dropout")
+        require("epochs", self.epochs, self.epochs >= 1, "1 or more")
+        require_share(self, "dropout")
 
 
 @dataclass
@@ -257,8 +237,8 @@ class Inference:
     batch_size: int = MISSING  # clips per forward pass
 
     def check(self) -> None:
-        _require_positive(self, "clips", "batch_size")
-        _require("crop", self.crop, 0 < self.crop <= 1, "a share above 0, at most 1")
+        require_positive(self, "clips", "batch_size")
+        require("crop", self.crop, 0 < self.crop <= 1, "a share above 0, at most 1")
 
 
 @dataclass
@@ -272,11 +252,11 @@ class Evaluate:
     probe_iterations: int = MISSING  # of L-BFGS, at most
 
     def check(self) -> None:
-        _require_positive(self, "neighbours", "neighbour_temperature", "probe_iterations")
+        require_positive(self, "neighbours", "neighbour_temperature", "probe_iterations")
         for key in ("recall_at", "probe_strengths"):
             value = list(getattr(self, key))
             holds = len(value) > 0 and all(number > 0 for number in value)
-            _require(key, value, holds, "one or more numbers above 0")
+            require(key, value, holds, "one or more numbers above 0")
 
 
 @dataclass
@@ -287,7 +267,7 @@ class Progress:
     save_every_minutes: float = MISSING  # so much is lost at most when a job is killed
 
     def check(self) -> None:
-        _require_positive(self, "log_every_steps", "save_every_minutes")
+        require_positive(self, "log_every_steps", "save_every_minutes")
 
 
 @dataclass
