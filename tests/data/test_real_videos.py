@@ -1,0 +1,67 @@
+"""Genuine files, where `HDC_REAL_DATA` names a folder that has them."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hdc.data.folder import list_folder
+from hdc.data.verify import RejectedVideo, decode_video
+
+REAL = Path(os.environ.get("HDC_REAL_DATA", ""))
+pytestmark = [
+    pytest.mark.data,
+    pytest.mark.skipif(
+        not (REAL / "clips").is_dir(), reason="HDC_REAL_DATA names no folder with clips/"
+    ),
+]
+CLIPS = sorted((REAL / "clips").rglob("*.*")) if "HDC_REAL_DATA" in os.environ else []
+
+
+def decode(path):
+    return decode_video(path, short_side=48, frame_count_tolerance=2)
+
+
+@pytest.mark.parametrize("path", CLIPS, ids=lambda path: path.stem)
+def test_every_genuine_clip_is_sound(path):
+    video = decode(path)
+    assert len(video.frames) > 30
+    assert min(video.frames.shape[1:3]) == 48
+
+
+def test_a_title_that_is_not_utf8_does_not_matter():
+    [path] = (REAL / "clips/hmdb51/cartwheel").iterdir()
+    assert len(decode(path).frames) == 83
+
+
+def test_a_truncated_avi_is_rejected(tmp_path):
+    """It decodes without an error; only the header's count tells."""
+    path = REAL / "clips/ucf101/SoccerJuggling/v_SoccerJuggling_g23_c01.avi"
+    whole = decode(path)
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(path.read_bytes()[: int(0.7 * path.stat().st_size)])
+    with pytest.raises(RejectedVideo, match=f"claims {len(whole.frames)} frames|cannot be decoded"):
+        decode(cut)
+
+
+def test_frames_are_in_display_order():
+    """Motion is smoother in decode order than in that of the permuted timestamps."""
+    import av
+
+    [path] = (REAL / "clips/hmdb51/cartwheel").iterdir()
+    with av.open(str(path), metadata_errors="ignore") as container:
+        stamps = [frame.pts for frame in container.decode(video=0)]
+    assert stamps != sorted(stamps)  # the trap is there
+    frames = decode(path).frames.astype(float)
+    by_stamp = frames[np.argsort(stamps, kind="stable")]
+    roughness = [np.abs(np.diff(clip, axis=0)).mean() for clip in (frames, by_stamp)]
+    assert roughness[0] < roughness[1]
+
+
+def test_the_weizmann_folder_is_what_its_settings_say():
+    from hdc.study import data_settings
+
+    listed = list_folder(REAL / "weizmann", data_settings("weizmann").folder.pattern)
+    assert len(listed) == 90
+    assert listed.label.nunique() == 10 and listed.group.nunique() == 9
