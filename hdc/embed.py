@@ -45,7 +45,9 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     features = video_features(encoder, store, len(index), settings)
     facts = {"clips_per_video": settings.inference.clips, "levels": list(features)}
     metadata = {"hdc": json.dumps(facts, sort_keys=True)}
-    write_bytes(Path(arguments.output_dir) / "features.safetensors", save(features, metadata))
+    path = Path(arguments.output_dir) / "features.safetensors"
+    write_bytes(path, save(features, metadata))
+    print(f"{path}: {len(index)} videos, levels {', '.join(features)}", flush=True)
 
 
 def video_features(

@@ -74,6 +74,9 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         seed=int(arguments.seed),
         stopwatch=stopwatch,
     )
+    name, recall = next(iter(metrics["retrieval"][metrics["levels"][-1]].items()))
+    videos = f"{len(judge.outcomes)} test videos"
+    print(f"{output / 'evaluate.json'}: {name} {recall:.3f} on {videos}", flush=True)
 
 
 def read_features(path: str, videos: int) -> tuple[dict[str, np.ndarray], dict]:

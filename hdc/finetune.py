@@ -106,6 +106,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         peak_memory_bytes=peak_device_memory(fabric),
     )
     training.finish()
+    top1 = f"top-1 {accuracies(predictions)['top1']:.3f}"
+    print(f"{output / 'finetune.json'}: {top1} on {len(predictions)} test videos", flush=True)
 
 
 def protocol(

@@ -118,6 +118,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     facts = encoder_facts(settings, arguments, videos)
     write_encoder(output / "encoder.safetensors", encoder, facts)
     training.finish()
+    print(f"{output / 'encoder.safetensors'}: {training.step} steps", flush=True)
 
 
 def protocol(arguments: SimpleNamespace) -> dict[str, Any]:

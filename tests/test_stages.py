@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 from hdc.encoders import encoder_facts
 
 CHOICES = ("scale=smoke", "data=synthetic_smoke", "backbone=r3d18")
-QUICK = ("pretrain.batch_size=4", "progress.log_every_steps=1")
+QUICK = ("pretrain.batch_size=4", "pretrain.epochs=2", "progress.log_every_steps=1")
 
 
 @pytest.fixture(scope="module")
