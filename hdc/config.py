@@ -24,7 +24,7 @@ from hdc.errors import InputError
 from hdc.settings import Config
 
 CONF = Path(__file__).parent / "conf"
-FOLDERS = {  # choice -> where its files lie; the first folder that has a name wins
+FOLDERS = {  # choice -> where its files lie
     "backbone": (CONF / "backbone",),
     "data": (Path("config/data"), CONF / "data"),
     "scale": (CONF / "scale",),
@@ -47,6 +47,12 @@ def require_allowed(choice: str, name: str, where: str) -> None:
         raise InputError(
             f"{where}: expected one of {', '.join(allowed(choice)) or 'nothing'} "
             f"(the files in {folders}), got {name}"
+        )
+    files = [path for folder in FOLDERS[choice] if (path := folder / f"{name}.yaml").is_file()]
+    if len(files) > 1:  # Hydra would silently take its own
+        raise InputError(
+            f"{where}: expected one file of that name, found {' and '.join(map(str, files))}; "
+            "rename yours"
         )
 
 
@@ -125,13 +131,28 @@ def _check_arguments(part: DictConfig, key: str, choices: dict[str, str]) -> Non
         raise InputError(
             f"{where}: {key}._target_: expected a function of this package, got {target}"
         )
-    for name in sorted(set(part) - set(taken) - {"_target_"}):
+    for name, value in part.items():
+        if name == "_target_":
+            continue
         where = _file_of(f"{key}.{name}", choices)
-        raise InputError(f"{where}: {key}.{name}: expected one of {', '.join(taken)}")
+        if name not in taken:
+            raise InputError(f"{where}: {key}.{name}: expected one of {', '.join(taken)}")
+        if not _fits(value, taken[name]):
+            expected = taken[name] if taken[name] in ("str", "bool") else "a number above 0"
+            raise InputError(f"{where}: {key}.{name}: expected {expected}, got {value}")
 
 
-def _arguments(target: str) -> list[str] | None:
-    """The argument names of a function or class, read from its module's source; None: not found."""
+def _fits(value: Any, annotation: str) -> bool:
+    """Whether a value is what an argument's annotation says; numbers of a part are above 0."""
+    if annotation in ("str", "bool"):
+        return type(value).__name__ == annotation
+    if set(annotation.split(" | ")) <= {"int", "float"}:
+        return type(value).__name__ in ("int", "float") and value > 0
+    return True
+
+
+def _arguments(target: str) -> dict[str, str] | None:
+    """The arguments of a function and their annotations, read from its source; None: not found."""
     module, _, name = target.rpartition(".")
     try:
         found = importlib.util.find_spec(module) if module else None
@@ -141,7 +162,8 @@ def _arguments(target: str) -> list[str] | None:
         return None
     for node in ast.parse(Path(found.origin).read_text()).body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
-            return [argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)]
+            arguments = (*node.args.args, *node.args.kwonlyargs)
+            return {one.arg: ast.unparse(one.annotation or ast.Name("Any")) for one in arguments}
     return None
 
 

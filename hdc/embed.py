@@ -13,6 +13,7 @@ import numpy as np
 from hdc.atomic import write_bytes
 from hdc.data.index import read_index
 from hdc.data.store import ClipStore
+from hdc.digest import digest
 from hdc.settings import EMBED_READS
 from hdc.stage import Stage
 
@@ -43,7 +44,11 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     encoder = laid_out(read_encoder(arguments.encoder, settings.backbone), fabric)
     encoder = fabric.setup_module(encoder)
     features = video_features(encoder, store, len(index), settings)
-    facts = {"clips_per_video": settings.inference.clips, "levels": list(features)}
+    facts = {
+        "clips_per_video": settings.inference.clips,
+        "encoder": digest(Path(arguments.encoder).read_bytes()),
+        "levels": list(features),
+    }
     metadata = {"hdc": json.dumps(facts, sort_keys=True)}
     path = Path(arguments.output_dir) / "features.safetensors"
     write_bytes(path, save(features, metadata))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from safetensors import safe_open
 from safetensors.torch import save
@@ -22,7 +23,17 @@ def build_encoder(backbone: dict[str, Any], *, seed: int) -> nn.Module:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "encoder"))
+        return _build(backbone)
+
+
+def _build(backbone: dict[str, Any]) -> nn.Module:
+    """What `_target_` makes of the settings; bad ones are refused as the backbone refuses them."""
+    try:
         return instantiate(backbone)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__ from None
+        raise
 
 
 def write_encoder(path: str | Path, encoder: nn.Module, facts: dict[str, Any]) -> None:
@@ -43,7 +54,8 @@ def read_encoder(path: str | Path, backbone: dict[str, Any]) -> nn.Module:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: expected an encoder, found none; run hdc.pretrain first")
-    encoder = instantiate(backbone)
+    # Weights from a hub would only be overwritten.
+    encoder = _build(backbone | {"pretrained": False} if "pretrained" in backbone else backbone)
     with safe_open(path, "pt") as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     expected = {name: tuple(tensor.shape) for name, tensor in _state(encoder).items()}

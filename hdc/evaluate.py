@@ -2,7 +2,8 @@
 
 Gallery and final probes use train + val; val chooses a probe's strength; the test part is read
 once. Writes the record evaluate.json and outcomes.csv: per test video of the split 1 or 0 for each
-judgement (for a numeric factor the prediction). An unusable test video is a miss everywhere.
+judgement (for a numeric factor the prediction). An unusable test video is a miss;
+only R2 leaves it out, for it has no value to be missed.
 """
 
 import json
@@ -14,6 +15,7 @@ import pandas as pd
 from safetensors import safe_open
 
 from hdc.data.index import factor_columns, read_index, read_split, rows_of, write_table
+from hdc.digest import digest
 from hdc.errors import InputError
 from hdc.leaks import require_unseen
 from hdc.probes import classify, explained, is_numeric, regress
@@ -46,6 +48,10 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     split = read_split(arguments.prepared, int(arguments.split))
     require_unseen(arguments.encoder, index, split)
     features, facts = read_features(arguments.features, len(index))
+    if facts["encoder"] != digest(Path(arguments.encoder).read_bytes()):
+        raise InputError(
+            f"{arguments.features}: expected features by {arguments.encoder}, found others"
+        )
     judge = Judge(index, split, settings.evaluate)
     metrics: dict = {"levels": list(features), "chance": judge.retrieval_chance()}
     metrics |= {"retrieval": {}, "knn": {}, "linear": {}}
@@ -138,7 +144,7 @@ class Judge:
             column = self.index[target]
             if is_numeric(column):
                 results[target] = self._regress(level, target, features)
-            elif self._learnable(column):
+            elif target == "label" or self._learnable(column):
                 results[target] = self._classify(level, target, features)
         return results
 

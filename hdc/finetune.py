@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 
 from hdc.data.index import read_index, read_split, rows_of, write_table
-from hdc.data.store import ClipStore
+from hdc.data.store import MANIFEST, ClipStore
 from hdc.digest import digest
+from hdc.errors import InputError
 from hdc.leaks import require_unseen
+from hdc.random_draws import torch_seed
 from hdc.records import Stopwatch, write_record
 from hdc.settings import FINETUNE_READS
 from hdc.stage import Stage
@@ -51,6 +53,11 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     from hdc.settings import View
     from hdc.training import Training, device_name, peak_device_memory, start_fabric
 
+    tested = rows_of(index, split, "test")
+    if not tested:
+        raise InputError(
+            f"{prepared}: expected usable test videos in split {arguments.split}, found none"
+        )
     fabric = start_fabric(settings.finetune.precision)
     store = ClipStore(prepared)
     labels = sorted(set(split.label))
@@ -65,7 +72,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     )
     encoder = read_encoder(arguments.encoder, settings.backbone).train()
     model = Classifier(encoder, len(labels), dropout=settings.finetune.dropout, seed=seed)
-    listing = split.to_csv(index=False)
+    listing = split.to_csv(index=False) + digest((Path(prepared) / MANIFEST).read_bytes())
     training = Training(
         model,
         settings.finetune,
@@ -82,12 +89,13 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     for epoch, first_step in training.epochs():
         views = batches.epoch(epoch, {"clip": View(crop=1, draw="a")}, first_step=first_step)
         for batch in training.batches(view["clip"] for view in views):
+            # Dropout draws from torch's own generator: seeded per step, a resumed run repeats it.
+            torch.manual_seed(torch_seed(seed, f"dropout {training.step}"))
             clips = batch.clips.to(fabric.device, non_blocking=True)
             scores = training.model(augment(clips, batch.draws, pixels=settings.clip.pixels))
             loss = torch.nn.functional.cross_entropy(scores.float(), targets[batch.rows])
             training.update(loss, clips=len(clips))
 
-    tested = rows_of(index, split, "test")
     scores = predict(
         training.model, store, tested, clip=settings.clip, inference=settings.inference
     )
@@ -102,6 +110,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         protocol=protocol(settings, arguments, len(batches.rows), predictions),
         seed=seed,
         stopwatch=stopwatch,
+        seconds_before=training.seconds_before,
         device=device_name(fabric),
         peak_memory_bytes=peak_device_memory(fabric),
     )

@@ -69,13 +69,13 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
 
 def make_videos(synthetic: SyntheticData, folder: Path) -> pd.DataFrame:
     """Write the synthetic videos that are not there yet; returns their list with path and part."""
-    from hdc.data.synthetic import FACTORS, plan_videos, write_videos
+    from hdc.data.synthetic import FACTORS, VERSION, plan_videos, write_videos
 
     settings = dict(vars(synthetic))
     frames_per_second = settings.pop("frames_per_second")
     plan = plan_videos(**settings)
     # A file's name does not tell its settings, so other settings get another folder.
-    folder = folder / digest(f"{sorted(vars(synthetic).items())}")
+    folder = folder / digest(f"{VERSION}{sorted(vars(synthetic).items())}")
     with progress([], total=len(plan), unit="video", what="making videos") as bar:
         write_videos(
             plan,

@@ -6,6 +6,7 @@ and started again, it goes on where it stopped.
 """
 
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ import pandas as pd
 
 from hdc.atomic import write_text
 from hdc.data.index import read_index, read_split, rows_of, write_table
-from hdc.data.store import ClipStore
+from hdc.data.store import MANIFEST, ClipStore
 from hdc.digest import digest
 from hdc.errors import InputError
 from hdc.records import Stopwatch, write_record
@@ -50,23 +51,25 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
 
     stopwatch, seed = Stopwatch(), int(arguments.seed)
     output, clip, frozen = Path(arguments.output_dir), settings.clip, None
-    index = read_index(arguments.prepared)
+    index, store = read_index(arguments.prepared), ClipStore(arguments.prepared)
     rows = pretraining_rows(index, arguments.prepared, arguments.split)
     videos = index.loc[rows, ["video", "sha256"]]
     if arguments.measured:
         frozen = measured_invariance(arguments.measured)
-    key = digest(f"{settings.text}{seed}{videos.to_csv(index=False)}{frozen}")
+    labels = index.label.to_csv(index=False) if settings.pretrain.labels else ""
+    stored = digest((Path(arguments.prepared) / MANIFEST).read_bytes())
+    key = digest(f"{settings.text}{seed}{videos.to_csv(index=False)}{frozen}{labels}{stored}")
 
     fabric = start_fabric(settings.pretrain.precision)
     batches = VideoBatches(
-        ClipStore(arguments.prepared),
+        store,
         rows,
         clip=clip,
         augment=settings.augment,
         batch_size=settings.pretrain.batch_size,
         seed=seed,
     )
-    epochs = round(settings.pretrain.epochs * settings.pretrain.epochs_factor)
+    epochs = math.ceil(settings.pretrain.epochs * settings.pretrain.epochs_factor)
     encoder = build_encoder(settings.backbone, seed=seed)
     if settings.pretrain.labels:
         model = SupervisedModel(encoder, index.label.tolist(), seed=seed)
@@ -112,6 +115,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         protocol=protocol(arguments),
         seed=seed,
         stopwatch=stopwatch,
+        seconds_before=training.seconds_before,
         device=device_name(fabric),
         peak_memory_bytes=peak_device_memory(fabric),
     )

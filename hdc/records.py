@@ -16,14 +16,15 @@ PACKAGES = ("hdc", "torch", "torchvision", "timm", "av", "numpy", "scikit-learn"
 
 
 class Stopwatch:
-    """Seconds of wall time since it was made."""
+    """When a job began, and by which code."""
 
     def __init__(self) -> None:
         self.started = time.monotonic()
+        self.commit, self.modified = _commit()
 
     def seconds(self) -> float:
         """Seconds so far."""
-        return round(time.monotonic() - self.started, 3)
+        return time.monotonic() - self.started
 
 
 def write_record(
@@ -37,20 +38,23 @@ def write_record(
     stopwatch: Stopwatch,
     device: str | None = None,
     peak_memory_bytes: int | None = None,
+    seconds_before: float = 0.0,
 ) -> None:
-    """Write one record, whole or not at all. `device` None: the processor."""
-    commit, modified = _commit()
+    """Write one record, whole or not at all.
+
+    `device` None: the processor. `seconds_before`: what interrupted processes spent on the job.
+    """
     record = {
         "stage": stage,
         "metrics": metrics,
         "settings": settings,
         "protocol": protocol,
         "seed": seed,
-        "commit": commit,
-        "modified": modified,
+        "commit": stopwatch.commit,
+        "modified": stopwatch.modified,
         "versions": _versions(),
         "device": device or processor(),
-        "seconds": stopwatch.seconds(),
+        "seconds": round(seconds_before + stopwatch.seconds(), 3),
         "peak_memory_bytes": peak_memory_bytes or peak_memory(),
     }
     write_text(path, json.dumps(record, indent=1, allow_nan=False) + "\n")
@@ -86,6 +90,7 @@ def _commit() -> tuple[str | None, bool]:
     """The commit of this package's checkout, and whether tracked files differ from it."""
     folder = Path(__file__).parent
     try:
+        _git(folder, "ls-files", "--error-unmatch", Path(__file__).name)  # not just any checkout
         commit = _git(folder, "rev-parse", "HEAD")
         return commit, bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
     except (OSError, subprocess.CalledProcessError):

@@ -81,8 +81,8 @@ class Clip:
     frames: int = MISSING
     stride: int = MISSING  # frames of the video from one frame of the clip to the next
     pixels: int = MISSING  # height and width
-    minimum_distance: int = MISSING  # frames between the starts of a video's two crops, at least
-    maximum_distance: int | None = MISSING  # and at most; null: no limit
+    minimum_distance: int = MISSING  # frames between the starts of a video's crops, at least
+    maximum_distance: int | None = MISSING  # and at most from the first crop's; null: no limit
 
     def check(self) -> None:
         require_positive(self, "frames", "stride", "pixels")
@@ -168,7 +168,9 @@ class Objective:
 
     def check(self) -> None:
         require_positive(self, "levels", "temperature", "head_dim", "measuring_floor")
-        require_share(self, "measuring_decay", "measuring_from")
+        require_share(self, "measuring_from")
+        decays = 0 <= self.measuring_decay < 1
+        require("measuring_decay", self.measuring_decay, decays, "0 or more, less than 1")
         require_choice("weighting", self.weighting, ("fixed", "measured", "frozen"))
         given = (self.measured_by is not None) == (self.weighting == "frozen")
         require("measured_by", self.measured_by, given, "a run if weighting is frozen, else null")
@@ -199,8 +201,11 @@ class Optimization:
         require("epochs", self.epochs, self.epochs >= 0, "0 or more")
         require("batch_size", self.batch_size, self.batch_size >= 2, "at least 2 videos")
         require_positive(self, "learning_rate")
+        require_share(self, "momentum")
+        for key in ("weight_decay", "warmup_epochs"):
+            require(key, getattr(self, key), getattr(self, key) >= 0, "0 or more")
         require_choice("optimizer", self.optimizer, ("sgd", "adamw"))
-        require_choice("precision", self.precision, ("32-true", "bf16-mixed", "16-mixed"))
+        require_choice("precision", self.precision, ("32-true", "bf16-mixed"))
 
 
 @dataclass

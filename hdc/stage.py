@@ -100,6 +100,9 @@ class Stage:
                     f"{', '.join((*self.reads, 'progress'))}, got {key}"
                 )
         given = dict.fromkeys(self.optional, "") | given
+        for name in ("seed", "split"):
+            if given.get(name) and not given[name].isdigit():
+                raise InputError(f"{self.name}: {name}: expected a whole number, got {given[name]}")
         missing = [name for name in known if name not in given]
         if missing:
             raise InputError(f"{self.name}: missing {', '.join(f'{name}=' for name in missing)}")

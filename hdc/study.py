@@ -7,11 +7,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hdc.config import allowed, compose_run, require_allowed
+from hdc.config import allowed, compose_run, require_allowed, settings_text
 from hdc.errors import InputError
+from hdc.settings import PRETRAIN_READS
 
 MAIN_RUNS = ("hdc", "coupled_single_level", "random_init")  # what every backbone gets
 SAME = "same"
+NAME = re.compile(r"[a-z0-9_]+")  # of everything that names a folder
+TAKEN = ("data", "published")  # folders under results/ that are no study's
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class Study:
 
         Raises InputError that names the key and the allowed values.
         """
+        if config["study"] in TAKEN:
+            raise InputError(f"study: expected a name other than {' and '.join(TAKEN)}")
         require_allowed("scale", config["scale"], "scale")
         for name in config["backbones"]:
             require_allowed("backbone", name, "backbones")
@@ -93,7 +98,7 @@ class Study:
                 f"got {', '.join(outside)}"
             )
         skipped = set(config.get("skip", []))
-        return cls(
+        study = cls(
             study=config["study"],
             scale=config["scale"],
             pretrain_on=config["pretrain_on"],
@@ -104,6 +109,40 @@ class Study:
             seeds=[int(seed) for seed in config["seeds"]],
             data=dict(config.get("data", {})),
         )
+        for evaluation in study.evaluations():
+            _require_apart(evaluation)
+        for ablation in study.ablations:
+            study.require_sound(ablation)
+        return study
+
+    def require_sound(self, ablation: str) -> None:
+        """Refuse a run that borrows an encoder unlike its own, or that changes its data.
+
+        Raises InputError also if a run it names is none.
+        """
+        where, data = f"ablations/{ablation}.yaml", next(iter(self.evaluate_on))
+        run, base = (self._compose(Run("", self.backbones[0], name, 0, ""), data)
+                     for name in (ablation, "hdc"))  # fmt: skip
+        if not NAME.fullmatch(ablation):
+            raise InputError(f"{where}: expected a name of a-z, 0-9 and _")
+        if run.data != base.data:
+            raise InputError(
+                f"{where}: data: expected nothing; prepared data are shared by all runs, "
+                "so other data are a data set of their own in config/data/"
+            )
+        for key, name in (
+            ("pretrained_by", run.pretrained_by),
+            ("objective.measured_by", run.objective.measured_by),
+        ):
+            if name is not None:
+                require_allowed("ablation", name, f"{where}: {key}")
+        if run.pretrained_by is not None:
+            other = self._compose(Run("", self.backbones[0], run.pretrained_by, 0, ""), data)
+            if settings_text(run, PRETRAIN_READS) != settings_text(other, PRETRAIN_READS):
+                raise InputError(
+                    f"{where}: pretrained_by: expected the settings of pretraining to be those of "
+                    f"{run.pretrained_by}, found others; leave pretrained_by out"
+                )
 
     def evaluations(self) -> Iterator[Evaluation]:
         """Every encoder on every split it is judged on, in the order of the tables."""
@@ -176,12 +215,22 @@ class Study:
         if data_settings(data).folder is None:
             return None
         folder = self.data.get(data)
-        if folder is None or not Path(folder).expanduser().is_dir():
+        if not folder or not Path(folder).expanduser().is_dir():
             raise InputError(
                 f"data: {data}: expected an existing folder of videos, got {folder or 'nothing'}; "
                 f"name it there or with --config 'data={{{data}: /path/to/videos}}'"
             )
         return str(Path(folder).expanduser())
+
+
+def _require_apart(evaluation: Evaluation) -> None:
+    """Refuse to judge an encoder on the data set it saw whole, or on a fold that it trained on."""
+    data, split = part_of(evaluation.run.pretrained_on)
+    if data == evaluation.data and split != evaluation.split:
+        raise InputError(
+            f"pretrain_on: expected same, or {data}-split{evaluation.split}, because split "
+            f"{evaluation.split} of {data} is evaluated, got {evaluation.run.pretrained_on}"
+        )
 
 
 def data_settings(data: str) -> Any:

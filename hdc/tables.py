@@ -34,7 +34,7 @@ def finetune_table(results: Results) -> Table:
             visible=metric == "top1",
         )
         for data in data_sets(results)
-        for metric in ("top1", "top5", "clip_top1")
+        for metric in ("top1", "top5")
     ]
     caption = f"{HOW} {protocol_line(results, 'finetune')} {chance_line(results, 'label')}"
     title = "Fine-tuned accuracy, video top-1"

@@ -52,7 +52,9 @@ def laid_out(model: nn.Module, fabric: Fabric) -> nn.Module:
     On processors channels-last-3d trains 1.6 times as fast (`docs/performance.md`).
     """
     if fabric.device.type == "cpu":
-        return model.to(memory_format=torch.channels_last_3d)
+        for module in model.modules():
+            if isinstance(module, nn.Conv3d):
+                module.to(memory_format=torch.channels_last_3d)
     return model
 
 
@@ -83,6 +85,7 @@ class Training:
         self.model, self.optimizer = fabric.setup(model, _optimizer(model, settings))
         self.state_path = folder / "state" / name / "state.pt"
         self.log = Log(folder / log_name, progress)
+        self.seconds_before = 0.0  # that earlier processes spent on this training
         self.step = self._resume()
         self.saved_at = self.started_at = time.monotonic()
         self.clips = 0  # since then
@@ -132,7 +135,8 @@ class Training:
             values,
             lambda: peak_device_memory(self.fabric),
         )
-        if time.monotonic() - self.saved_at > 60 * self.progress.save_every_minutes:
+        due = time.monotonic() - self.saved_at > 60 * self.progress.save_every_minutes
+        if due and self.log.between_lines:  # a line is a mean over steps of one process
             self.save()
 
     def save(self) -> None:
@@ -141,6 +145,8 @@ class Training:
             "step": self.step,
             "model": self.model.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "seconds": self.seconds_before + time.monotonic() - self.started_at,
+            "log": self.log.text(),
         }
         buffer = io.BytesIO()
         torch.save(state, buffer)
@@ -163,12 +169,13 @@ class Training:
             others = [path.name for path in self.state_path.parent.parent.glob("*")]
             if others:
                 print(f"settings changed: starting afresh, beside {', '.join(others)}", flush=True)
-            self.log.cut(0)
+            self.log.restore("")
             return 0
         state = torch.load(self.state_path, map_location=self.fabric.device, weights_only=True)
         self.model.module.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.log.cut(state["step"])
+        self.log.restore(state["log"])
+        self.seconds_before = state["seconds"]
         print(f"resuming at step {state['step']} of {self.total_steps}", flush=True)
         return state["step"]
 

@@ -34,14 +34,20 @@ class Log:
         """Count time in which the network waited for data."""
         self.wait_seconds += seconds
 
-    def cut(self, step: int) -> None:
-        """Drop the lines after `step`: the steps that a resumed run does again."""
-        if self.path.is_file():
-            lines = self.path.read_text().splitlines(keepends=True)
-            kept = [
-                line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step
-            ]
-            write_text(self.path, "".join(kept))
+    @property
+    def between_lines(self) -> bool:
+        """Whether every step so far is in a line."""
+        return not self.values
+
+    def text(self) -> str:
+        """All lines so far, for the state that a run is resumed from."""
+        return self.path.read_text() if self.path.is_file() else ""
+
+    def restore(self, text: str) -> None:
+        """Go on from these lines; whatever else stands in the file is of steps to be done again."""
+        write_text(self.path, text)
+        if text:
+            self.loss = json.loads(text.splitlines()[-1])["loss"]
 
     def add(
         self,

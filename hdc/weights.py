@@ -58,9 +58,10 @@ def instance_top1(
     Nearest by cosine, after the mean of both views is taken off; both directions and all groups
     count equally.
     """
-    first, second = first.float(), second.float()
-    center = (first.mean(dim=-2, keepdim=True) + second.mean(dim=-2, keepdim=True)) / 2
-    similarity = F.normalize(first - center, dim=-1) @ F.normalize(second - center, dim=-1).mT
+    with torch.autocast(first.device.type, enabled=False):  # it would round similarities to ties
+        first, second = first.float(), second.float()
+        center = (first.mean(dim=-2, keepdim=True) + second.mean(dim=-2, keepdim=True)) / 2
+        similarity = F.normalize(first - center, dim=-1) @ F.normalize(second - center, dim=-1).mT
     own = torch.arange(first.shape[-2], device=first.device)
     right = [(similarity.argmax(dim=dim) == own).float().mean() for dim in (-1, -2)]
     chance = 1 / len(own)

@@ -56,14 +56,17 @@ def test_pretrains_again_exactly_if_its_pretraining_differs(run):
     assert same == (trained_as is not None)
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("run", [name for name in RUNS if name != "supervised"])
 def test_weights_in_use_sum_to_one(run):
+    """By how much the loss moves with each of its terms, after equal weights and measured ones."""
     model = build(run, "r3d18")
-    if hasattr(model, "contrast"):
-        for step in (0, 5):
-            weights = model.contrast.weights.current(step)
-            assert (weights / weights.sum()).sum().item() == pytest.approx(1)
-            assert (weights > 0).all()
+    clips = torch.randn(VIDEOS * len(model.views), 3, 16, 16, 16)
+    for step in (0, 5):
+        loss, found = model(clips, list(range(VIDEOS)), step)
+        terms = [found[name] for name in model.contrast.weights.names]
+        shares = torch.autograd.grad(loss, terms)
+        assert sum(shares).item() == pytest.approx(1)
+        assert all(share > 0 for share in shares)
 
 
 @pytest.mark.parametrize("backbone", allowed("backbone"))
@@ -75,16 +78,18 @@ def test_takes_a_step_in_one_forward_pass(run, backbone):
     random = torch.Generator().manual_seed(0)
     clips = torch.randn(VIDEOS * len(model.views), 3, 16, 16, 16, generator=random)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    before = [weight.detach().clone() for weight in model.parameters()]
     loss, _ = model(clips, list(range(VIDEOS)), 0)
     loss.backward()
     optimizer.step()
     assert torch.isfinite(loss) and len(passes) == 1
-    if compose(run).objective.levels == 3:  # else deeper levels than are used learn nothing
-        unused = [name for name, weight in model.named_parameters() if weight.grad is None]
-        assert not unused
-    moved = [not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)]
-    assert sum(moved) > len(moved) / 2
+    still = [
+        name
+        for name, weight in model.named_parameters()
+        if weight.grad is None or not weight.grad.abs().sum() > 0
+    ]
+    if backbone == "timm2plus1d":  # timm starts its residual branches at zero
+        still = [name for name in still if not name.startswith("encoder.frames.")]
+    assert not still
 
 
 def test_views_of_the_runs():

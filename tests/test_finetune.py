@@ -33,3 +33,18 @@ def test_top5_by_hand():
     scores = pd.DataFrame([np.arange(8.0)] * 8, index=labels, columns=labels)
     found = accuracies(prediction_table(split, scores))
     assert found == {"top1": 1 / 8, "top5": 5 / 8}  # labels 3 to 7 score among the best five
+
+
+def test_the_same_seed_gives_the_same_predictions_with_dropout(call, root, tiny, tmp_path):
+    """Dropout draws from torch's own generator, whose seed differs from process to process."""
+    shared = ("scale=smoke", "data=synthetic_smoke", "backbone=r3d18", "ablation=hdc", "seed=0")
+    shared += (f"prepared={tiny}", "split=1")
+    encoder = tmp_path / "encoder.safetensors"
+    call("hdc.pretrain", *shared, "pretrain.epochs=0", f"output_dir={tmp_path}",
+         "pretrain.batch_size=4", cwd=root, check=True)  # fmt: skip
+    quick = ("finetune.batch_size=4", "finetune.dropout=0.5", f"encoder={encoder}")
+    for name in ("one", "two"):
+        words = (*shared, *quick, f"output_dir={tmp_path / name}")
+        call("hdc.finetune", *words, cwd=root, check=True)
+    first, second = ((tmp_path / name / "predictions.csv").read_bytes() for name in ("one", "two"))
+    assert first == second

@@ -11,13 +11,15 @@ from safetensors.numpy import load_file
 from hdc.encoders import encoder_facts
 
 CHOICES = ("scale=smoke", "data=synthetic_smoke", "backbone=r3d18")
-QUICK = ("pretrain.batch_size=4", "pretrain.epochs=2", "progress.log_every_steps=1")
+QUICK = ("pretrain.batch_size=4", "progress.log_every_steps=1")
 
 
 @pytest.fixture(scope="module")
 def pretrain(call, root, tiny, tmp_path_factory):
-    def run(ablation="hdc", *words, seed=0, split="1", output=None):
-        output = output or tmp_path_factory.mktemp(ablation)
+    def run(ablation="hdc", *words, seed=0, split="1"):
+        output = tmp_path_factory.mktemp(ablation)
+        if ablation == "hdc":
+            words = ("pretrain.epochs=2", *words)
         done = call(
             "hdc.pretrain", *CHOICES, *QUICK, f"ablation={ablation}", f"seed={seed}",
             f"prepared={tiny}", f"split={split}", f"output_dir={output}", *words, cwd=root,

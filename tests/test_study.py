@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from hdc import config
 from hdc.errors import InputError
 from hdc.study import Run, Study, part_of
 
@@ -66,6 +67,8 @@ def test_parts():
         ({"evaluate_on": {"synthetic": [2]}}, "evaluate_on: synthetic has splits 1 to 1, got 2"),
         ({"pretrain_on": "weizmann-split10"}, "pretrain_on: weizmann has splits 1 to 9, got 10"),
         ({"pretrain_on": "a b"}, "pretrain_on: expected a data set such as ucf101"),
+        ({"pretrain_on": "synthetic"}, "pretrain_on: expected same, or synthetic-split1"),
+        ({"study": "data"}, "expected a name other than data and published"),
         ({"ablate_on": ["c3d"]}, "ablate_on: expected some of r3d18, got c3d"),
     ],
 )
@@ -91,3 +94,28 @@ def test_plan_names_every_folder_and_question():
     assert plan["ablations"]["hdc"]["question"].endswith("?")
     assert plan["evaluations"][0]["folder"].startswith(plan["evaluations"][0]["run_folder"])
     assert plan["evaluations"][0]["seed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "pretrained_by: hdc\nobjective: {temperature: 1}\n",
+            "pretrained_by: expected the ",
+        ),
+        ("pretrained_by: hcd\n", "pretrained_by: expected one of .*hdc"),
+        ("data: {short_side: 20}\n", "data: expected nothing; prepared data are shared"),
+        (
+            "objective: {weighting: frozen, measured_by: x}\n",
+            "objective.measured_by: expec",
+        ),
+    ],
+)
+def test_refuses_a_run_that_would_not_be_what_it_says(workplace, monkeypatch, body, message):
+    monkeypatch.chdir(workplace)
+    about = "about: {question: why not?, paper: not in the paper}\n"
+    (workplace / "ablations/new.yaml").write_text(about + body)
+    config._compose.cache_clear()
+    with pytest.raises(InputError, match=f"ablations/new.yaml: {message}"):
+        Study.read(DEMO | {"ablations": ["hdc", "new"]})
+    config._compose.cache_clear()

@@ -45,11 +45,11 @@ def test_one_study_knows_nothing_of_another(plan):
     done, jobs = plan()
     assert done.returncode == 0, done.stderr
     assert "synthetic-split1" not in done.stdout
-    assert jobs["pretrain"] == 3 and jobs["prepare_synthetic_smoke"] == 1 and jobs["report"] == 1
+    assert jobs["pretrain"] == 12 and jobs["prepare_synthetic_smoke"] == 1 and jobs["report"] == 1
 
 
 def test_a_file_dropped_into_ablations_adds_exactly_its_own_jobs(plan, study, workplace):
-    everything = study(ablations="all")
+    everything = study(backbones=["r3d18"])
     before, jobs_before = plan(study=everything)
     (workplace / "ablations/low_temperature.yaml").write_text(
         "about:\n  question: Does a stricter contrast help?\n  paper: not in the paper\n"
@@ -69,7 +69,7 @@ def test_runs_that_differ_only_in_evaluation_share_a_pretraining(plan, study, wo
         "about:\n  question: Do more voters help?\n  paper: not in the paper\n"
         "pretrained_by: hdc\nevaluate:\n  neighbours: 50\n"
     )
-    done, jobs = plan(study=study(ablations=["hdc", "more_neighbours"]))
+    done, jobs = plan(study=study(ablations=["hdc", "more_neighbours"], backbones=["r3d18"]))
     assert done.returncode == 0, done.stderr
     assert jobs["pretrain"] == 1 and jobs["evaluate"] == 2
 
@@ -85,6 +85,11 @@ def test_runs_that_differ_only_in_evaluation_share_a_pretraining(plan, study, wo
             {"evaluate_on": {"weizmann": [1]}},
             "weizmann: expected an existing folder of videos, got",
         ),
+        (
+            {"pretrain_on": "synthetic_smoke"},
+            "pretrain_on: expected same, or synthetic_smoke-split1",
+        ),
+        ({"study": "data"}, "study: expected a name other than data and published"),
         ({"seed": [0]}, "'seed' was unexpected"),
         ({"seeds": ["x"]}, "'x' is not of type 'integer'"),
         ({"seeds": None}, "'seeds' is a required property"),

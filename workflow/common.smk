@@ -1,5 +1,6 @@
 """Reads the study, finds its runs and names what a rule passes on. No hyper-parameter stands here."""
 
+import json
 import re
 import shlex
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from hdc.config import compose_run, settings_text
+from hdc.digest import digest
 from hdc.errors import InputError
 from hdc.settings import (
     EMBED_READS,

@@ -17,7 +17,7 @@ from hdc.settings import Augment
 
 MEAN, STANDARD_DEVIATION = 0.45, 0.225  # of all channels alike, the convention for Kinetics
 LUMA = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as torchvision
-CROP_TRIES = 10  # before the central crop is taken, as torchvision
+CROP_TRIES = 10  # as torchvision; then the central square
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def draw(
 def _draw_crop(
     generator: np.random.Generator, settings: Augment, height: int, width: int
 ) -> tuple[int, int, int, int]:
-    """Top, left, height and width of a random resized crop, drawn as torchvision draws it."""
+    """Top, left, height and width of a random resized crop; the central square if none fits."""
     areas = height * width * generator.uniform(*settings.crop_area, size=CROP_TRIES)
     aspects = np.exp(generator.uniform(*np.log(settings.crop_aspect), size=CROP_TRIES))
     places = generator.random(2)

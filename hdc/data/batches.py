@@ -91,12 +91,13 @@ class VideoBatches:
         """Frames of temporal crop 1, 2, ... of a video in an epoch."""
         size = {"frames": self.clip.frames, "stride": self.clip.stride}
         starts = possible_starts(total, span(**size))
-        start = first_start(generator(self.seed, "crop", epoch, video, 1), starts)
-        if crop > 1:
-            random = generator(self.seed, "crop", epoch, video, crop)
-            least, greatest = self.clip.minimum_distance, self.clip.maximum_distance
-            start = other_start(random, starts, start, minimum=least, maximum=greatest)
-        return clip_frames(start, **size, total=total)
+        first = first_start(generator(self.seed, "crop", epoch, video, 1), starts)
+        found = [first]
+        limits = {"minimum": self.clip.minimum_distance, "maximum": self.clip.maximum_distance}
+        for number in range(2, crop + 1):
+            random = generator(self.seed, "crop", epoch, video, number)
+            found.append(other_start(random, starts, found, **limits))
+        return clip_frames(found[-1], **size, total=total)
 
 
 def inference_batches(

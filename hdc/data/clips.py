@@ -1,5 +1,7 @@
 """Which frames of a video make a clip."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Int
 
@@ -25,18 +27,23 @@ def first_start(generator: np.random.Generator, starts: int) -> int:
 
 
 def other_start(
-    generator: np.random.Generator, starts: int, first: int, *, minimum: int, maximum: int | None
+    generator: np.random.Generator,
+    starts: int,
+    earlier: Sequence[int],
+    *,
+    minimum: int,
+    maximum: int | None,
 ) -> int:
-    """Where another crop starts: evenly over all starts that lie so far from the first one's.
+    """Where another crop starts: evenly over all starts that lie so far from the earlier ones.
 
-    `minimum` and `maximum` are distances in frames of the video. A video too short for any such
-    start gets the one farthest from the first.
+    `minimum` is a distance in frames of the video from each of them, `maximum` one from the first.
+    A video too short for any such start gets the one whose nearest is farthest.
     """
-    distances = np.abs(np.arange(starts) - first)
-    limit = starts if maximum is None else maximum
-    allowed = np.flatnonzero((distances >= minimum) & (distances <= limit))
+    distances = np.abs(np.arange(starts) - np.asarray(earlier)[:, None])  # (earlier, start)
+    nearest, limit = distances.min(axis=0), starts if maximum is None else maximum
+    allowed = np.flatnonzero((nearest >= minimum) & (distances[0] <= limit))
     if len(allowed) == 0:
-        return int(np.argmax(distances))
+        return int(np.argmax(nearest))
     return int(generator.choice(allowed))
 
 

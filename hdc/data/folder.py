@@ -16,9 +16,10 @@ def list_folder(folder: str | Path, pattern: str) -> pd.DataFrame:
     label, group and path, sorted by video.
     Raises InputError for a missing folder, a bad pattern, no match, or a label with one video only.
     """
+    if not folder or not Path(folder).is_dir():
+        found = folder or "nothing"
+        raise InputError(f"folder: expected an existing folder of videos, got {found}")
     folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"folder: expected an existing folder of videos, got {folder}")
     expression = _compile(pattern)
     rows = []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):

@@ -20,14 +20,16 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
-def read_table(path: str | Path, columns: tuple[str, ...]) -> pd.DataFrame:
+def read_table(
+    path: str | Path, columns: tuple[str, ...], *, made_by: str = "hdc.prepare"
+) -> pd.DataFrame:
     """A CSV file with at least these columns.
 
     Raises InputError if the file or a column is missing.
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: expected a file, found none; run hdc.prepare first")
+        raise InputError(f"{path}: expected a file, found none; run {made_by} first")
     table = pd.read_csv(path, dtype=_TEXTS, keep_default_na=False, na_values={"fps": [""]})
     missing = [column for column in columns if column not in table]
     if missing:

@@ -25,6 +25,7 @@ __all__ = [
     "GREATEST_ROTATION_PER_FRAME",
     "MOTIONS",
     "SHAPES",
+    "VERSION",
     "plan_videos",
     "render",
     "state_at",
@@ -41,6 +42,9 @@ _GROWTH = 3.0
 
 # Enough rows that handing them to a process takes little of the time that writing them takes.
 _ROWS_PER_TASK = 16
+
+# Of the pictures that settings lead to: raise it when a change here alters any.
+VERSION = 1
 
 # What a probe may look for: the columns of a plan that say what is seen, for the index.
 FACTORS = (

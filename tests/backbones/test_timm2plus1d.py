@@ -59,3 +59,27 @@ def test_pretrained_weights_offline_are_one_clear_line():
 def test_timm_is_imported_only_here(root):
     code = "import hdc.encoders, hdc.contrast, sys; sys.exit('timm' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
+
+
+CHOICES = ("scale=smoke", "data=synthetic_smoke", "backbone=timm2plus1d", "ablation=hdc", "seed=0")
+
+
+def test_refusals_reach_the_user_as_they_are(call, root, tiny, tmp_path):
+    done = call(
+        "hdc.pretrain", *CHOICES, f"prepared={tiny}", "split=1", f"output_dir={tmp_path}",
+        "backbone.model=no_such_model", "pretrain.batch_size=4", cwd=root,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(
+        "error: backbone.model: expected a model of timm"
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_pretrains_as_the_others_do(call, root, tiny, tmp_path):
+    call(
+        "hdc.pretrain", *CHOICES, f"prepared={tiny}", "split=1", f"output_dir={tmp_path}",
+        "backbone.model=test_resnet", "pretrain.batch_size=4", "pretrain.epochs=1",
+        "clip.pixels=32", cwd=root, check=True,
+    )  # fmt: skip
+    assert (tmp_path / "encoder.safetensors").is_file()

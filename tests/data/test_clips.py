@@ -35,7 +35,7 @@ def test_a_clip_may_start_wherever_it_ends_inside():
 )
 def test_distance_between_two_crops(minimum, maximum, expected):
     random = np.random.default_rng(0)
-    found = {other_start(random, 10, 5, minimum=minimum, maximum=maximum) for _ in range(300)}
+    found = {other_start(random, 10, [5], minimum=minimum, maximum=maximum) for _ in range(300)}
     assert found == expected
 
 
@@ -45,3 +45,10 @@ def test_distance_between_two_crops(minimum, maximum, expected):
 )
 def test_even_starts(total, clips, expected):
     assert even_starts(total, 8, clips=clips) == expected
+
+
+def test_a_third_crop_keeps_its_distance_from_both():
+    random = np.random.default_rng(0)
+    limits = {"minimum": 3, "maximum": None}
+    found = {other_start(random, 12, [5, 1], **limits) for _ in range(300)}
+    assert found == {8, 9, 10, 11}

@@ -8,9 +8,11 @@ rule plan:
         "../../environment.yml"
     threads: 1
     params:
-        plan=STUDY.plan(),
+        # The plan itself can be longer than a command line may be.
+        study=json.dumps(config, sort_keys=True),
+        plan=digest(STUDY.plan()),
     shell:
-        "printf '%s' {params.plan:q} > {output.plan:q} 2> {log:q}"
+        "python -m hdc.plan {params.study:q} {output.plan:q} > {log:q} 2>&1"
 
 
 rule report:
