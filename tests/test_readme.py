@@ -2,6 +2,7 @@
 
 import re
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -54,3 +55,15 @@ def test_files_that_are_named_are_there(root, name):
         if not any((folder / path).exists() for folder in (root, root / "config", root / "hdc"))
     ]
     assert not missing
+
+
+def test_the_numbers_of_the_readme_are_the_published_ones(root):
+    shown = re.findall(r"^\| `(\w+)` \| .* \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$",
+                       (root / "README.md").read_text(), re.M)  # fmt: skip
+    published = pd.read_csv(root / "results/published/demo/tables/ablation.csv").set_index(
+        "ablation"
+    )
+    assert [run for run, *_ in shown] == list(published.index)
+    columns = ["top1", "r1", "linear_shape", "linear_motion"]
+    for run, *numbers in shown:
+        assert [f"{100 * published[column][run]:.1f}" for column in columns] == numbers
