@@ -2,9 +2,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from hdc.contrasts import spatial_any_time, spatial_contrast, spatial_whole_clip, temporal_contrast
+from hdc.contrasts import spatial_contrast, temporal_contrast
 from hdc.errors import InputError
-from hdc.losses.nt_xent import nt_xent
 from hdc.objective import HierarchicalContrast, pool
 from hdc.settings import Objective, Subtask, View
 
@@ -45,62 +44,6 @@ def features():
         name: torch.randn(12, CHANNELS[name], *shape, generator=random)
         for name, shape in shapes.items()
     }
-
-
-def test_spatial_contrast_is_nt_xent_at_each_time_step():
-    first, second = torch.randn(2, 4, 3, 5, generator=torch.Generator().manual_seed(0)).double()
-    steps = [nt_xent(first[:, t], second[:, t], temperature=0.1) for t in range(3)]
-    found = spatial_contrast(first, second, temperature=0.1)
-    assert_close(found, torch.stack(steps).mean())
-
-
-def test_temporal_contrast_is_nt_xent():
-    first, second = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0))
-    found = temporal_contrast(first, second, temperature=0.1)
-    assert_close(found, nt_xent(first, second, temperature=0.1))
-
-
-@pytest.mark.parametrize("contrast", [spatial_contrast, temporal_contrast])
-def test_contrasts_refuse_other_shapes(contrast):
-    with pytest.raises(Exception, match=r"needs|Type-check"):
-        contrast(torch.ones(2, 3, 4, 5), torch.ones(2, 3, 4, 5), temperature=0.1)
-
-
-def slow_spatial(first, second, temperature, partner, cosine):
-    """NT-Xent per step by loops; `partner(i, t)` is the step of video i's other view."""
-    videos, times = first.shape[:2]
-    steps = []
-    for t in range(times):
-        other = torch.stack([second[i, partner(i, t)] for i in range(videos)])
-        steps.append(cosine(first[:, t], other))
-    return torch.stack(steps).mean()
-
-
-def test_any_time_takes_each_video_at_its_own_shift():
-    first, second = torch.randn(2, 4, 3, 5, generator=torch.Generator().manual_seed(0)).double()
-    shifts = torch.tensor([1, 2, 1, 2])
-    expected = slow_spatial(
-        first, second, 0.1, lambda i, t: (t + int(shifts[i])) % 3,
-        lambda a, b: nt_xent(a, b, temperature=0.1),
-    )  # fmt: skip
-    assert_close(spatial_any_time(first, second, shifts, temperature=0.1), expected)
-
-
-def test_whole_clip_contrasts_the_mean_over_time_of_the_cosines():
-    first, second = torch.randn(2, 4, 3, 5, generator=torch.Generator().manual_seed(0)).double()
-    rows = [*first, *second]
-    scores = torch.stack(
-        [
-            torch.stack([torch.cosine_similarity(one, other, dim=1).mean() for other in rows])
-            for one in rows
-        ]
-    )
-    costs = []
-    for i in range(8):
-        others = torch.tensor([j for j in range(8) if j != i])
-        costs.append(torch.logsumexp(scores[i, others] / 0.1, 0) - scores[i, (i + 4) % 8] / 0.1)
-    found = spatial_whole_clip(first, second, temperature=0.1)
-    assert_close(found, torch.stack(costs).mean())
 
 
 def test_pooling():
