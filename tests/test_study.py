@@ -113,7 +113,7 @@ def test_plan_names_every_folder_and_question():
 )
 def test_refuses_a_run_that_would_not_be_what_it_says(workplace, monkeypatch, body, message):
     monkeypatch.chdir(workplace)
-    about = "about: {question: why not?, paper: not in the paper}\n"
+    about = "about:\n  question: Why not?\n  paper: not in the paper\n"
     (workplace / "ablations/new.yaml").write_text(about + body)
     config._compose.cache_clear()
     with pytest.raises(InputError, match=f"ablations/new.yaml: {message}"):
