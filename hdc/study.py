@@ -76,20 +76,9 @@ class Study:
 
         Raises InputError that names the key and the allowed values.
         """
-        if config["study"] in TAKEN:
-            raise InputError(f"study: expected a name other than {' and '.join(TAKEN)}")
-        require_allowed("scale", config["scale"], "scale")
-        for name in config["backbones"]:
-            require_allowed("backbone", name, "backbones")
+        _require_names(config)
         wanted = config["ablations"]
         wanted = allowed("ablation") if wanted == "all" else wanted
-        for name in (*wanted, *config.get("skip", [])):
-            require_allowed("ablation", name, "ablations")
-        if config["pretrain_on"] != SAME:
-            _require_part(config["pretrain_on"], "pretrain_on")
-        for name, splits in config["evaluate_on"].items():
-            for split in splits:
-                _require_part(f"{name}-split{split}", "evaluate_on")
         ablate_on = config.get("ablate_on", config["backbones"])
         outside = sorted(set(ablate_on) - set(config["backbones"]))
         if outside:
@@ -221,6 +210,23 @@ class Study:
                 f"name it there or with --config 'data={{{data}: /path/to/videos}}'"
             )
         return str(Path(folder).expanduser())
+
+
+def _require_names(config: Mapping[str, Any]) -> None:
+    """Refuse names in a study's configuration that stand for nothing."""
+    if config["study"] in TAKEN:
+        raise InputError(f"study: expected a name other than {' and '.join(TAKEN)}")
+    require_allowed("scale", config["scale"], "scale")
+    for name in config["backbones"]:
+        require_allowed("backbone", name, "backbones")
+    named = [] if config["ablations"] == "all" else config["ablations"]
+    for name in (*named, *config.get("skip", [])):
+        require_allowed("ablation", name, "ablations")
+    if config["pretrain_on"] != SAME:
+        _require_part(config["pretrain_on"], "pretrain_on")
+    for name, splits in config["evaluate_on"].items():
+        for split in splits:
+            _require_part(f"{name}-split{split}", "evaluate_on")
 
 
 def _require_apart(evaluation: Evaluation) -> None:
