@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 
-def require(key: str, value: Any, holds: bool, expected: str) -> None:
+def require(key: str, value: Any, holds: Any, expected: str) -> None:
     """Refuse `value` unless the condition on it `holds`."""
     if not holds:
         raise ValueError(f"{key}: expected {expected}, got {value}")

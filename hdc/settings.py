@@ -86,10 +86,10 @@ class Clip:
 
     def check(self) -> None:
         require_positive(self, "frames", "stride", "pixels")
-        require("minimum_distance", self.minimum_distance, self.minimum_distance >= 0, "0 or more")
-        if self.maximum_distance is not None:
-            holds = self.maximum_distance >= self.minimum_distance
-            require("maximum_distance", self.maximum_distance, holds, "minimum_distance or more")
+        least, greatest = self.minimum_distance, self.maximum_distance
+        require("minimum_distance", least, least >= 0, "0 or more")
+        if greatest is not None:
+            require("maximum_distance", greatest, greatest >= least, "minimum_distance or more")
 
 
 @dataclass
@@ -169,8 +169,8 @@ class Objective:
     def check(self) -> None:
         require_positive(self, "levels", "temperature", "head_dim", "measuring_floor")
         require_share(self, "measuring_from")
-        decays = 0 <= self.measuring_decay < 1
-        require("measuring_decay", self.measuring_decay, decays, "0 or more, less than 1")
+        decay = self.measuring_decay
+        require("measuring_decay", decay, 0 <= decay < 1, "0 or more, less than 1")
         require_choice("weighting", self.weighting, ("fixed", "measured", "frozen"))
         given = (self.measured_by is not None) == (self.weighting == "frozen")
         require("measured_by", self.measured_by, given, "a run if weighting is frozen, else null")
@@ -260,8 +260,7 @@ class Evaluate:
         require_positive(self, "neighbours", "neighbour_temperature", "probe_iterations")
         for key in ("recall_at", "probe_strengths"):
             value = list(getattr(self, key))
-            holds = len(value) > 0 and all(number > 0 for number in value)
-            require(key, value, holds, "one or more numbers above 0")
+            require(key, value, value and min(value) > 0, "one or more numbers above 0")
 
 
 @dataclass
