@@ -89,7 +89,7 @@ def settings_text(run: DictConfig, nodes: Sequence[str]) -> str:
 
 def plain(node: Any) -> Any:
     """A node of a run as plain dicts, lists, numbers and texts, to be written as JSON."""
-    return OmegaConf.to_container(node, resolve=True, enum_to_str=True)
+    return OmegaConf.to_container(node, resolve=True)
 
 
 def _check(run: DictConfig, choices: dict[str, str]) -> None:

@@ -110,8 +110,7 @@ class Study:
         Raises InputError also if a run it names is none.
         """
         where, data = f"ablations/{ablation}.yaml", next(iter(self.evaluate_on))
-        run, base = (self._compose(Run("", self.backbones[0], name, 0, ""), data)
-                     for name in (ablation, "hdc"))  # fmt: skip
+        run, base = (self._compose(self.backbones[0], name, data) for name in (ablation, "hdc"))
         if not NAME.fullmatch(ablation):
             raise InputError(f"{where}: expected a name of a-z, 0-9 and _")
         if run.data != base.data:
@@ -126,7 +125,7 @@ class Study:
             if name is not None:
                 require_allowed("ablation", name, f"{where}: {key}")
         if run.pretrained_by is not None:
-            other = self._compose(Run("", self.backbones[0], run.pretrained_by, 0, ""), data)
+            other = self._compose(self.backbones[0], run.pretrained_by, data)
             if settings_text(run, PRETRAIN_READS) != settings_text(other, PRETRAIN_READS):
                 raise InputError(
                     f"{where}: pretrained_by: expected the settings of pretraining to be those of "
@@ -146,7 +145,7 @@ class Study:
 
     def _pretrained_on(self, backbone: str, ablation: str, data: str, split: int) -> str:
         """What a run is pretrained on; labels are always those of the evaluated split."""
-        run = compose_run(ablation, backbone=backbone, data=data, scale=self.scale)
+        run = self._compose(backbone, ablation, data)
         if self.pretrain_on == SAME or run.pretrain.labels:
             return f"{data}-split{split}"
         return self.pretrain_on
@@ -161,10 +160,8 @@ class Study:
         ]
         questions = {}
         for name in self.ablations:
-            about = self._compose(
-                Run("", self.backbones[0], name, 0, ""), next(iter(self.evaluate_on))
-            )
-            questions[name] = {"question": about.about.question, "paper": about.about.paper}
+            about = self._compose(self.backbones[0], name, next(iter(self.evaluate_on))).about
+            questions[name] = {"question": about.question, "paper": about.paper}
         return json.dumps(
             {
                 "study": self.study,
@@ -177,11 +174,11 @@ class Study:
     def pretrained(self, evaluation: Evaluation) -> Run:
         """The run whose encoder is judged: the one that `pretrained_by` names, or its own."""
         run = evaluation.run
-        by = self._compose(run, evaluation.data).pretrained_by
+        by = self._compose(run.backbone, run.ablation, evaluation.data).pretrained_by
         return replace(run, ablation=by or run.ablation)
 
-    def _compose(self, run: Run, data: str) -> Any:
-        return compose_run(run.ablation, backbone=run.backbone, data=data, scale=self.scale)
+    def _compose(self, backbone: str, ablation: str, data: str) -> Any:
+        return compose_run(ablation, backbone=backbone, data=data, scale=self.scale)
 
     def runs_of(self, backbone: str) -> list[str]:
         """The ablations that a backbone gets."""

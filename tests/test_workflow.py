@@ -128,3 +128,14 @@ def test_settings_decide_what_is_done_again(call, workplace):
     assert texts[0] == texts[1]
     before, after = (text.strip("[]\n").split(", ") for text in texts[1:])
     assert before[0] == after[0] and before[1] != after[1]
+
+
+def test_unlocking_after_a_hard_kill_needs_no_cores(call, workplace):
+    done = call("snakemake", "--unlock", cwd=workplace, check=True)
+    assert "Unlocked" in done.stdout + done.stderr
+
+
+def test_preparing_takes_all_cores_and_training_half(call, workplace):
+    done = call("snakemake", "-n", "--cores", "6", cwd=workplace, check=True)
+    threads = dict(re.findall(r"rule (\w+):\n(?:    .*\n)*?    threads: (\d+)", done.stdout))
+    assert threads["prepare_synthetic"] == "6" and threads["pretrain"] == "3"

@@ -46,9 +46,6 @@ try:
 except InputError as error:
     refuse(error)
 
-# Two jobs at a time use a small machine better than one on all its cores.
-TRAINING_THREADS = max(1, min(8, workflow.cores // 2)) if workflow.cores else 1
-
 
 wildcard_constraints:
     study=STUDY.study,
@@ -58,6 +55,16 @@ wildcard_constraints:
     pretrained_on="[a-z0-9_]+(-split[0-9]+)?",
     data="[a-z0-9_]+",
     split="[0-9]+",
+
+
+def all_threads(wildcards):
+    """All cores; asked only when a job is planned, for `--unlock` knows of none."""
+    return workflow.cores
+
+
+def training_threads(wildcards):
+    """Half of the cores: two jobs at a time use a small machine better than one on all of it."""
+    return max(1, min(8, workflow.cores // 2))
 
 
 def settings(*reads, data=None):

@@ -10,7 +10,7 @@ rule finetune:
         "results/{study}/logs/finetune/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}.log",
     conda:
         "../../environment.yml"
-    threads: TRAINING_THREADS
+    threads: training_threads
     params:
         settings=settings(*FINETUNE_READS),
         scale=STUDY.scale,
@@ -36,7 +36,7 @@ rule embed:
         "results/{study}/logs/embed/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}.log",
     conda:
         "../../environment.yml"
-    threads: TRAINING_THREADS
+    threads: training_threads
     params:
         settings=settings(*EMBED_READS),
         scale=STUDY.scale,
@@ -63,7 +63,7 @@ rule evaluate:
         "results/{study}/logs/evaluate/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}.log",
     conda:
         "../../environment.yml"
-    threads: TRAINING_THREADS
+    threads: training_threads
     params:
         settings=settings(*EVALUATE_READS),
         scale=STUDY.scale,

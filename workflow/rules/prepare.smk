@@ -14,7 +14,7 @@ for name, folder in FOLDERS.items():
             f"results/{STUDY.study}/logs/prepare/{name}.log",
         conda:
             "../../environment.yml"
-        threads: workflow.cores or 1
+        threads: all_threads
         params:
             # Not passed on: lets Snakemake see that a value this stage reads has changed.
             settings=settings(*PREPARE_READS, data=name),

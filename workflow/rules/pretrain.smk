@@ -13,7 +13,7 @@ rule pretrain:
         "results/{study}/logs/pretrain/{backbone}/{ablation}/seed{seed}/{pretrained_on}.log",
     conda:
         "../../environment.yml"
-    threads: TRAINING_THREADS
+    threads: training_threads
     params:
         settings=settings(*PRETRAIN_READS),
         scale=STUDY.scale,
