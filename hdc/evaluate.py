@@ -14,7 +14,14 @@ import numpy as np
 import pandas as pd
 from safetensors import safe_open
 
-from hdc.data.index import factor_columns, read_index, read_split, rows_of, write_table
+from hdc.data.index import (
+    factor_columns,
+    missing_facts,
+    read_index,
+    read_split,
+    rows_of,
+    write_table,
+)
 from hdc.digest import digest
 from hdc.errors import InputError
 from hdc.leaks import require_unseen
@@ -76,7 +83,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
             "clips_per_video": facts["clips_per_video"],
             "averaging": "mean of features",
             "checkpoint": "last epoch of pretraining",
-        },
+        }
+        | missing_facts(arguments.prepared, arguments.split),
         seed=int(arguments.seed),
         stopwatch=stopwatch,
     )

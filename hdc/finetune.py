@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hdc.data.index import read_index, read_split, rows_of, write_table
+from hdc.data.index import missing_facts, read_index, read_split, rows_of, write_table
 from hdc.data.store import MANIFEST, ClipStore
 from hdc.digest import digest
 from hdc.errors import InputError
@@ -137,7 +137,7 @@ def protocol(
         "crops_per_clip": 1,
         "averaging": "mean of probabilities",
         "checkpoint": "last epoch",
-    }
+    } | missing_facts(arguments.prepared, arguments.split)
 
 
 def prediction_table(split: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:

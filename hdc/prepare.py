@@ -1,30 +1,34 @@
 """Videos to lists and a store of clips: find or make them, decode each in full, resize, keep.
 
-Writes index.csv (usable videos), rejected.csv (the others, with a reason), listed.csv (all),
-split<K>.csv and the store of frames into the output folder. A file that cannot be used costs a row
-of rejected.csv, never the run.
+Writes index.csv (usable videos), files.csv (what their files are), rejected.csv (the others, with a
+reason), listed.csv (all), split<K>.csv and the store of frames into the output folder. A file that
+cannot be used costs a row of rejected.csv, never the run; none is ever changed or deleted.
+
+Stopped, it goes on at the video where it was. With `shard=` only one part is prepared, so that
+several jobs can share the work; without, all that are not done yet, and then the lists.
 """
 
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 
-from hdc.atomic import open_atomically
-from hdc.data.folder import list_folder
+from hdc.data.form import choose_form
 from hdc.data.index import INDEX_COLUMNS, write_table
-from hdc.data.splits import folds_by_group
-from hdc.data.store import MANIFEST, StoreWriter, frames_path
-from hdc.data.verify import DecodedVideo, RejectedVideo, decode_video
+from hdc.data.listing import Listing
+from hdc.data.settings import SyntheticData
+from hdc.data.shards import FOLDER, Shard, prepare_shard
+from hdc.data.sources import count_shards, list_videos
+from hdc.data.store import MANIFEST, write_manifest
 from hdc.digest import digest
 from hdc.errors import InputError
 from hdc.progress import progress, threads
-from hdc.settings import PREPARE_READS, SyntheticData
+from hdc.settings import PREPARE_READS
 from hdc.stage import Stage
+
+FILE_COLUMNS = ("container", "codec", "claimed_frames", "fps_varies", "rotation")
 
 STAGE = Stage(
     name="prepare",
@@ -33,124 +37,135 @@ STAGE = Stage(
     arguments={
         "folder": "the folder of videos; empty for videos that are made",
         "output_dir": "results/data/<data>",
+        "allow_missing": "true: go on without listed videos that are not there",
+        "shard": "number of one part to prepare, from 1; empty: all, then the lists",
+        "shards": "number of parts; empty: by store.shard_videos",
     },
     reads=PREPARE_READS,
-    optional=("folder",),
+    optional=("folder", "allow_missing", "shard", "shards"),
 )
 
 
 def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
-    """Prepare one data set."""
+    """Prepare one data set, or one part of it."""
     data, output = settings.data, Path(arguments.output_dir)
-    for name in ("index.csv", MANIFEST):  # from here on an older preparation is void
-        (output / name).unlink(missing_ok=True)
+    make = None
     if data.synthetic is not None:
-        listed = make_videos(data.synthetic, output / "videos")
-        splits = [listed[["video", "part"]]]
-        listed = listed.drop(columns="part")
+        listing, make = plan_made(data.synthetic, output / "videos")
     else:
-        listed = list_folder(arguments.folder, data.folder.pattern)
-        splits = folds_by_group(
-            listed,
-            folds=data.folder.folds,
-            validation_groups=data.folder.validation_groups,
-            seed=data.seed,
-        )
-    index, rejected = store_videos(
-        listed, output, short_side=data.short_side, tolerance=data.frame_count_tolerance
-    )
-    write_table(output / "listed.csv", listed[["video", "label", "group"]])
-    write_table(output / "rejected.csv", rejected)
-    for number, split in enumerate(splits, start=1):
-        write_table(output / f"split{number}.csv", split)
-    write_table(output / "index.csv", index)  # last: whoever sees it sees all the rest
-    print(f"prepared {len(index)} videos, rejected {len(rejected)}: {output}", flush=True)
+        listing = list_videos(data, arguments.folder)
+    listing.require_found(arguments.folder, allow_missing=arguments.allow_missing == "true")
+    listed = listing.videos
+    form = choose_form(listed, data, settings.decoding, settings.store)
+    total = int(arguments.shards or count_shards(len(listed), settings.store))
+    if arguments.shard and not 1 <= int(arguments.shard) <= total:
+        raise InputError(f"prepare: shard: expected 1 to {total}, got {arguments.shard}")
+    wanted = [int(arguments.shard)] if arguments.shard else range(1, total + 1)
+    shards = [Shard(output, number, total) for number in wanted]
+    for name in () if arguments.shard else ("index.csv", MANIFEST):
+        (output / name).unlink(missing_ok=True)  # from here on an older preparation is void
+    for shard in shards:
+        if make is not None:
+            make(shard.rows(listed).video)
+        prepare_shard(shard, listed, settings.decoding, settings.store, form=form)
+    if arguments.shard:
+        print(f"prepared part {arguments.shard} of {total}: {shards[0].facts}", flush=True)
+    else:
+        join(listing, shards, output, settings)
 
 
-def make_videos(synthetic: SyntheticData, folder: Path) -> pd.DataFrame:
-    """Write the synthetic videos that are not there yet; returns their list with path and part."""
-    from hdc.data.synthetic import FACTORS, VERSION, plan_videos, write_videos
+def plan_made(synthetic: SyntheticData, folder: Path) -> tuple[Listing, Any]:
+    """The list of synthetic videos, and a function that writes those of some names."""
+    from hdc.data.synthetic import FACTORS, VERSION, plan_videos
 
     settings = dict(vars(synthetic))
-    frames_per_second = settings.pop("frames_per_second")
+    del settings["frames_per_second"]
     plan = plan_videos(**settings)
     # A file's name does not tell its settings, so other settings get another folder.
     folder = folder / digest(f"{VERSION}{sorted(vars(synthetic).items())}")
-    with progress([], total=len(plan), unit="video", what="making videos") as bar:
+    paths = [str(folder / video) for video in plan.video]
+    listed = plan[["video", "label", "group", *FACTORS]].assign(path=paths)
+    make = partial(make_videos, synthetic, plan.set_index("video", drop=False), folder)
+    return Listing(listed, [plan[["video", "part"]]]), make
+
+
+def make_videos(
+    synthetic: SyntheticData, plan: pd.DataFrame, folder: Path, videos: pd.Series
+) -> None:
+    """Write those of the planned videos that are not there yet."""
+    from hdc.data.synthetic import write_videos
+
+    with progress([], total=len(videos), unit="video", what="making videos") as bar:
         write_videos(
-            plan,
+            plan.loc[videos],
             folder,
             frames=synthetic.frames,
             pixels=synthetic.pixels,
-            frames_per_second=frames_per_second,
+            frames_per_second=synthetic.frames_per_second,
             workers=threads(),
             on_video=lambda _: bar.update(),
         )
-    columns = ["video", "label", "group", "part", *FACTORS]
-    return plan[columns].assign(path=[str(folder / video) for video in plan.video])
 
 
-def store_videos(
-    listed: pd.DataFrame, output: Path, *, short_side: int, tolerance: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Decode and store every listed video; returns the index and the rejected ones.
+def join(listing: Listing, shards: list[Shard], output: Path, settings: SimpleNamespace) -> None:
+    """Write the lists and the store's manifest of a data set whose shards are all whole.
 
-    Raises InputError if not one of them is usable.
+    Raises InputError if not one of its videos is usable.
     """
-    rows, rejected = [], []
-    decode = partial(_decode, short_side=short_side, tolerance=tolerance)
-    with open_atomically(frames_path(output)) as file:
-        store = StoreWriter(output, file, short_side=short_side)
-        decoded = _in_order(decode, listed.path)
-        videos = zip(listed.itertuples(index=False), decoded, strict=True)
-        for row, outcome in progress(videos, total=len(listed), unit="video", what="decoding"):
-            if isinstance(outcome, RejectedVideo):
-                print(f"rejected {row.video}: {outcome}", flush=True)
-                rejected.append((row.video, str(outcome)))
-            else:
-                store.add(row.video, outcome.frames)
-                rows.append(row._asdict() | _facts(outcome))
-        if not rows:
-            raise InputError(
-                f"expected at least one usable video, found none among {len(listed)}; "
-                f"the first: {rejected[0][0]}: {rejected[0][1]}"
-            )
-    store.finish()
+    listed, rows, stored, rejected = listing.videos, [], [], []
+    facts = [shard.read() for shard in shards]
+    for place, one in enumerate(facts):
+        for entry in one["videos"]:
+            if "rejected" in entry:
+                rejected.append((entry["video"], entry["rejected"]))
+                continue
+            rows.append({"video": entry["video"]} | entry["facts"])
+            where = {key: entry[key] for key in ("offset", "bytes", "shape")}
+            stored.append({"video": entry["video"], "shard": place} | where)
+    if not rows:
+        raise InputError(
+            f"expected at least one usable video, found none among {len(listed)}; "
+            f"the first: {rejected[0][0]}: {rejected[0][1]}"
+        )
+    remove_others(output / FOLDER, shards)
+    write_lists(listing, pd.DataFrame(rows), rejected, output)
+    write_manifest(
+        output,
+        form=facts[0]["form"],
+        short_side=settings.store.short_side,
+        key_frame_every=settings.store.key_frame_every,
+        shards=[
+            {"file": str(shard.frames.relative_to(output)), "bytes": one["bytes"]}
+            for shard, one in zip(shards, facts, strict=True)
+        ],
+        videos=stored,
+    )
+    missing = len(listing.missing)
+    counts = f"prepared {len(rows):,} videos, rejected {len(rejected) - missing:,}"
+    print(f"{counts}, missing {missing:,}: {output}", flush=True)
+
+
+def write_lists(
+    listing: Listing, usable: pd.DataFrame, rejected: list[tuple[str, str]], output: Path
+) -> None:
+    """Write every list of a data set; index.csv last: whoever sees it sees the others."""
+    listed = listing.videos
+    index = usable.merge(listed, on="video", how="left", validate="one_to_one")
     factors = [column for column in listed if column not in INDEX_COLUMNS]
-    index = pd.DataFrame(rows)[[*INDEX_COLUMNS, *factors]]
-    return index, pd.DataFrame(rejected, columns=["video", "reason"])
+    write_table(output / "listed.csv", listed[["video", "label", "group"]])
+    write_table(output / "rejected.csv", pd.DataFrame(rejected, columns=["video", "reason"]))
+    write_table(output / "files.csv", index[["video", *FILE_COLUMNS]])
+    for number, split in enumerate(listing.splits, start=1):
+        write_table(output / f"split{number}.csv", split)
+    write_table(output / "index.csv", index[[*INDEX_COLUMNS, *factors]])
 
 
-def _decode(path: str, *, short_side: int, tolerance: int) -> DecodedVideo | RejectedVideo:
-    try:
-        return decode_video(path, short_side=short_side, frame_count_tolerance=tolerance)
-    except RejectedVideo as verdict:
-        return verdict
-
-
-def _in_order(decode: partial, paths: pd.Series) -> Iterator[DecodedVideo | RejectedVideo]:
-    """Decode on threads, a few videos ahead, and give the outcomes in the order of `paths`."""
-    workers = threads()
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque = deque()
-        for path in paths:
-            waiting.append(pool.submit(decode, path))
-            if len(waiting) > 2 * workers:  # bounds the memory that decoded videos take
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-def _facts(video: DecodedVideo) -> dict:
-    """What decoding tells about a video, by column of the index."""
-    return {
-        "frames": len(video.frames),
-        "fps": video.fps,
-        "width": video.width,
-        "height": video.height,
-        "seconds": None if video.seconds is None else round(video.seconds, 3),
-        "sha256": video.sha256,
-    }
+def remove_others(folder: Path, shards: list[Shard]) -> None:
+    """Delete what earlier preparations with another number of shards left in the store."""
+    names = {shard.name for shard in shards}
+    for path in folder.iterdir():
+        if path.name.split(".")[0] not in names:
+            path.unlink()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from hdc.atomic import write_text
-from hdc.data.index import read_index, read_split, rows_of, write_table
+from hdc.data.index import missing_facts, read_index, read_split, rows_of, write_table
 from hdc.data.store import MANIFEST, ClipStore
 from hdc.digest import digest
 from hdc.errors import InputError
@@ -132,7 +132,7 @@ def protocol(arguments: SimpleNamespace) -> dict[str, Any]:
         "split": int(arguments.split) if arguments.split else None,
         "trained_on": "train + val" if arguments.split else "all videos",
         "checkpoint": "last epoch",
-    }
+    } | missing_facts(arguments.prepared, arguments.split)
 
 
 def encoder_facts(

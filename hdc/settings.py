@@ -1,5 +1,6 @@
 """What every setting means: its type, its unit and its limits. Values stand in `hdc/conf/`.
 
+Those of a data set stand in `hdc.data.settings`.
 `check` raises ValueError for a value out of its limits, as `<key>: expected <what>, got <found>`;
 the key is relative to the node, and `hdc.config` adds the node and the file that sets it.
 """
@@ -9,6 +10,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from hdc.data.settings import Data, Decoding, Store
 from hdc.limits import require, require_choice, require_positive, require_share
 
 
@@ -18,60 +20,6 @@ class About:
 
     question: str = MISSING
     paper: str = MISSING  # where the paper shows it, or "not in the paper"
-
-
-@dataclass
-class FolderData:
-    """Videos of the user's own, labelled by their paths."""
-
-    pattern: str = MISSING  # regular expression on the path below the folder; groups: label, group
-    folds: int = MISSING  # splits, group-wise: fold K is the test part of split K
-    validation_groups: int = MISSING  # groups of each training part that only choose settings
-
-    def check(self) -> None:
-        require("folds", self.folds, self.folds >= 2, "at least 2")
-        require(
-            "validation_groups", self.validation_groups, self.validation_groups >= 1, "1 or more"
-        )
-
-
-@dataclass
-class SyntheticData:
-    """Videos made by `hdc.data.synthetic`, with known factors."""
-
-    shapes: list[str] = MISSING
-    motions: list[str] = MISSING
-    train_videos: int = MISSING
-    validation_videos: int = MISSING
-    test_videos: int = MISSING
-    train_backgrounds: int = MISSING  # shared by train and validation, none in both
-    test_backgrounds: int = MISSING  # never seen in training
-    frames: int = MISSING  # per video
-    pixels: int = MISSING  # height and width
-    frames_per_second: int = MISSING
-    noise: float = MISSING  # standard deviation per pixel and frame, white being 1
-    seed: int = MISSING
-
-    def check(self) -> None:
-        require_positive(self, "train_videos", "validation_videos", "test_videos", "frames")
-        require_positive(self, "pixels", "frames_per_second")
-        require_share(self, "noise")
-
-
-@dataclass
-class Data:
-    """A data set; exactly one of its sources is given."""
-
-    folder: FolderData | None = None
-    synthetic: SyntheticData | None = None
-    short_side: int = MISSING  # stored height or width in pixels, the smaller of the two
-    frame_count_tolerance: int = MISSING  # frames a file's header may claim too many
-    seed: int = MISSING  # draws folds and validation groups
-
-    def check(self) -> None:
-        given = [name for name in ("folder", "synthetic") if getattr(self, name) is not None]
-        require("data", given or "none", len(given) == 1, "exactly one of folder, synthetic")
-        require_positive(self, "short_side")
 
 
 @dataclass
@@ -281,6 +229,8 @@ class Config:
     about: About = field(default_factory=About)
     pretrained_by: str | None = None  # run whose encoder to evaluate; null: this one's own
     data: Data = field(default_factory=Data)
+    decoding: Decoding = field(default_factory=Decoding)
+    store: Store = field(default_factory=Store)
     backbone: Any = MISSING  # a part: built from `_target_`, checked against its signature
     clip: Clip = field(default_factory=Clip)
     objective: Objective = field(default_factory=Objective)
@@ -293,7 +243,7 @@ class Config:
 
 
 # What each stage reads; Snakemake reruns a stage when one of these has changed, and only then.
-PREPARE_READS = ("data",)
+PREPARE_READS = ("data", "decoding", "store")
 PRETRAIN_READS = ("backbone", "clip", "objective", "augment", "pretrain")
 FINETUNE_READS = ("backbone", "clip", "finetune", "inference")
 EMBED_READS = ("backbone", "clip", "inference")

@@ -100,9 +100,12 @@ class Stage:
                     f"{', '.join((*self.reads, 'progress'))}, got {key}"
                 )
         given = dict.fromkeys(self.optional, "") | given
-        for name in ("seed", "split"):
+        for name in ("seed", "split", "shard", "shards"):
             if given.get(name) and not given[name].isdigit():
                 raise InputError(f"{self.name}: {name}: expected a whole number, got {given[name]}")
+        for name in ("allow_missing",):
+            if given.get(name) not in (None, "", "true", "false"):
+                raise InputError(f"{self.name}: {name}: expected true or false, got {given[name]}")
         missing = [name for name in known if name not in given]
         if missing:
             raise InputError(f"{self.name}: missing {', '.join(f'{name}=' for name in missing)}")

@@ -4,12 +4,14 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from hdc.config import allowed, compose_run, require_allowed, settings_text
+from hdc.data.sources import planned_shards, require_named
 from hdc.errors import InputError
-from hdc.settings import PRETRAIN_READS
+from hdc.settings import PREPARE_READS, PRETRAIN_READS
 
 MAIN_RUNS = ("hdc", "coupled_single_level", "random_init")  # what every backbone gets
 SAME = "same"
@@ -57,6 +59,14 @@ def part_of(pretrained_on: str) -> tuple[str, int | None]:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where a data set's videos come from."""
+
+    folder: str  # empty: they are made
+    shards: int  # the parts that they are prepared in, a job each
+
+
+@dataclass(frozen=True)
 class Study:
     """What a `config/<study>.yaml` asks for; every name in it is known to exist."""
 
@@ -69,6 +79,7 @@ class Study:
     ablate_on: list[str]
     seeds: list[int]
     data: dict[str, str]
+    allow_missing: bool
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> "Study":
@@ -97,6 +108,7 @@ class Study:
             ablate_on=list(ablate_on),
             seeds=[int(seed) for seed in config["seeds"]],
             data=dict(config.get("data", {})),
+            allow_missing=config.get("allow_missing", False),
         )
         for evaluation in study.evaluations():
             _require_apart(evaluation)
@@ -113,10 +125,10 @@ class Study:
         run, base = (self._compose(self.backbones[0], name, data) for name in (ablation, "hdc"))
         if not NAME.fullmatch(ablation):
             raise InputError(f"{where}: expected a name of a-z, 0-9 and _")
-        if run.data != base.data:
+        if settings_text(run, PREPARE_READS) != settings_text(base, PREPARE_READS):
             raise InputError(
-                f"{where}: data: expected nothing; prepared data are shared by all runs, "
-                "so other data are a data set of their own in config/data/"
+                f"{where}: {', '.join(PREPARE_READS)}: expected nothing; prepared data are shared "
+                "by all runs, so other data are a data set of their own in config/data/"
             )
         for key, name in (
             ("pretrained_by", run.pretrained_by),
@@ -193,20 +205,22 @@ class Study:
             names.add(part_of(self.pretrain_on)[0])
         return sorted(names)
 
-    def video_folder(self, data: str) -> str | None:
-        """The folder of a data set's videos; None: they are made, not found.
+    def source(self, data: str) -> Source:
+        """Where a data set's videos come from, and into how many parts they fall.
 
-        Raises InputError if the study names no folder or one that is not there.
+        Raises InputError if the study names no folder, one that is not there or one that lacks
+        videos that the data set lists.
         """
-        if data_settings(data).folder is None:
-            return None
-        folder = self.data.get(data)
-        if not folder or not Path(folder).expanduser().is_dir():
-            raise InputError(
-                f"data: {data}: expected an existing folder of videos, got {folder or 'nothing'}; "
-                f"name it there or with --config 'data={{{data}: /path/to/videos}}'"
-            )
-        return str(Path(folder).expanduser())
+        run = compose_run("hdc", backbone="r3d18", data=data, scale=self.scale)
+        node, store = (OmegaConf.to_object(run[key]) for key in ("data", "store"))
+        prepared = f"results/data/{data}"
+        folder = require_named(data, node, self.data.get(data), prepared)
+        try:
+            allow = self.allow_missing
+            shards = planned_shards(node, store, folder, prepared, allow_missing=allow)
+        except InputError as error:
+            raise InputError(f"data: {data}: {error}") from error
+        return Source(folder, shards)
 
 
 def _require_names(config: Mapping[str, Any]) -> None:
@@ -236,15 +250,10 @@ def _require_apart(evaluation: Evaluation) -> None:
         )
 
 
-def data_settings(data: str) -> Any:
-    """The `data` node of a data set's settings."""
-    return compose_run("hdc", backbone="r3d18", data=data, scale="demo").data
-
-
 def split_numbers(data: str) -> range:
     """The splits that a data set has, counted from 1."""
-    node = data_settings(data)
-    return range(1, (node.folder.folds if node.folder is not None else 1) + 1)
+    run = compose_run("hdc", backbone="r3d18", data=data, scale="demo")
+    return range(1, OmegaConf.to_object(run.data).splits + 1)
 
 
 def _require_part(name: str, where: str) -> None:
@@ -256,4 +265,6 @@ def _require_part(name: str, where: str) -> None:
     data, split = part_of(name)
     require_allowed("data", data, where)
     if split is not None and split not in split_numbers(data):
-        raise InputError(f"{where}: {data} has splits 1 to {len(split_numbers(data))}, got {split}")
+        count = len(split_numbers(data))
+        has = f"splits 1 to {count}" if count else "no split, only videos to pretrain on"
+        raise InputError(f"{where}: {data} has {has}, got {split}")

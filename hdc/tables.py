@@ -6,7 +6,7 @@ import pandas as pd
 
 from hdc.measures import ROWS, Measure, Table, build
 from hdc.results import BASE, LEVEL, Results, factors_of, levels_of
-from hdc.wording import BLANK, chance_line, percent, protocol_line
+from hdc.wording import BLANK, chance_line, missing_line, percent, protocol_line
 
 RANKS = ("r1", "r5", "r10", "r20", "r50")
 COMPARED_FACTORS = ("label", "shape", "motion")
@@ -19,7 +19,9 @@ HOW = (
 def all_tables(results: Results) -> list[Table]:
     """The tables of a study, the one that answers its question first."""
     makers = (ablation_table, finetune_table, retrieval_table, factors_table, cost_table)
-    return [maker(results) for maker in makers]
+    tables = [maker(results) for maker in makers]
+    note = missing_line(results)
+    return [replace(table, caption=f"{table.caption} {note}".strip()) for table in tables]
 
 
 def finetune_table(results: Results) -> Table:

@@ -57,10 +57,30 @@ def protocol_line(results: Results, *stages: str) -> str:
         for data in results.evaluations["data"].unique():
             facts = protocols(results, stage, data)
             facts.pop("data", None)
+            facts.pop("missing videos", None)
             if facts:
                 text = "; ".join(f"{key}: {value}" for key, value in facts.items())
                 lines.append(f"{names[stage]} on {data}: {text}.")
     return " ".join(lines)
+
+
+def missing_line(results: Results) -> str:
+    """How many listed videos were not there, by data set and part; empty if all were."""
+    found: dict[str, dict[str, int]] = {}
+    for stage in ("pretrain", "finetune", "evaluate"):
+        for record in results.of(stage):
+            facts = record.get("protocol", {})
+            split = f" split {facts['split']}" if facts.get("split") else ""
+            counts = facts.get("missing_videos", {})
+            found.setdefault(f"{facts.get('data')}{split}", {}).update(counts)
+    lines = [
+        f"{data}: {', '.join(f'{count:,} of {part}' for part, count in counts.items())}"
+        for data, counts in found.items()
+        if counts
+    ]
+    if not lines:
+        return ""
+    return f"Listed videos that were missing, wrong where tested: {'; '.join(lines)}."
 
 
 def chance_line(results: Results, *targets: str) -> str:

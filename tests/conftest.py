@@ -6,6 +6,7 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -21,18 +22,26 @@ def root():
 
 @pytest.fixture(scope="session")
 def make_video():
-    """Write frames (time, height, width, 3) as a real video file."""
+    """Write frames (time, height, width, 3) as a real video file; `stamps` are in frames."""
 
-    def make(path, frames, *, codec="mpeg4", fps=25):
+    def make(
+        path, frames, *, codec="mpeg4", fps=25, container=None, b_frames=0, rotation=0, stamps=None
+    ):
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with av.open(str(path), "w") as container:
+        with av.open(str(path), "w", format=container) as container:
             stream = container.add_stream(codec, rate=Fraction(fps))
             stream.height, stream.width = frames.shape[1:3]
             stream.pix_fmt = "yuv420p"
             stream.codec_context.thread_count = 1
-            for image in frames:
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            stream.options = {"bf": str(b_frames)}
+            if rotation:
+                stream.set_display_rotation(rotation)
+            for number, image in enumerate(frames):
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                if stamps is not None:
+                    frame.pts, frame.time_base = stamps[number], Fraction(1, fps)
+                container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
         return path
 
@@ -73,6 +82,26 @@ def call():
     return run
 
 
+@pytest.fixture(scope="session")
+def prepare_settings():
+    """The settings that prepare reads, with changes such as `store__short_side=24`."""
+    from dataclasses import replace
+
+    from omegaconf import OmegaConf
+
+    from hdc.config import compose_run
+
+    def settings(data="weizmann", **changes):
+        run = compose_run("hdc", backbone="r3d18", data=data, scale="smoke")
+        nodes = {name: OmegaConf.to_object(run[name]) for name in ("data", "decoding", "store")}
+        for key, value in changes.items():
+            node, name = key.split("__")
+            nodes[node] = replace(nodes[node], **{name: value})
+        return SimpleNamespace(**nodes)
+
+    return settings
+
+
 @pytest.fixture
 def workplace(tmp_path):
     """A copy of everything that Snakemake reads, as the working folder of a user."""
@@ -90,7 +119,7 @@ TINY = (
     "data.synthetic.test_videos=8",
     "data.synthetic.frames=24",
     "data.synthetic.pixels=20",
-    "data.short_side=20",
+    "store.short_side=20",
 )
 
 

@@ -1,6 +1,11 @@
+import json
+
+import numpy as np
 import pandas as pd
 import pytest
+from official_lists import write_ucf101
 
+from hdc.data.index import missing_facts
 from hdc.data.store import ClipStore
 
 PATTERN = r"data.folder.pattern='(?P<label>[a-z]+)/(?P<group>[a-z]+)[0-9]*\.mp4'"
@@ -28,7 +33,7 @@ def prepare(call, root, tmp_path):
             "data=weizmann",
             f"folder={folder}",
             f"output_dir={output}",
-            "data.short_side=24",
+            "store.short_side=24",
             *words,
             cwd=root,
         )
@@ -58,7 +63,15 @@ def test_a_folder_becomes_lists_and_a_store(videos, prepare):
 
 
 def test_twice_gives_the_same_bytes(videos, prepare):
-    names = ("index.csv", "rejected.csv", "listed.csv", "split1.csv", "store.json", "frames.u8")
+    names = (
+        "index.csv",
+        "rejected.csv",
+        "listed.csv",
+        "files.csv",
+        "split1.csv",
+        "store.json",
+        "shards/0001-of-0001.bin",
+    )
     _, output = prepare(videos)
     first = [(output / name).read_bytes() for name in names]
     _, output = prepare(videos)
@@ -110,7 +123,7 @@ def test_no_usable_video_left(videos, prepare):
         path.write_text("broken")
     done, output = prepare(videos)
     refused(done, "expected at least one usable video, found none among 6")
-    assert not (output / "index.csv").exists() and not (output / "frames.u8").exists()
+    assert not (output / "index.csv").exists() and not (output / "store.json").exists()
 
 
 def test_a_failed_preparation_voids_the_one_before(videos, prepare):
@@ -119,3 +132,84 @@ def test_a_failed_preparation_voids_the_one_before(videos, prepare):
         path.write_text("broken")
     prepare(videos)
     assert not (output / "index.csv").exists()
+
+
+def test_part_by_part_is_the_same_as_at_once(videos, prepare, tmp_path):
+    _, output = prepare(videos)
+    names = ("index.csv", "rejected.csv", "listed.csv", "files.csv", "split1.csv")
+    at_once = [(output / name).read_bytes() for name in names]
+    frames = (output / "shards/0001-of-0001.bin").read_bytes()
+    for number in (2, 1):
+        done, _ = prepare(videos, PATTERN, *FOLDS, f"shard={number}", "shards=2")
+        assert done.returncode == 0, done.stderr
+    done, _ = prepare(videos, PATTERN, *FOLDS, "shards=2")
+    assert at_once == [(output / name).read_bytes() for name in names]
+    parts = sorted((output / "shards").glob("*.bin"))  # the one of before is gone
+    assert [path.name for path in parts] == ["0001-of-0002.bin", "0002-of-0002.bin"]
+    assert b"".join(path.read_bytes() for path in parts) == frames
+    store = ClipStore(output)
+    assert [store.video(row) for row in range(6)] == pd.read_csv(
+        output / "index.csv"
+    ).video.tolist()
+
+
+def test_the_form_of_the_store_follows_its_size(videos, prepare):
+    done, output = prepare(videos, PATTERN, *FOLDS)
+    assert "store: raw; as raw frames about 0.0 GiB" in done.stdout
+    assert json.loads((output / "store.json").read_text())["form"] == "raw"
+    done, output = prepare(videos, PATTERN, *FOLDS, "store.raw_gib=1e-7")
+    assert "store: h264; " in done.stdout
+    assert json.loads((output / "store.json").read_text())["form"] == "h264"
+    clip = ClipStore(output).clip(0, np.arange(5))
+    done, output = prepare(videos, PATTERN, *FOLDS, "store.form=raw", "store.raw_gib=1e-7")
+    raw = ClipStore(output).clip(0, np.arange(5))
+    assert clip.shape == raw.shape and np.abs(clip.astype(int) - raw).mean() < 6
+
+
+def test_what_the_files_are_is_written_down(videos, prepare):
+    _, output = prepare(videos)
+    files = pd.read_csv(output / "files.csv")
+    assert files.columns.tolist() == [
+        "video", "container", "codec", "claimed_frames", "fps_varies", "rotation",
+    ]  # fmt: skip
+    assert (files.codec == "mpeg4").all() and (files.claimed_frames == 12).all()
+
+
+def test_nothing_of_the_user_is_changed(videos, prepare):
+    def state():
+        return {
+            path: (path.stat().st_mtime_ns, path.read_bytes()) for path in videos.rglob("*.mp4")
+        }
+
+    (videos / "run" / "broken.mp4").write_text("broken")
+    before = state()
+    prepare(videos)
+    assert state() == before
+
+
+def test_words_that_are_no_numbers(videos, prepare):
+    done, _ = prepare(videos, PATTERN, *FOLDS, "shard=first")
+    refused(done, "shard: expected a whole number, got first")
+    done, _ = prepare(videos, PATTERN, *FOLDS, "allow_missing=yes")
+    refused(done, "allow_missing: expected true or false, got yes")
+    done, _ = prepare(videos, PATTERN, *FOLDS, "shard=3", "shards=2")
+    refused(done, "shard: expected 1 to 2, got 3")
+
+
+def test_official_lists_with_missing_videos(tmp_path, call, root, make_video, moving_square):
+    names = write_ucf101(tmp_path / "ucf101/ucfTrainTestlist")
+    for name in names[::4000]:
+        make_video(tmp_path / "ucf101/UCF-101" / name, moving_square(12))
+    output = tmp_path / "out"
+    words = ("hdc.prepare", "data=ucf101", f"folder={tmp_path / 'ucf101'}", f"output_dir={output}")
+    words += ("store.short_side=24",)
+    refused(call(*words, cwd=root), "expected 13,320 listed videos, found 13,316 of them missing: ")
+    done = call(*words, "allow_missing=true", cwd=root)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("rejected ") == 1  # missing ones are counted, not listed one by one
+    assert "missing 13,316" in done.stdout
+    assert pd.read_csv(output / "index.csv").video.tolist() == names[::4000]
+    assert len(pd.read_csv(output / "rejected.csv")) == 13316
+    missing = missing_facts(output, 1)["missing_videos"]
+    assert sum(missing.values()) == 13316 and set(missing) == {"train", "test"}
+    assert missing_facts(output, "") == {"missing_videos": {"all": 13316}}

@@ -4,7 +4,7 @@ import pytest
 
 from hdc import config
 from hdc.errors import InputError
-from hdc.study import Run, Study, part_of
+from hdc.study import Run, Source, Study, part_of
 
 DEMO = {
     "study": "demo",
@@ -77,15 +77,21 @@ def test_refuses_unknown_names(change, message):
         Study.read(DEMO | change)
 
 
-def test_refuses_a_missing_folder(tmp_path):
+def test_where_videos_come_from(workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
     study = Study.read(DEMO | {"evaluate_on": {"weizmann": [1]}})
     with pytest.raises(
         InputError, match="data: weizmann: expected an existing folder of videos, got no"
     ):
-        study.video_folder("weizmann")
-    study = Study.read(DEMO | {"data": {"weizmann": str(tmp_path)}})
-    assert study.video_folder("weizmann") == str(tmp_path)
-    assert study.video_folder("synthetic") is None
+        study.source("weizmann")
+    for label in ("run", "walk"):
+        for person in "abcdefghi":
+            path = workplace / f"videos/{label}/{person}_{label}.avi"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    study = Study.read(DEMO | {"data": {"weizmann": "videos"}})
+    assert study.source("weizmann") == Source("videos", 1)
+    assert study.source("synthetic") == Source("", 1)
 
 
 def test_plan_names_every_folder_and_question():
@@ -104,7 +110,10 @@ def test_plan_names_every_folder_and_question():
             "pretrained_by: expected the ",
         ),
         ("pretrained_by: hcd\n", "pretrained_by: expected one of .*hdc"),
-        ("data: {short_side: 20}\n", "data: expected nothing; prepared data are shared"),
+        (
+            "store: {short_side: 20}\n",
+            "data, decoding, store: expected nothing; prepared data are shared",
+        ),
         (
             "objective: {weighting: frozen, measured_by: x}\n",
             "objective.measured_by: expec",

@@ -4,6 +4,7 @@ import re
 
 import pytest
 import yaml
+from official_lists import write_hmdb51, write_kinetics400, write_ucf101
 
 STAGES = ("pretrain", "finetune", "embed", "evaluate")
 
@@ -139,3 +140,57 @@ def test_preparing_takes_all_cores_and_training_half(call, workplace):
     done = call("snakemake", "-n", "--cores", "6", cwd=workplace, check=True)
     threads = dict(re.findall(r"rule (\w+):\n(?:    .*\n)*?    threads: (\d+)", done.stdout))
     assert threads["prepare_synthetic"] == "6" and threads["pretrain"] == "3"
+
+
+@pytest.fixture(scope="module")
+def official_tree(tmp_path_factory, make_video, moving_square):
+    """Data sets as people have them: lists of the official numbers, videos of a few labels."""
+    root = tmp_path_factory.mktemp("videos")
+    video = make_video(root / "any.avi", moving_square(20)).read_bytes()
+    names = {
+        "ucf101": ("ucf101/UCF-101/{}", write_ucf101(root / "ucf101/ucfTrainTestlist")),
+        "hmdb51": ("hmdb51/{}", write_hmdb51(root / "hmdb51/testTrainMulti_7030_splits")),
+        "kinetics400": ("kinetics400/train/{}.mp4", write_kinetics400(root / "kinetics400")),
+    }
+    for place, videos in names.values():
+        for name in videos[:120:10]:
+            path = root / place.format(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(video)
+    return root
+
+
+def official_study(workplace, tree, study, **changes):
+    """A copy of a study's file that names the generated tree."""
+    config = yaml.safe_load((workplace / f"config/{study}.yaml").read_text()) | changes
+    config["data"] = {name: str(tree / name) for name in config["data"]}
+    (workplace / "config/official.yaml").write_text(yaml.safe_dump(config))
+
+
+@pytest.mark.parametrize(
+    ("study", "parts"),
+    [("ucf101", {"ucf101": 27}), ("paper", {"ucf101": 27, "hmdb51": 14, "kinetics400": 494})],
+)
+def test_studies_of_official_data_sets(plan, workplace, official_tree, study, parts):
+    official_study(workplace, official_tree, study, allow_missing=True)
+    done, jobs = plan(study="official")
+    assert done.returncode == 0, done.stderr
+    for name, count in parts.items():
+        assert jobs[f"prepare_{name}_part"] == count and jobs[f"prepare_{name}"] == 1
+    assert jobs["finetune"] == jobs["evaluate"] > 100
+
+
+@pytest.mark.parametrize(
+    ("study", "first", "listed"), [("ucf101", "ucf101", "13,320"), ("paper", "hmdb51", "6,766")]
+)
+def test_missing_videos_stop_a_study_with_their_number(
+    plan, workplace, official_tree, study, first, listed
+):
+    official_study(workplace, official_tree, study, ablations=["hdc"])
+    done, jobs = plan(study="official")
+    assert done.returncode != 0 and not jobs
+    printed = done.stdout + done.stderr
+    line = next(line for line in printed.splitlines() if "listed videos" in line)
+    assert f"data: {first}: " in line and f"expected {listed} listed videos, found " in line
+    assert line.count(".avi") == 10 and "allow_missing: true" in line
+    assert "Traceback" not in printed

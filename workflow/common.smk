@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -42,7 +43,7 @@ except WorkflowError as error:
 try:
     STUDY = Study.read(config)
     EVALUATIONS = list(STUDY.evaluations())
-    FOLDERS = {name: STUDY.video_folder(name) for name in STUDY.data_sets()}
+    SOURCES = {name: STUDY.source(name) for name in STUDY.data_sets()}
 except InputError as error:
     refuse(error)
 
@@ -72,15 +73,17 @@ def settings(*reads, data=None):
 
     def text(wildcards):
         on = data or wildcards.get("data") or part_of(wildcards.pretrained_on)[0]
-        run = compose_run(
-            wildcards.get("ablation", "hdc"),
-            backbone=wildcards.get("backbone", STUDY.backbones[0]),
-            data=on,
-            scale=STUDY.scale,
-        )
-        return settings_text(run, reads)
+        ablation = wildcards.get("ablation", "hdc")
+        return text_of(ablation, wildcards.get("backbone", STUDY.backbones[0]), on, reads)
 
     return text
+
+
+@cache  # a study has thousands of jobs and few different texts
+def text_of(ablation, backbone, data, reads):
+    """Settings of a run as text."""
+    run = compose_run(ablation, backbone=backbone, data=data, scale=STUDY.scale)
+    return settings_text(run, reads)
 
 
 def encoder(wildcards):

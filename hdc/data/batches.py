@@ -77,11 +77,11 @@ class VideoBatches:
     def _batch(self, rows: list[int], epoch: int, view: View) -> ClipBatch:
         clips, draws = [], []
         for row in rows:
-            frames = self.store.frames(row)
-            video = self.store.videos[row]["video"]
-            numbers = self._frame_numbers(len(frames), epoch, video, view.crop)
-            clips.append(frames[numbers[:1].repeat(len(numbers)) if view.still else numbers])
-            height, width = frames.shape[1:3]
+            total, height, width = self.store.shape(row)
+            video = self.store.video(row)
+            numbers = self._frame_numbers(total, epoch, video, view.crop)
+            still = numbers[:1].repeat(len(numbers))
+            clips.append(self.store.clip(row, still if view.still else numbers))
             random = generator(self.seed, "augment", epoch, video, view.draw)
             pixels = self.clip.pixels
             draws.append(draw(random, self.augment, height=height, width=width, pixels=pixels))
@@ -112,10 +112,10 @@ def inference_batches(
     for first in range(0, len(rows), videos):
         of_clips, clips, draws = [], [], []
         for row in rows[first : first + videos]:
-            frames = store.frames(row)
-            square = central_square(frames.shape[1], frames.shape[2], inference.crop)
-            for start in even_starts(len(frames), span(**size), clips=inference.clips):
-                clips.append(frames[clip_frames(start, **size, total=len(frames))])
+            total, height, width = store.shape(row)
+            square = central_square(height, width, inference.crop)
+            for start in even_starts(total, span(**size), clips=inference.clips):
+                clips.append(store.clip(row, clip_frames(start, **size, total=total)))
                 of_clips.append(row)
                 draws.append(square)
         yield ClipBatch(of_clips, stack_clips(clips), draws)

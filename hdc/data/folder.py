@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from hdc.data.listing import files_below, require_folder
 from hdc.errors import InputError
 
 
@@ -16,20 +17,17 @@ def list_folder(folder: str | Path, pattern: str) -> pd.DataFrame:
     label, group and path, sorted by video.
     Raises InputError for a missing folder, a bad pattern, no match, or a label with one video only.
     """
-    if not folder or not Path(folder).is_dir():
-        found = folder or "nothing"
-        raise InputError(f"folder: expected an existing folder of videos, got {found}")
-    folder = Path(folder)
+    folder = require_folder(folder)
     expression = _compile(pattern)
+    files = files_below(folder)
     rows = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for path in files:
         video = path.relative_to(folder).as_posix()
         match = expression.fullmatch(video)
         if match:
             group = match.groupdict().get("group") or video
             rows.append((video, match["label"], group, str(path)))
     if not rows:
-        files = [path for path in folder.rglob("*") if path.is_file()]
         example = f", such as {files[0].relative_to(folder)}" if files else ""
         raise InputError(
             f"data.folder.pattern: expected to match files below {folder}, matched none of "

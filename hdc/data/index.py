@@ -11,6 +11,7 @@ INDEX_COLUMNS = (
     "video", "label", "group", "path", "frames", "fps", "width", "height", "seconds", "sha256",
 )  # fmt: skip
 PARTS = ("train", "val", "test")
+MISSING = "missing: not found in the folder of the data set"  # a reason in rejected.csv
 # Texts that look like numbers or gaps ("001", "nan") are names here and stay what they are.
 _TEXTS = dict.fromkeys(("video", "label", "group", "path", "sha256", "part", "reason"), str)
 
@@ -77,6 +78,27 @@ def _require_apart(table: pd.DataFrame, path: Path) -> None:
     if (spread > 1).any():
         group = spread.index[spread > 1][0]
         raise InputError(f"{path}: expected every group in one part, found {group} in several")
+
+
+def missing_videos(prepared: str | Path) -> set[str]:
+    """The listed videos that were not there when a data set was prepared."""
+    rejected = read_table(Path(prepared) / "rejected.csv", ("video", "reason"))
+    return set(rejected.video[rejected.reason == MISSING])
+
+
+def missing_facts(prepared: str | Path, split: str | int) -> dict[str, dict[str, int]]:
+    """For a record's protocol: how many listed videos were missing, by part; empty if none was.
+
+    An empty `split` stands for all videos.
+    """
+    missing = missing_videos(prepared)
+    if not missing:
+        return {}
+    if not split:
+        return {"missing_videos": {"all": len(missing)}}
+    table = read_split(prepared, int(split))
+    counts = table.part[table.video.isin(missing)].replace("val", "train").value_counts()
+    return {"missing_videos": {str(part): int(count) for part, count in sorted(counts.items())}}
 
 
 def rows_of(index: pd.DataFrame, split: pd.DataFrame, *parts: str) -> list[int]:

@@ -51,3 +51,27 @@ def _require_trained(listed: pd.DataFrame, split: pd.DataFrame, number: int) -> 
             f"split {number}: expected every tested label in train, found none of {untrained[0]} "
             f"({videos} videos in {groups} groups); add videos of other groups, or leave it out"
         )
+
+
+def hold_out_groups(
+    listed: pd.DataFrame, parts: dict[str, str], *, groups: int, seed: int, split: int
+) -> pd.DataFrame:
+    """A table `video, part` of an official split: train, val and test.
+
+    `parts` says train or test by video. Of each label `groups` groups of train become val, whole,
+    drawn from `seed`, split and label, so that no label's draw depends on another's.
+    Raises InputError if a label has no more groups in train than that.
+    """
+    table = listed.assign(part=listed.video.map(parts)).dropna(subset="part")
+    held_out: set[str] = set()
+    for label, rows in table[table.part == "train"].groupby("label"):
+        names = sorted(rows.group.unique())
+        if len(names) <= groups:
+            raise InputError(
+                f"data.official.validation_groups: expected fewer than the groups of {label} in "
+                f"train of split {split}, {len(names)}, got {groups}"
+            )
+        generator(seed, "validation", split, str(label)).shuffle(names)
+        held_out.update(names[:groups])
+    validation = (table.part == "train") & table.group.isin(held_out)
+    return table[["video", "part"]].assign(part=table.part.mask(validation, "val"))

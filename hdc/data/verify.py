@@ -1,14 +1,27 @@
-"""Decodes a video in full and says what is wrong with it."""
+"""Decodes a video in full and says what is wrong with it.
+
+Damage is mostly silent: a decoder hides it as well as it can. Five signals together tell: an error
+under `err_detect=explode`, a frame or a packet marked corrupt, any message of FFmpeg at error
+level, and a header that claims more frames than decode.
+"""
 
 import hashlib
 import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
 from jaxtyping import UInt8
+
+from hdc.data.settings import Decoding
+
+EXPLODE = {"err_detect": "explode"}
 
 
 class RejectedVideo(Exception):  # noqa: N818  (a verdict about a file, no error of the program)
@@ -16,85 +29,219 @@ class RejectedVideo(Exception):  # noqa: N818  (a verdict about a file, no error
 
 
 @dataclass(frozen=True)
+class Header:
+    """What a file says about itself before a frame is decoded."""
+
+    container: str
+    codec: str
+    claimed_frames: int  # 0: it does not say
+    claimed_seconds: float  # 0: it does not say
+    fps: float | None  # as the container states it; None if it does not
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
 class DecodedVideo:
-    """All frames of a video at their stored size, and what the index says about the file."""
+    """All frames of a video at their stored size, upright, and the facts about the file."""
 
     frames: UInt8[np.ndarray, "time height width 3"]
-    fps: float | None  # as the container states it; None if it does not
-    width: int  # of the file, before resizing
+    header: Header
+    width: int  # of the decoded frames, before resizing and turning
     height: int
+    rotation: int  # degrees counterclockwise by which the file says to turn its frames
+    fps_varies: bool
     sha256: str
 
-    @property
-    def seconds(self) -> float | None:
-        """Duration by counted frames."""
-        return len(self.frames) / self.fps if self.fps else None
+
+def read_header(path: str | Path, decoding: Decoding) -> Header:
+    """What a file says about itself. Raises RejectedVideo with the reason."""
+    with _verdicts(path), _opened(path, decoding) as (container, stream):
+        return _header(container, stream)
 
 
-def decode_video(path: str | Path, *, short_side: int, frame_count_tolerance: int) -> DecodedVideo:
+def decode_video(
+    path: str | Path,
+    decoding: Decoding,
+    *,
+    short_side: int,
+    on_header: Callable[[Header], None] = lambda header: None,
+) -> DecodedVideo:
     """Decode every frame of `path`, in decode order, resized so that its short side fits.
 
     The order is the decoder's, never that of the timestamps: in AVI files with B-frames those are
-    permuted, and sorting by them scrambles time. `frame_count_tolerance` is how many frames more
-    than decoded the header may claim; genuine files claim one or two too many.
+    permuted, and sorting by them scrambles time. `on_header` is called before the first frame.
+    Limits on time and memory are the caller's (`hdc.data.isolation`).
     Raises RejectedVideo with the reason.
     """
-    path = Path(path)
-    if not path.is_file() or path.stat().st_size == 0:
-        raise RejectedVideo("empty file" if path.is_file() else "no such file")
-    try:
-        frames, stream = _decode(path, short_side)
-    except RejectedVideo:
-        raise
-    except Exception as error:
-        # Not only FFmpegError: damage also raises IndexError, MemoryError, UnicodeDecodeError.
-        logging.debug("%s", path, exc_info=True)
-        raise RejectedVideo(f"cannot be decoded: {_one_line(error)}") from error
-    missing = stream["claimed"] - len(frames)
-    if missing > frame_count_tolerance:
-        raise RejectedVideo(
-            f"truncated: the header claims {stream['claimed']} frames, {len(frames)} decode"
-        )
-    with path.open("rb") as file:
+    with _verdicts(path) as messages, _opened(path, decoding) as (container, stream):
+        header = _header(container, stream)
+        on_header(header)
+        frames = _Frames(short_side)
+        for frame in _decoded(container, stream):
+            frames.add(frame)
+            _require_silence(messages)
+        _require_whole(header, frames.count, decoding.frame_count_tolerance)
+    _require_silence(messages)
+    with Path(path).open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return DecodedVideo(
-        frames=np.stack(frames),
-        fps=stream["fps"],
-        width=stream["width"],
-        height=stream["height"],
+        frames=frames.upright(),
+        header=header,
+        width=frames.size[0],
+        height=frames.size[1],
+        rotation=frames.rotation,
+        fps_varies=_varies(frames.stamps),
         sha256=sha256,
     )
 
 
-def _decode(path: Path, short_side: int) -> tuple[list[np.ndarray], dict]:
-    """Frames as RGB arrays (height, width, 3), and what the stream says about itself."""
-    # metadata_errors: a genuine HMDB51 file has a title that is not UTF-8, and is sound.
-    options = {"err_detect": "explode"}
-    with av.open(str(path), metadata_errors="ignore", options=options) as container:
-        if not container.streams.video:
+class _verdicts:  # noqa: N801  (a context manager, used like a function)
+    """Turns whatever goes wrong with a file into RejectedVideo; gives FFmpeg's error messages."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def __enter__(self) -> list[tuple[int, str, str]]:
+        if not self.path.is_file() or self.path.stat().st_size == 0:
+            raise RejectedVideo("empty file" if self.path.is_file() else "no such file")
+        av.logging.set_level(av.logging.ERROR)
+        # Not only of this thread: FFmpeg may report from its own.
+        self.capture = av.logging.Capture(local=False)
+        return self.capture.__enter__()
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        self.capture.__exit__(kind, error, trace)
+        if not isinstance(error, Exception) or isinstance(error, RejectedVideo):
+            return
+        # All of them: damage raises IndexError, MemoryError, UnicodeDecodeError and others.
+        logging.debug("%s", self.path, exc_info=error)
+        raise RejectedVideo(f"cannot be decoded: {_one_line(error)}") from error
+
+
+class _opened:  # noqa: N801  (likewise)
+    """A container and its video stream, if both are of a kind that the data need."""
+
+    def __init__(self, path: str | Path, decoding: Decoding) -> None:
+        self.path, self.decoding = Path(path), decoding
+
+    def __enter__(self) -> tuple[InputContainer, VideoStream]:
+        names = ",".join(self.decoding.containers)
+        try:
+            # metadata_errors: a genuine HMDB51 file has a title that is not UTF-8, and is sound.
+            self.container = av.open(
+                str(self.path),
+                metadata_errors="ignore",
+                options=EXPLODE | {"format_whitelist": names},
+            )
+        except ValueError as error:  # InvalidDataError is one, too
+            raise RejectedVideo(f"cannot be opened as {names}: {_one_line(error)}") from error
+        try:
+            return self.container, self._stream()
+        except BaseException:
+            self.container.close()
+            raise
+
+    def _stream(self) -> VideoStream:
+        if not self.container.streams.video:
             raise RejectedVideo("no video stream")
-        stream = container.streams.video[0]
-        stream.codec_context.options = options
-        reformatter = VideoReformatter()
-        frames, size = [], None
-        for frame in container.decode(stream):
-            size = size or (frame.width, frame.height)
-            if (frame.width, frame.height) != size:
-                raise RejectedVideo(f"frame size changes at frame {len(frames)}")
+        stream = self.container.streams.video[0]
+        context = stream.codec_context
+        if context is None:
+            raise RejectedVideo("no decoder for its video stream")
+        # codec_whitelist does not restrict decoding, so the name is checked before the first frame.
+        name = context.codec.canonical_name
+        if name not in self.decoding.codecs:
+            codecs = ", ".join(self.decoding.codecs)
+            raise RejectedVideo(f"expected a codec of {codecs}, found {name}")
+        context.options = EXPLODE | {"max_pixels": str(self.decoding.frame_pixels)}
+        context.thread_type = "NONE"  # files are decoded side by side instead
+        return stream
+
+    def __exit__(self, *_: object) -> None:
+        self.container.close()
+
+
+def _header(container: InputContainer, stream: VideoStream) -> Header:
+    duration = container.duration
+    rate = stream.average_rate
+    return Header(
+        container=container.format.name,
+        codec=stream.codec_context.codec.canonical_name,
+        claimed_frames=stream.frames,
+        claimed_seconds=max(0.0, duration / av.time_base) if duration else 0.0,
+        fps=float(rate) if rate else None,
+        width=stream.codec_context.width,
+        height=stream.codec_context.height,
+    )
+
+
+def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """The frames of a stream; RejectedVideo at the first packet or frame marked corrupt."""
+    number, packets = 0, container.demux(stream)
+    for packet in packets:
+        if packet.is_corrupt:
+            ends = not any(later.size for later in packets)
+            claim = f"truncated: the header claims {stream.frames} frames, the file ends after"
+            raise RejectedVideo(f"{claim if ends else 'damaged:'} frame {number}")
+        for frame in packet.decode():
             if frame.is_corrupt:
-                raise RejectedVideo(f"frame {len(frames)} is damaged")
-            width, height = stored_size(*size, short_side=short_side)
-            resized = reformatter.reformat(frame, width, height, format="rgb24", threads=1)
-            frames.append(resized.to_ndarray())
-        if not frames:
-            raise RejectedVideo("no frame")
-        rate = stream.average_rate
-        return frames, {
-            "claimed": stream.frames,
-            "fps": float(rate) if rate else None,
-            "width": size[0],
-            "height": size[1],
-        }
+                raise RejectedVideo(f"frame {number} is damaged")
+            yield frame
+            number += 1
+
+
+class _Frames:
+    """Gathers frames at their stored size."""
+
+    def __init__(self, short_side: int) -> None:
+        self.short_side = short_side
+        # One for all frames, on one thread: several times faster than frame.reformat.
+        self.reformatter = VideoReformatter()
+        self.pixels = bytearray()
+        self.count, self.rotation, self.size = 0, 0, (0, 0)
+        self.stamps: list[int] = []
+
+    def add(self, frame: VideoFrame) -> None:
+        size = (frame.width, frame.height)
+        if self.count == 0:
+            self.size, self.rotation = size, frame.rotation
+        if size != self.size:
+            raise RejectedVideo(f"frame size changes at frame {self.count}")
+        width, height = stored_size(*size, short_side=self.short_side)
+        resized = self.reformatter.reformat(frame, width, height, format="rgb24", threads=1)
+        self.pixels += resized.to_ndarray().tobytes()
+        self.count += 1
+        if frame.pts is not None:
+            self.stamps.append(frame.pts)
+
+    def upright(self) -> UInt8[np.ndarray, "time height width 3"]:
+        """All frames, turned as the file says where that is by quarter turns."""
+        width, height = stored_size(*self.size, short_side=self.short_side)
+        frames = np.frombuffer(self.pixels, np.uint8).reshape(self.count, height, width, 3)
+        turns = self.rotation // 90 if self.rotation % 90 == 0 else 0
+        return np.rot90(frames, turns, axes=(1, 2))
+
+
+def _require_silence(messages: list[tuple[int, str, str]]) -> None:
+    if messages:
+        _, name, text = messages[0]
+        raise RejectedVideo(f"damaged, says {name}: {' '.join(text.split())}"[:200])
+
+
+def _require_whole(header: Header, count: int, tolerance: int) -> None:
+    if count == 0:
+        raise RejectedVideo("no frame")
+    if header.claimed_frames - count > tolerance:
+        raise RejectedVideo(
+            f"truncated: the header claims {header.claimed_frames} frames, {count} decode"
+        )
+
+
+def _varies(stamps: list[int]) -> bool:
+    """Whether the times between frames differ by more than rounding; sorted, for stamps lie."""
+    gaps = np.diff(np.sort(stamps))
+    return bool(len(gaps) and np.ptp(gaps) > max(1, 0.1 * np.median(gaps)))
 
 
 def stored_size(width: int, height: int, *, short_side: int) -> tuple[int, int]:
@@ -103,6 +250,6 @@ def stored_size(width: int, height: int, *, short_side: int) -> tuple[int, int]:
     return max(short_side, round(width * scale)), max(short_side, round(height * scale))
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
+def _one_line(error: BaseException) -> str:
+    text = " ".join((getattr(error, "strerror", None) or str(error)).split())
     return f"{type(error).__name__}: {text}"[:200]

@@ -79,7 +79,7 @@ def test_clips_are_frames_of_the_store(batches, tiny):
     store = ClipStore(tiny)
     batch = next(batches().epoch(0, VIEWS))["a"]
     for row, clip in zip(batch.rows, batch.clips.numpy(), strict=True):
-        frames = store.frames(row)
+        frames = store.clip(row, np.arange(store.shape(row)[0]))
         starts = [s for s in range(len(frames) - 6) if np.array_equal(frames[s : s + 7 : 2], clip)]
         assert len(starts) == 1
 
@@ -89,7 +89,7 @@ def test_testing_clips_are_spread_evenly_over_each_video(tiny):
     inference = Inference(clips=3, crop=1.0, batch_size=7)
     found = list(inference_batches(store, [4, 2, 0], clip=CLIP, inference=inference))
     assert [batch.rows for batch in found] == [[4, 4, 4, 2, 2, 2], [0, 0, 0]]
-    frames = store.frames(4)
+    frames = store.clip(4, np.arange(store.shape(4)[0]))
     expected = [frames[start : start + 7 : 2] for start in (0, 8, 17)]
     assert np.array_equal(found[0].clips[:3].numpy(), np.stack(expected))
 

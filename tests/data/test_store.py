@@ -3,33 +3,65 @@ import json
 import numpy as np
 import pytest
 
-from hdc.atomic import open_atomically
-from hdc.data.store import MANIFEST, ClipStore, StoreWriter, frames_path
+from hdc.data import h264
+from hdc.data.store import MANIFEST, ClipStore, write_manifest
 from hdc.errors import InputError
 
 
 @pytest.fixture
 def clips():
     rng = np.random.default_rng(0)
-    return {f"v{i}": rng.integers(0, 256, (3 + i, 4, 5 + i, 3), np.uint8) for i in range(3)}
+    return {f"v{i}": rng.integers(0, 256, (9 + i, 4, 5 + i, 3), np.uint8) for i in range(3)}
 
 
 @pytest.fixture
-def store(tmp_path, clips):
-    with open_atomically(frames_path(tmp_path)) as file:
-        writer = StoreWriter(tmp_path, file, short_side=4)
-        for name, frames in clips.items():
-            writer.add(name, frames)
-    writer.finish()
-    return tmp_path
+def store(tmp_path, clips, prepare_settings):
+    """Write a store: v0 and v1 in one file, v2 in another."""
+
+    def write(form="raw"):
+        settings = prepare_settings().store
+        videos, packed = [], [b"", b""]
+        for number, (name, frames) in enumerate(clips.items()):
+            shard = number // 2
+            blob = frames.tobytes() if form == "raw" else h264.pack(frames, settings)
+            place = {"offset": len(packed[shard]), "bytes": len(blob), "shape": frames.shape[:3]}
+            videos.append({"video": name, "shard": shard} | place)
+            packed[shard] += blob
+        for number, blob in enumerate(packed):
+            (tmp_path / f"{number}.bin").write_bytes(blob)
+        write_manifest(
+            tmp_path,
+            form=form,
+            short_side=4,
+            key_frame_every=8,
+            shards=[{"file": f"{n}.bin", "bytes": len(blob)} for n, blob in enumerate(packed)],
+            videos=videos,
+        )
+        return tmp_path
+
+    return write
 
 
-def test_gives_back_the_frames(store, clips):
-    opened = ClipStore(store)
+def test_raw_gives_back_the_frames(store, clips):
+    opened = ClipStore(store())
     assert len(opened) == 3
     for row, (name, frames) in enumerate(clips.items()):
-        assert opened.videos[row]["video"] == name
-        assert np.array_equal(opened.frames(row), frames)
+        assert opened.video(row) == name and opened.shape(row) == frames.shape[:3]
+        numbers = np.array([0, 2, 4, 1, 1])
+        clip = opened.clip(row, numbers)
+        assert np.array_equal(clip, frames[numbers])
+        clip += 1  # a copy: the store is not written to
+        assert np.array_equal(opened.clip(row, numbers), frames[numbers])
+
+
+def test_h264_gives_back_what_it_packed(store, clips, prepare_settings):
+    opened = ClipStore(store("h264"))
+    for row, frames in enumerate(clips.values()):
+        packed = np.frombuffer(h264.pack(frames, prepare_settings().store), np.uint8)
+        numbers = np.array([8, 0, 3])
+        expected = h264.unpack(packed, numbers, shape=frames.shape[:3], key_frame_every=8)
+        assert opened.shape(row) == frames.shape[:3]
+        assert np.array_equal(opened.clip(row, numbers), expected)
 
 
 def test_refuses_no_store(tmp_path):
@@ -38,14 +70,18 @@ def test_refuses_no_store(tmp_path):
 
 
 def test_refuses_another_version(store):
-    manifest = json.loads((store / MANIFEST).read_text()) | {"version": 0}
-    (store / MANIFEST).write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match="expected version 1, found 0"):
-        ClipStore(store)
+    folder = store()
+    manifest = json.loads((folder / MANIFEST).read_text()) | {"version": 1}
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="expected version 2, found 1; prepare it again"):
+        ClipStore(folder)
 
 
-def test_refuses_frames_that_are_cut_short(store):
-    path = frames_path(store)
+def test_refuses_frames_that_are_cut_short_or_gone(store):
+    path = store() / "1.bin"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(InputError, match=r"expected \d+ bytes, found"):
-        ClipStore(store)
+    with pytest.raises(InputError, match=r"1\.bin: expected \d+ bytes, found \d+"):
+        ClipStore(path.parent)
+    path.unlink()
+    with pytest.raises(InputError, match=r"1\.bin: expected \d+ bytes, found no file"):
+        ClipStore(path.parent)

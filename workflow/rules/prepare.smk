@@ -1,13 +1,47 @@
-# One rule a data set, because how many splits it has is one of its settings.
-for name, folder in FOLDERS.items():
+# Rules of its own for each data set: how many splits and parts it has is known before anything runs.
+for name, source in SOURCES.items():
+    parts = [f"{number:04d}-of-{source.shards:04d}" for number in range(1, source.shards + 1)]
+
+    if source.shards > 1:
+
+        rule:
+            name:
+                f"prepare_{name}_part"
+            output:
+                f"results/data/{name}/shards/{{shard}}-of-{source.shards:04d}.json",
+            log:
+                f"results/{STUDY.study}/logs/prepare/{name}/{{shard}}.log",
+            wildcard_constraints:
+                shard="[0-9]{4}",
+            conda:
+                "../../environment.yml"
+            threads: 1
+            params:
+                # Not passed on: lets Snakemake see that a value this stage reads has changed.
+                settings=settings(*PREPARE_READS, data=name),
+                data=name,
+                folder=source.folder,
+                shards=source.shards,
+                shard=lambda wildcards: int(wildcards.shard),
+            shell:
+                # Not a param: allowing for missing videos changes nothing that is prepared.
+                f"""
+                python -m hdc.prepare data={{params.data:q}} folder={{params.folder:q}} \
+                    output_dir=results/data/{{params.data:q}} shard={{params.shard}} \
+                    shards={{params.shards}} allow_missing={str(STUDY.allow_missing).lower()} \
+                    >{{log:q}} 2>&1
+                """
 
     rule:
         name:
             f"prepare_{name}"
+        input:
+            [f"results/data/{name}/shards/{part}.json" for part in parts if len(parts) > 1],
         output:
             index=f"results/data/{name}/index.csv",
             rejected=f"results/data/{name}/rejected.csv",
             listed=f"results/data/{name}/listed.csv",
+            files=f"results/data/{name}/files.csv",
             store=f"results/data/{name}/store.json",
             splits=[f"results/data/{name}/split{k}.csv" for k in split_numbers(name)],
         log:
@@ -16,13 +50,14 @@ for name, folder in FOLDERS.items():
             "../../environment.yml"
         threads: all_threads
         params:
-            # Not passed on: lets Snakemake see that a value this stage reads has changed.
             settings=settings(*PREPARE_READS, data=name),
             data=name,
-            folder=folder or "",
+            folder=source.folder,
+            shards=source.shards,
             output_dir=subpath(output.index, parent=True),
         shell:
-            """
-            python -m hdc.prepare data={params.data:q} folder={params.folder:q} \
-                output_dir={params.output_dir:q} >{log:q} 2>&1
+            f"""
+            python -m hdc.prepare data={{params.data:q}} folder={{params.folder:q}} \
+                output_dir={{params.output_dir:q}} shards={{params.shards}} \
+                allow_missing={str(STUDY.allow_missing).lower()} >{{log:q}} 2>&1
             """

@@ -1,0 +1,82 @@
+"""A video as H.264 that is quick to enter anywhere: short groups of pictures, no container.
+
+Packed form: the size of each packet as uint32, little-endian, one packet a frame, then the packets
+in the order of frames. No frame refers to a later one or to one before its group's key frame, so a
+frame needs the packets from the last multiple of the group's length on. Edges are repeated up to a
+multiple of 32 pixels: any height and width fits, and beyond other sizes x264 reads memory that
+differs from run to run.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from jaxtyping import Int, UInt8
+
+from hdc.data.settings import Store
+
+_SIZE = np.dtype("<u4")
+_MULTIPLE = 32
+
+
+def pack(frames: UInt8[np.ndarray, "time height width 3"], store: Store) -> bytes:
+    """Encode frames; the same frames give the same bytes."""
+    beyond = [(0, -side % _MULTIPLE) for side in frames.shape[1:3]]
+    padded = np.pad(frames, ((0, 0), *beyond, (0, 0)), mode="edge")
+    height, width = padded.shape[1:3]
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+    encoder.framerate, encoder.thread_count = 25, 1  # no time is read from it
+    every = store.key_frame_every
+    parameters = f"keyint={every}:min-keyint={every}:scenecut=0:bframes=0:open-gop=0:threads=1"
+    encoder.options = {
+        "preset": "veryfast",
+        "crf": str(store.rate_factor),
+        "x264-params": parameters,
+    }
+    packets = []
+    for image in padded:
+        packets += encoder.encode(av.VideoFrame.from_ndarray(image, format="rgb24"))
+    packets += encoder.encode(None)
+    sizes = np.array([packet.size for packet in packets], dtype=_SIZE)
+    return sizes.tobytes() + b"".join(map(bytes, packets))
+
+
+def unpack(
+    packed: UInt8[np.ndarray, " bytes"],
+    numbers: Int[np.ndarray, " clip"],
+    *,
+    shape: tuple[int, int, int],
+    key_frame_every: int,
+) -> UInt8[np.ndarray, "clip height width 3"]:
+    """Frames by number, in any order, of a packed video of `shape` (time, height, width)."""
+    total, height, width = shape
+    header = total * _SIZE.itemsize
+    ends = header + np.cumsum(packed[:header].view(_SIZE), dtype=np.int64)
+    starts = np.concatenate([[header], ends[:-1]])
+    wanted = np.unique(numbers)
+    needed = list(_needed(wanted, key_frame_every))
+    packets = (packed[starts[number] : ends[number]] for number in needed)
+    found = dict.fromkeys(wanted.tolist())
+    reformatter = VideoReformatter()
+    for number, frame in zip(needed, _decoded(packets), strict=True):
+        if number in found:
+            image = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+            found[number] = image[:height, :width]
+    return np.stack([found[number] for number in numbers.tolist()])
+
+
+def _needed(wanted: Int[np.ndarray, " frame"], every: int) -> Iterator[int]:
+    """The frames to decode for the wanted ones: of each group up to the last that is wanted."""
+    for group in np.unique(wanted // every):
+        last = wanted[wanted // every == group].max()
+        yield from range(int(group) * every, int(last) + 1)
+
+
+def _decoded(packets: Iterable[UInt8[np.ndarray, " bytes"]]) -> Iterator[av.VideoFrame]:
+    decoder = av.CodecContext.create("h264", "r")
+    decoder.thread_count = 1
+    for packet in packets:
+        yield from decoder.decode(av.Packet(packet.tobytes()))
+    yield from decoder.decode(None)

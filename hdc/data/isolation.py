@@ -1,0 +1,206 @@
+"""Decodes each video in a child process with limits, so that no file can harm the whole.
+
+A crash, a hang or a bomb in one file ends the child, which is started again; the file is rejected.
+The child is `python -m hdc.data.isolation <descriptor>`: requests and answers are JSON over a pipe.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from hdc.data import h264
+from hdc.data.settings import Decoding, Store
+from hdc.data.verify import DecodedVideo, Header, RejectedVideo, decode_video, read_header
+
+START_SECONDS = 120.0  # for the child's imports, on a busy machine
+LONGEST_SECONDS = 24 * 3600.0  # a claim of more does not lengthen the limit
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class PackedVideo:
+    """A decoded video in the form of the store, and what is known of its file."""
+
+    packed: bytes
+    shape: tuple[int, int, int]  # time, height, width as stored
+    facts: dict[str, Any]  # columns of index.csv and of files.csv
+
+
+class Decoder:
+    """A child process that decodes one file at a time. Use it in a `with`; not from two threads."""
+
+    def __init__(self, decoding: Decoding, store: Store, form: str) -> None:
+        self.decoding = decoding
+        self.settings = {"decoding": asdict(decoding), "store": asdict(store), "form": form}
+        self.process: subprocess.Popen | None = None
+        self.connection: Connection
+
+    def __enter__(self) -> "Decoder":
+        return self
+
+    def __exit__(
+        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def header(self, path: str | Path) -> Header:
+        """What a file says about itself. Raises RejectedVideo with the reason."""
+        self._ask({"path": str(path), "frames": False})
+        return Header(**self._answer(self.decoding.seconds)["header"])
+
+    def pack(self, path: str | Path) -> PackedVideo:
+        """Decode a file in full and pack it. Raises RejectedVideo with the reason."""
+        self._ask({"path": str(path), "frames": True})
+        started, decoding = time.monotonic(), self.decoding
+        answer = self._answer(decoding.seconds)
+        claimed = min(LONGEST_SECONDS, answer["header"]["claimed_seconds"])
+        limit = decoding.seconds + decoding.seconds_per_second * claimed
+        answer = self._answer(limit - (time.monotonic() - started), limit=limit)
+        packed = self.connection.recv_bytes()
+        return PackedVideo(packed, tuple(answer["shape"]), answer["facts"])
+
+    def stop(self) -> None:
+        """End the child, whatever it does."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.connection.close()
+            self.process = None
+
+    def _ask(self, request: dict[str, Any]) -> None:
+        if self.process is None:
+            self._start()
+        try:
+            self.connection.send_bytes(json.dumps(request).encode())
+        except OSError:  # it died while it had nothing to do
+            self.stop()
+            self._start()
+            self.connection.send_bytes(json.dumps(request).encode())
+
+    def _start(self) -> None:
+        self.connection, theirs = Pipe()
+        # One thread a child: files are decoded side by side, and threads take address space.
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "hdc.data.isolation", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+        )
+        theirs.close()
+        self.connection.send_bytes(json.dumps(self.settings).encode())
+        self._answer(START_SECONDS)
+
+    def _answer(self, seconds: float, *, limit: float | None = None) -> dict[str, Any]:
+        """The child's next answer; RejectedVideo if it is one, is late or never comes."""
+        try:
+            if not self.connection.poll(max(0.0, seconds)):
+                self.stop()
+                raise RejectedVideo(f"takes longer than {limit or seconds:.0f} seconds to decode")
+            answer = json.loads(self.connection.recv_bytes())
+        except (EOFError, ConnectionError):
+            raise RejectedVideo(self._obituary()) from None
+        if "rejected" in answer:
+            raise RejectedVideo(answer["rejected"])
+        return answer
+
+    def _obituary(self) -> str:
+        """How the child ended, in words."""
+        code = self.process.wait() if self.process else 0
+        self.stop()
+        if code == -signal.SIGXCPU:
+            return "takes longer than its limit of processor time to decode"
+        if code >= 0:  # Python's own way out, with a traceback
+            return f"the decoder stops on it (status {code})"
+        return f"the decoder crashes on it ({signal.Signals(-code).name})"
+
+
+def serve(connection: Connection) -> None:
+    """Answer requests until the other end is closed."""
+    settings = json.loads(connection.recv_bytes())
+    decoding, store = Decoding(**settings["decoding"]), Store(**settings["store"])
+    _limit(resource.RLIMIT_AS, int(decoding.memory_gib * _GIB))
+    _limit(resource.RLIMIT_CORE, 0)
+    connection.send_bytes(b"{}")
+    while True:
+        try:
+            request = json.loads(connection.recv_bytes())
+        except EOFError:
+            return
+        try:
+            _serve_one(connection, request, decoding, store, settings["form"])
+        except RejectedVideo as verdict:
+            connection.send_bytes(json.dumps({"rejected": str(verdict)}).encode())
+        except MemoryError:
+            reason = f"needs more than {decoding.memory_gib:g} GiB of memory to decode"
+            connection.send_bytes(json.dumps({"rejected": reason}).encode())
+
+
+def _serve_one(
+    connection: Connection, request: dict[str, Any], decoding: Decoding, store: Store, form: str
+) -> None:
+    def announce(header: Header) -> None:
+        claimed = min(LONGEST_SECONDS, header.claimed_seconds)
+        _allow_processor_time(decoding.seconds + decoding.seconds_per_second * claimed)
+        connection.send_bytes(json.dumps({"header": asdict(header)}).encode())
+
+    _allow_processor_time(decoding.seconds)
+    if not request["frames"]:
+        announce(read_header(request["path"], decoding))
+        return
+    video = decode_video(request["path"], decoding, short_side=store.short_side, on_header=announce)
+    raw = form == "raw"
+    packed = video.frames.tobytes() if raw else h264.pack(video.frames, store)
+    answer = {"shape": video.frames.shape[:3], "facts": facts(video)}
+    connection.send_bytes(json.dumps(answer).encode())
+    connection.send_bytes(packed)
+
+
+def facts(video: DecodedVideo) -> dict[str, Any]:
+    """What decoding tells about a video, by column of index.csv and of files.csv."""
+    count, header = len(video.frames), video.header
+    return {
+        "frames": count,
+        "fps": header.fps,
+        "width": video.width,
+        "height": video.height,
+        "seconds": round(count / header.fps, 3) if header.fps else None,
+        "sha256": video.sha256,
+        "container": header.container,
+        "codec": header.codec,
+        "claimed_frames": header.claimed_frames,
+        "fps_varies": video.fps_varies,
+        "rotation": video.rotation,
+    }
+
+
+def _allow_processor_time(seconds: float) -> None:
+    """End this process once it has used so much more processor time than now."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime + seconds) + 1)
+
+
+def _limit(what: int, most: int) -> None:
+    """Lower or raise a limit of this process, never above what the system allows it."""
+    hard = resource.getrlimit(what)[1]
+    resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def main() -> None:
+    """Serve as the child on the pipe whose descriptor the command line names."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
+    serve(Connection(int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

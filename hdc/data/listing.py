@@ -1,0 +1,66 @@
+"""Which videos a data set lists, where their files lie, and which part each is in."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from hdc.errors import InputError
+
+_NAMED = 10  # how many missing videos a message names
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The videos of a data set and its splits.
+
+    `videos` has the columns video, label, group and path (empty for a missing file), and more for
+    videos with known factors. `splits` has one table `video, part` a split.
+    """
+
+    videos: pd.DataFrame
+    splits: list[pd.DataFrame]
+    hint: str = ""  # what may mend missing files
+
+    @property
+    def missing(self) -> list[str]:
+        """The videos that are listed and not there."""
+        return self.videos.video[self.videos.path == ""].tolist()
+
+    def require_found(self, folder: str | Path, *, allow_missing: bool) -> None:
+        """Raise InputError that counts and names missing videos, unless they are allowed."""
+        missing, listed = self.missing, len(self.videos)
+        if not missing or (allow_missing and len(missing) < listed):
+            return
+        names = ", ".join(missing[:_NAMED]) + (", ..." if len(missing) > _NAMED else "")
+        remedy = self.hint or "put them there"
+        if len(missing) < listed:
+            remedy += ", or go on without them by allow_missing: true"
+        raise InputError(
+            f"{folder}: expected {listed:,} listed videos, found {len(missing):,} of them missing: "
+            f"{names}; {remedy}"
+        )
+
+
+def require_folder(folder: str | Path | None) -> Path:
+    """Raise InputError unless `folder` is one."""
+    if not folder or not Path(folder).is_dir():
+        raise InputError(
+            f"folder: expected an existing folder of videos, got {folder or 'nothing'}"
+        )
+    return Path(folder)
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Every file in a folder and the folders below it, links followed once, sorted."""
+    seen, files = set(), []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        real = Path(place).stat()
+        if (real.st_dev, real.st_ino) in seen:  # a link back to a folder above it
+            folders.clear()
+            continue
+        seen.add((real.st_dev, real.st_ino))
+        files += [Path(place, name) for name in names if not name.startswith(".")]
+    return sorted(files)

@@ -1,0 +1,86 @@
+"""Lists the videos of any data set: made, found in a folder, or named by official lists."""
+
+import math
+from pathlib import Path
+
+from hdc.data.index import missing_videos, read_table
+from hdc.data.listing import Listing
+from hdc.data.settings import Data, Store, SyntheticData
+from hdc.data.store import MANIFEST, read_manifest
+from hdc.errors import InputError
+
+
+def list_videos(data: Data, folder: str | Path) -> Listing:
+    """The videos of a data set that is found, not made, and its splits.
+
+    Raises InputError for a missing folder, lists other than the official ones or a bad pattern.
+    """
+    if data.official is not None:
+        from hdc.data.official import list_official
+
+        return list_official(folder, data.official, seed=data.seed)
+    from hdc.data.folder import list_folder
+    from hdc.data.splits import folds_by_group
+
+    videos = list_folder(folder, data.folder.pattern)
+    splits = folds_by_group(
+        videos,
+        folds=data.folder.folds,
+        validation_groups=data.folder.validation_groups,
+        seed=data.seed,
+    )
+    return Listing(videos, splits)
+
+
+def count_shards(videos: int, store: Store) -> int:
+    """How many files, and jobs, a number of videos falls into."""
+    return math.ceil(videos / store.shard_videos)
+
+
+def planned_shards(
+    data: Data, store: Store, folder: str | Path, prepared: str | Path, *, allow_missing: bool
+) -> int:
+    """How many jobs preparing takes, before anything is done; nothing is decoded.
+
+    Raises InputError if the folder or the lists are not there, or if listed videos are missing and
+    that is not allowed; for a prepared data set, from what was found then.
+    """
+    if data.synthetic is not None:
+        return count_shards(_planned_videos(data.synthetic), store)
+    if (Path(prepared) / MANIFEST).is_file():
+        _require_prepared_whole(prepared, allow_missing)
+        return len(read_manifest(prepared)["shards"])
+    listing = list_videos(data, folder)
+    listing.require_found(folder, allow_missing=allow_missing)
+    return count_shards(len(listing.videos), store)
+
+
+def _planned_videos(synthetic: SyntheticData) -> int:
+    return synthetic.train_videos + synthetic.validation_videos + synthetic.test_videos
+
+
+def _require_prepared_whole(prepared: str | Path, allow_missing: bool) -> None:
+    listed = read_table(Path(prepared) / "listed.csv", ("video", "label", "group"))
+    missing = missing_videos(prepared)
+    found = Listing(listed.assign(path=["" if v in missing else "x" for v in listed.video]), [])
+    found.require_found(prepared, allow_missing=allow_missing)
+
+
+def require_named(data: str, settings: Data, folder: str | None, prepared: str | Path) -> str:
+    """The folder of a data set's videos, empty where they are made.
+
+    Raises InputError if a study names none, or one that is not there and still needed.
+    """
+    if settings.synthetic is not None:
+        return ""
+    remedy = f"name it there or with --config 'data={{{data}: /path/to/videos}}'"
+    if not folder:
+        raise InputError(
+            f"data: {data}: expected an existing folder of videos, got nothing; {remedy}"
+        )
+    found = Path(folder).expanduser()
+    if not (Path(prepared) / MANIFEST).is_file() and not found.is_dir():
+        raise InputError(
+            f"data: {data}: expected an existing folder of videos, got {folder}; {remedy}"
+        )
+    return str(found)

@@ -1,0 +1,204 @@
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hdc.data import shards
+from hdc.data.shards import Journal, Shard, prepare_shard
+from hdc.errors import InputError
+
+
+@pytest.fixture
+def listed(tmp_path, make_video, moving_square):
+    """Eight videos, the third broken, the sixth not there."""
+    rows = []
+    for number in range(8):
+        path = make_video(tmp_path / f"videos/{number}.avi", moving_square(10, seed=number))
+        rows.append((f"{number}.avi", str(path)))
+    Path(rows[2][1]).write_text("broken")
+    rows[5] = ("5.avi", "")
+    return pd.DataFrame(rows, columns=["video", "path"])
+
+
+@pytest.fixture
+def prepare(tmp_path, listed, prepare_settings):
+    def run(number=1, total=1, *, listed=listed, form="raw", **changes):
+        settings = prepare_settings(store__short_side=24, **changes)
+        shard = Shard(tmp_path / "out", number, total)
+        prepare_shard(shard, listed, settings.decoding, settings.store, form=form)
+        return shard
+
+    return run
+
+
+def contents(shard):
+    return shard.frames.read_bytes(), shard.facts.read_bytes()
+
+
+def test_every_listed_video_has_its_entry(prepare):
+    facts = prepare().read()
+    assert [entry["video"] for entry in facts["videos"]] == [f"{n}.avi" for n in range(8)]
+    reasons = {entry["video"]: entry.get("rejected") for entry in facts["videos"]}
+    assert reasons["2.avi"].startswith("cannot be opened as avi")
+    assert reasons["5.avi"].startswith("missing: ")
+    assert sum(reason is None for reason in reasons.values()) == 6
+
+
+def test_parts_make_up_the_whole(prepare, listed):
+    frames, _ = contents(prepare())
+    parts = [prepare(number, 3) for number in (1, 2, 3)]
+    assert sum(len(part.rows(listed)) for part in parts) == 8
+    assert b"".join(part.frames.read_bytes() for part in parts) == frames
+
+
+def test_what_is_done_is_not_done_again(prepare, monkeypatch):
+    shard = prepare()
+    before = contents(shard)
+    monkeypatch.setattr(shards, "_prepare", None)
+    prepare()
+    assert contents(shard) == before
+
+
+@pytest.mark.parametrize("change", ["file", "settings", "form"])
+def test_what_has_changed_is_done_again(prepare, make_video, moving_square, listed, change):
+    before = contents(prepare())
+    changes = {}
+    if change == "file":
+        make_video(listed.path[0], moving_square(12, seed=99))
+    if change == "settings":
+        changes = {"decoding__frame_count_tolerance": 0}
+    if change == "form":
+        changes = {"form": "h264"}
+    after = contents(prepare(**changes))
+    assert json.loads(after[1])["key"] != json.loads(before[1])["key"]
+    assert (after[0] == before[0]) == (change == "settings")
+
+
+def test_a_file_that_was_cut_short_is_done_again(prepare):
+    shard = prepare()
+    before = contents(shard)
+    shard.frames.write_bytes(before[0][:-1])
+    assert shard.read() is None
+    assert contents(prepare()) == before
+
+
+@pytest.mark.parametrize("harm", ["none", "bytes", "cut", "journal", "line"])
+def test_a_stopped_one_goes_on_and_believes_nothing_that_is_not_whole(
+    prepare, monkeypatch, listed, harm
+):
+    """Stopped after five videos, with what is on the disk harmed in several ways."""
+    undisturbed = contents(prepare())
+    shard = prepare(form="h264")  # other settings: starts over
+    add = Journal.add
+
+    def stop_at_six(journal, entry):
+        if len(journal.entries) == 5:
+            raise KeyboardInterrupt
+        add(journal, entry)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "add", stop_at_six)
+        with pytest.raises(KeyboardInterrupt):
+            prepare()
+    assert not shard.facts.exists()
+    partial, journal = shard.frames.with_suffix(".bin.partial"), Journal.path_of(shard)
+    assert len(journal.read_text().splitlines()) == 6
+    content = bytearray(partial.read_bytes())
+    if harm == "bytes":
+        content[5000] ^= 1
+    if harm == "cut":
+        del content[6000:]
+    partial.write_bytes(content)
+    if harm == "journal":
+        journal.unlink()
+    if harm == "line":
+        journal.write_text(journal.read_text()[:-20])
+    decoded = []
+    pack = shards.Decoder.pack
+    monkeypatch.setattr(
+        shards.Decoder, "pack", lambda self, path: (decoded.append(path), pack(self, path))[1]
+    )
+    assert contents(prepare()) == undisturbed
+    # 0 to 4 are finished; bytes 5,000 and 6,000 lie in the first video; a broken line is the last.
+    assert len(decoded) == {"none": 2, "bytes": 7, "cut": 7, "journal": 7, "line": 3}[harm]
+    assert not partial.exists() and not journal.exists()
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(tmp_path, make_video, prepare_settings):
+    """SIGKILL to the whole stage, several times, against a run that nobody disturbs."""
+    random = np.random.default_rng(0)
+    picture = random.integers(0, 256, (240, 320, 3), np.uint8)
+    frames = np.stack([np.roll(picture, step, axis=1) for step in range(30)])
+    for number in range(18):
+        make_video(tmp_path / f"videos/{'ab'[number % 2]}/{number}.avi", frames)
+    words = [sys.executable, "-m", "hdc.prepare", "data=weizmann", f"folder={tmp_path / 'videos'}"]
+    words += ["data.folder.pattern='(?P<label>.)/.*'", "data.folder.folds=3"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run([*words, f"output_dir={whole}"], check=True, capture_output=True)
+    progress = []
+    for lines in (3, 9):
+        child = subprocess.Popen(
+            [*words, f"output_dir={killed}"], stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        journal = killed / "shards/0001-of-0001.journal.partial"
+        while child.poll() is None and (
+            not journal.exists() or journal.read_bytes().count(b"\n") < lines
+        ):
+            time.sleep(0.005)
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        progress.append(journal.read_bytes().count(b"\n") if journal.exists() else None)
+        assert not (killed / "index.csv").exists()
+    assert all(count is not None and count >= 3 for count in progress)
+    subprocess.run([*words, f"output_dir={killed}"], check=True, capture_output=True)
+    for name in ("index.csv", "store.json", "shards/0001-of-0001.bin", "shards/0001-of-0001.json"):
+        assert (whole / name).read_bytes() == (killed / name).read_bytes()
+
+
+def test_a_full_disk_stops_with_a_message_and_loses_nothing(prepare, monkeypatch):
+    undisturbed = contents(prepare())
+    shard = prepare(form="h264")
+
+    class FullDisk:
+        """A file that takes three videos."""
+
+        def __init__(self, file):
+            self.file, self.left = file, 3
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+        def write(self, content):
+            if self.left == 0:
+                self.file.write(content[:100])
+                raise OSError(errno.ENOSPC, "No space left on device")
+            self.left -= 1
+            return self.file.write(content)
+
+    with monkeypatch.context() as patch:
+        real = Path.open
+        patch.setattr(
+            Path,
+            "open",
+            lambda self, mode="r", **kwargs: (
+                FullDisk(real(self, mode, **kwargs)) if mode == "ab" else real(self, mode, **kwargs)
+            ),
+        )
+        with pytest.raises(InputError, match="no space left on the disk; free some and run"):
+            prepare()
+    assert shard.read() is None and not shard.facts.exists()
+    assert contents(prepare()) == undisturbed
