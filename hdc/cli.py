@@ -8,6 +8,7 @@ from pathlib import Path
 from hdc.errors import InputError
 
 RESULTS = Path("results")
+DOCTOR = "Show versions, devices, codecs, and which videos of which data set are there or missing."
 PUBLISHED = ("tables/*", "figures/*", "study.json", "runs/**/*.json")
 
 
@@ -19,11 +20,23 @@ def main() -> None:
     publish_parser = commands.add_parser("publish", **words)
     publish_parser.add_argument("study", help="name of the folder under results/")
     publish_parser.set_defaults(run=lambda given: publish(given.study))
+    words = {"help": DOCTOR, "description": DOCTOR}
+    doctor_parser = commands.add_parser("doctor", **words)
+    doctor_parser.add_argument("studies", nargs="*", help="config/<study>.yaml; default: all")
+    doctor_parser.set_defaults(run=lambda given: examine(given.studies))
     given = parser.parse_args()
     try:
         given.run(given)
     except InputError as error:
         sys.exit(f"error: {error}")
+
+
+def examine(studies: list[str]) -> None:
+    """Print what the machine and the data sets look like; exits with 1 if something is wrong."""
+    from hdc.doctor import doctor  # late: it imports much
+
+    if not doctor(studies):
+        sys.exit(1)
 
 
 def publish(study: str) -> Path:

@@ -1,5 +1,6 @@
 """How a stage is called: `python -m hdc.<stage> key=value ...`, with help and one-line errors."""
 
+import errno
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,10 @@ class Stage:
             main(*self.read(words))
         except (InputError, FileNotFoundError) as error:
             sys.exit(f"error: {error}")
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            sys.exit(f"error: {error}; free some space and run the same again")
 
     def read(self, words: Sequence[str]) -> tuple[SimpleNamespace, SimpleNamespace]:
         """The settings this stage reads, one attribute a node, and its arguments as texts.

@@ -205,6 +205,11 @@ class Study:
             names.add(part_of(self.pretrain_on)[0])
         return sorted(names)
 
+    def lists(self, data: str) -> str:
+        """Whose official lists a data set has; empty for one that is made or found in a folder."""
+        run = compose_run("hdc", backbone="r3d18", data=data, scale=self.scale)
+        return run.data.official.lists if run.data.official is not None else ""
+
     def source(self, data: str) -> Source:
         """Where a data set's videos come from, and into how many parts they fall.
 

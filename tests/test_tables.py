@@ -8,7 +8,14 @@ from planted_study import plant
 
 from hdc.errors import InputError
 from hdc.results import read_results
-from hdc.tables import ablation_table, cost_table, factors_table, finetune_table, retrieval_table
+from hdc.tables import (
+    ablation_table,
+    all_tables,
+    cost_table,
+    factors_table,
+    finetune_table,
+    retrieval_table,
+)
 
 
 @pytest.fixture
@@ -103,3 +110,16 @@ def test_a_file_that_is_no_study_is_refused(tmp_path):
     path.write_text(json.dumps({"study": "x"}))
     with pytest.raises(InputError, match="expected a study with ablations and evaluations"):
         read_results(path)
+
+
+def test_every_table_says_how_many_listed_videos_were_missing(study):
+    assert not any("missing" in table.caption for table in all_tables(read_results(study)))
+    results = read_results(study)
+    for path, record in results.records.items():
+        if path.endswith("pretrain.json"):
+            record["protocol"] = {"data": "kinetics400", "missing_videos": {"all": 6276}}
+        elif path.endswith("finetune.json"):
+            record["protocol"] |= {"split": 1, "missing_videos": {"test": 2, "train": 3}}
+    for table in all_tables(results):
+        assert "missing, wrong where tested: kinetics400: 6,276 of all; " in table.caption
+        assert "synthetic split 1: 2 of test, 3 of train." in table.caption

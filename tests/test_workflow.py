@@ -194,3 +194,18 @@ def test_missing_videos_stop_a_study_with_their_number(
     assert f"data: {first}: " in line and f"expected {listed} listed videos, found " in line
     assert line.count(".avi") == 10 and "allow_missing: true" in line
     assert "Traceback" not in printed
+
+
+def test_downloads_run_only_when_asked_for_and_fail_aloud(call, workplace):
+    """Where an archive lies in the folder but is not what it should be, nothing is fetched."""
+    config = yaml.safe_load((workplace / "config/ucf101.yaml").read_text())
+    (workplace / "config/changed.yaml").write_text(yaml.safe_dump(config))
+    folder = workplace / config["data"]["ucf101"]
+    folder.mkdir(parents=True)
+    (folder / "UCF101.rar").write_text("not an archive")
+    words = ("--cores", "1", "--configfile", "config/changed.yaml")
+    done = call("snakemake", "download", *words, cwd=workplace)
+    assert done.returncode != 0
+    assert "UCF101.rar: expected " in done.stderr or "reads .rar files, found none" in done.stderr
+    done = call("snakemake", "-n", *words, cwd=workplace)
+    assert "rule download" not in done.stdout + done.stderr

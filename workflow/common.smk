@@ -21,8 +21,10 @@ from hdc.settings import (
 )
 from hdc.study import Study, part_of, split_numbers
 
-# Jobs use the interpreter that runs Snakemake, also where its environment is not activated.
-shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+# Jobs use the interpreter that runs Snakemake, also where its environment is not activated. A prefix
+# takes the place of Snakemake's own, which makes bash stop at the first error.
+BIN = shlex.quote(str(Path(sys.executable).parent))
+shell.prefix(f"set -euo pipefail; export PATH={BIN}:$PATH; ")
 
 CONFIG_FILES = ", ".join(map(str, workflow.configfiles))
 
@@ -43,7 +45,9 @@ except WorkflowError as error:
 try:
     STUDY = Study.read(config)
     EVALUATIONS = list(STUDY.evaluations())
-    SOURCES = {name: STUDY.source(name) for name in STUDY.data_sets()}
+    # A target by that name is asked for before there is any video.
+    sets = [] if "download" in sys.argv else STUDY.data_sets()
+    SOURCES = {name: STUDY.source(name) for name in sets}
 except InputError as error:
     refuse(error)
 

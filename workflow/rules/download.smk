@@ -1,0 +1,21 @@
+# Kinetics-400 last: a person has to fetch it, which must not stop the others.
+FETCHED = sorted(
+    (STUDY.lists(name) == "kinetics400", STUDY.lists(name), folder)
+    for name, folder in STUDY.data.items()
+    if STUDY.lists(name)
+)
+
+
+rule download:
+    """Fetch and unpack the study's published data sets; runs only when it is asked for by name."""
+    log:
+        f"results/{STUDY.study}/logs/download.log",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    params:
+        commands=" && ".join(
+            f"python -m hdc.download {name} {shlex.quote(folder)}" for _, name, folder in FETCHED
+        ),
+    shell:
+        "( {params.commands} ) | tee {log:q}"  # the progress bar goes past the log
