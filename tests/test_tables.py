@@ -119,7 +119,11 @@ def test_every_table_says_how_many_listed_videos_were_missing(study):
         if path.endswith("pretrain.json"):
             record["protocol"] = {"data": "kinetics400", "missing_videos": {"all": 6276}}
         elif path.endswith("finetune.json"):
-            record["protocol"] |= {"split": 1, "missing_videos": {"test": 2, "train": 3}}
+            record["protocol"] |= {
+                "data": "synthetic",
+                "split": 1,
+                "missing_videos": {"test": 2, "train": 3},
+            }
     for table in all_tables(results):
         assert "missing, wrong where tested: kinetics400: 6,276 of all; " in table.caption
         assert "synthetic split 1: 2 of test, 3 of train." in table.caption
