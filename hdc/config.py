@@ -87,6 +87,11 @@ def settings_text(run: DictConfig, nodes: Sequence[str]) -> str:
     return OmegaConf.to_yaml(OmegaConf.masked_copy(run, list(nodes)), sort_keys=True)
 
 
+def typed(run: DictConfig, *nodes: str) -> list[Any]:
+    """Top-level nodes of a run as objects of the classes in `hdc.settings`."""
+    return [OmegaConf.to_object(run[node]) for node in nodes]
+
+
 def plain(node: Any) -> Any:
     """A node of a run as plain dicts, lists, numbers and texts, to be written as JSON."""
     return OmegaConf.to_container(node, resolve=True)

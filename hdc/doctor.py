@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import OmegaConf
 
-from hdc.config import compose_run, require_allowed
+from hdc.config import compose_run, require_allowed, typed
 from hdc.data.index import read_index, read_table
 from hdc.data.sources import list_videos, missing_videos
 from hdc.data.store import MANIFEST, read_manifest
@@ -104,7 +103,7 @@ def _data_set(name: str, folder: str) -> Iterator[tuple[bool, str]]:
     """What is there of a data set, against the published numbers where it has any."""
     require_allowed("data", name, "data")
     run = compose_run("hdc", backbone="r3d18", data=name, scale="demo")
-    data, prepared = OmegaConf.to_object(run.data), Path("results/data") / name
+    [data], prepared = typed(run, "data"), Path("results/data") / name
     listing = list_videos(data, Path(folder).expanduser())
     listed, missing = len(listing.videos), len(listing.missing)
     source = "as published" if data.official is not None else "by the pattern"

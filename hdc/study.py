@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from hdc.config import allowed, compose_run, require_allowed, settings_text
+from hdc.config import allowed, compose_run, require_allowed, settings_text, typed
 from hdc.data.sources import planned_shards, require_named
 from hdc.errors import InputError
 from hdc.settings import PREPARE_READS, PRETRAIN_READS
@@ -217,7 +215,7 @@ class Study:
         videos that the data set lists.
         """
         run = compose_run("hdc", backbone="r3d18", data=data, scale=self.scale)
-        node, store = (OmegaConf.to_object(run[key]) for key in ("data", "store"))
+        node, store = typed(run, "data", "store")
         prepared = f"results/data/{data}"
         folder = require_named(data, node, self.data.get(data), prepared)
         try:
@@ -258,7 +256,7 @@ def _require_apart(evaluation: Evaluation) -> None:
 def split_numbers(data: str) -> range:
     """The splits that a data set has, counted from 1."""
     run = compose_run("hdc", backbone="r3d18", data=data, scale="demo")
-    return range(1, OmegaConf.to_object(run.data).splits + 1)
+    return range(1, typed(run, "data")[0].splits + 1)
 
 
 def _require_part(name: str, where: str) -> None:
