@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +19,9 @@ def open_atomically(path: str | Path) -> Iterator[BinaryIO]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    # Mode 0666 less the umask, as a plain open() gives: others in the group can read results.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        # A plain open gives mode 0666 less the umask: others in the group can read results.
+        with temporary.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -33,9 +33,15 @@ def open_atomically(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all."""
+    """Write `content` to `path`, whole or not at all, and read it back before it takes its name.
+
+    Raises OSError if other bytes are read back; an older `path` stays.
+    """
     with open_atomically(path) as file:
         file.write(content)
+        file.flush()
+        if Path(file.name).read_bytes() != content:
+            raise OSError(errno.EIO, "other bytes are read back than were written", str(path))
 
 
 def write_text(path: str | Path, content: str) -> None:

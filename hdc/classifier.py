@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hdc.data.augment import augment
-from hdc.data.batches import inference_batches
+from hdc.data.batches import ahead, inference_batches
 from hdc.data.store import ClipStore
 from hdc.progress import progress
 from hdc.random_draws import torch_seed
@@ -36,15 +36,20 @@ class Classifier(nn.Module):
 
 @torch.inference_mode()
 def predict(
-    model: nn.Module, store: ClipStore, rows: Sequence[int], *, clip: Clip, inference: Inference
+    model: nn.Module,
+    store: ClipStore,
+    rows: Sequence[int],
+    *,
+    clip: Clip,
+    inference: Inference,
+    workers: int,
 ) -> Float[np.ndarray, "video label"]:
     """Label probabilities of each video: the mean over its clips of the softmax."""
     device = next(model.parameters()).device
     model.eval()
     batches = inference_batches(store, rows, clip=clip, inference=inference)
-    steps = -(-len(rows) // max(1, inference.batch_size // inference.clips))
-    means = []
-    for batch in progress(batches, total=steps, unit="batch", what="inference"):
+    made, means = ahead(batches, workers=workers), []
+    for batch in progress(made, total=len(batches), unit="batch", what="inference"):
         clips = augment(batch.clips.to(device), batch.draws, pixels=clip.pixels)
         probabilities = model(clips).float().softmax(dim=1)
         means.append(probabilities.unflatten(0, (-1, inference.clips)).mean(dim=1).cpu())

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from hdc.atomic import write_bytes
 from hdc.data.augment import MEAN, STANDARD_DEVIATION, augment
 from hdc.data.batches import ClipBatch, VideoBatches
-from hdc.objective import HierarchicalContrast
+from hdc.objective import Embedded, HierarchicalContrast
 from hdc.random_draws import torch_seed
 from hdc.settings import Objective, View
+from hdc.whole_batch import gathered, in_chunks
 
 SHOWN_VIDEOS, SHOWN_FRAMES, SHOWN_PIXELS = 4, 8, 64  # of views.png; readable and small
 
@@ -22,16 +23,29 @@ SHOWN_VIDEOS, SHOWN_FRAMES, SHOWN_PIXELS = 4, 8, 64  # of views.png; readable an
 class ContrastiveModel(nn.Module):
     """Encoder, heads and loss: clips in, loss and terms out, in one forward pass over all views."""
 
-    def __init__(self, encoder: nn.Module, contrast: HierarchicalContrast) -> None:
+    def __init__(
+        self, encoder: nn.Module, contrast: HierarchicalContrast, *, chunk: int | None = None
+    ) -> None:
+        """`chunk`: videos whose activations are kept at a time; None: those of all."""
         super().__init__()
-        self.encoder, self.contrast = encoder, contrast
+        self.encoder, self.contrast, self.chunk = encoder, contrast, chunk
         self.views: dict[str, View] = contrast.views
 
     def forward(
         self, clips: Float[Tensor, "batch 3 time height width"], rows: list[int], step: int
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Loss and terms of a batch that holds the views one after the other."""
-        return self.contrast(self.encoder(clips), step=step)
+        """Loss and terms of a batch that holds the views one after the other.
+
+        Negatives come from the whole batch, also where it is split over processes or chunks.
+        """
+        if self.chunk is None:
+            embedded = self._embed(clips)
+        else:
+            embedded = in_chunks(self._embed, clips, views=len(self.views), chunk=self.chunk)
+        return self.contrast.compare(gathered(embedded), step=step)
+
+    def _embed(self, clips: Float[Tensor, "batch 3 time height width"]) -> Embedded:
+        return self.contrast.embed(self.encoder(clips))
 
     def invariance(self, steps: int) -> dict[str, float]:
         """The running invariance of every term after `steps` steps, for the record."""
@@ -46,6 +60,7 @@ def contrastive_model(
     seed: int,
     total_steps: int,
     frozen: Mapping[str, float] | None,
+    chunk: int | None = None,
 ) -> ContrastiveModel:
     """An encoder with its contrast; the heads' first weights are drawn apart from the encoder's."""
     with torch.random.fork_rng(devices=[]):
@@ -53,7 +68,7 @@ def contrastive_model(
         contrast = HierarchicalContrast(
             settings, encoder.levels, seed=seed, total_steps=total_steps, frozen=frozen
         )
-    return ContrastiveModel(encoder, contrast)
+    return ContrastiveModel(encoder, contrast, chunk=chunk)
 
 
 def augmented(
@@ -68,7 +83,7 @@ def augmented(
 
 def see_views(batches: VideoBatches, views: Mapping[str, View], *, pixels: int, path: Path) -> None:
     """Draw the first batch as the network sees it: a row a video and view, frames left to right."""
-    batch = next(batches.epoch(0, dict(views)))
+    batch = batches.epoch(0, dict(views))[0]()
     rows = []
     for video in range(min(SHOWN_VIDEOS, batches.batch_size)):
         for view in batch.values():

@@ -38,7 +38,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     from safetensors.numpy import save
 
     from hdc.encoders import read_encoder
-    from hdc.training import laid_out, start_fabric
+    from hdc.fabric import laid_out, start_fabric
 
     fabric = start_fabric("32-true")
     encoder = laid_out(read_encoder(arguments.encoder, settings.backbone), fabric)
@@ -70,10 +70,10 @@ def video_features(
     batches = inference_batches(
         store, range(videos), clip=settings.clip, inference=settings.inference
     )
-    steps = -(-videos // max(1, settings.inference.batch_size // clips_each))
     tables: dict[str, list] = {}
     with torch.inference_mode():
-        for batch in progress(ahead(batches), total=steps, unit="batch", what="embedding"):
+        made = ahead(batches, workers=settings.progress.workers)
+        for batch in progress(made, total=len(batches), unit="batch", what="embedding"):
             clips = augment(batch.clips.to(device), batch.draws, pixels=settings.clip.pixels)
             for level, features in encoder(clips).items():
                 pooled = features.mean(dim=(2, 3, 4)).unflatten(0, (-1, clips_each)).mean(dim=1)

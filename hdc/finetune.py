@@ -50,15 +50,18 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     from hdc.data.augment import augment
     from hdc.data.batches import VideoBatches
     from hdc.encoders import read_encoder
+    from hdc.fabric import device_name, peak_device_memory, start_fabric
     from hdc.settings import View
-    from hdc.training import Training, device_name, peak_device_memory, start_fabric
+    from hdc.training import Training
 
     tested = rows_of(index, split, "test")
     if not tested:
         raise InputError(
             f"{prepared}: expected usable test videos in split {arguments.split}, found none"
         )
-    fabric = start_fabric(settings.finetune.precision)
+    fabric = start_fabric(
+        settings.finetune.precision, deterministic=settings.finetune.deterministic
+    )
     store = ClipStore(prepared)
     labels = sorted(set(split.label))
     targets = torch.tensor([labels.index(label) for label in index.label], device=fabric.device)
@@ -87,8 +90,9 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         log_name="finetune.log.jsonl",
     )
     for epoch, first_step in training.epochs():
-        views = batches.epoch(epoch, {"clip": View(crop=1, draw="a")}, first_step=first_step)
-        for batch in training.batches(view["clip"] for view in views):
+        tasks = batches.epoch(epoch, {"clip": View(crop=1, draw="a")}, first_step=first_step)
+        for views in training.batches(tasks):
+            batch = views["clip"]
             # Dropout draws from torch's own generator: seeded per step, a resumed run repeats it.
             torch.manual_seed(torch_seed(seed, f"dropout {training.step}"))
             clips = batch.clips.to(fabric.device, non_blocking=True)
@@ -97,7 +101,12 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
             training.update(loss, clips=len(clips))
 
     scores = predict(
-        training.model, store, tested, clip=settings.clip, inference=settings.inference
+        training.model,
+        store,
+        tested,
+        clip=settings.clip,
+        inference=settings.inference,
+        workers=settings.progress.workers,
     )
     scores = pd.DataFrame(scores, index=index.video.iloc[tested], columns=labels)
     predictions = prediction_table(split, scores)

@@ -21,6 +21,9 @@ from hdc.weights import TermWeights, instance_top1
 __all__ = ["HierarchicalContrast", "pool", "spatial_contrast", "temporal_contrast"]
 
 SUBTASKS = ("spatial", "temporal")
+# By term, view and kind, `pooled` before the head (no gradient) or `embedded` after it:
+# (video, dim), or (video, time, dim) where time is kept.
+Embedded = dict[tuple[str, str, str], Tensor]
 
 
 def pool(
@@ -105,18 +108,40 @@ class HierarchicalContrast(nn.Module):
     def forward(
         self, features: Mapping[str, Float[Tensor, "batch _ _ _ _"]], *, step: int
     ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """The loss, and every term by `<subtask>_<level>` with its `weight_` and `invariance_`.
+        """The loss and its terms, as `compare` gives them, of the features of a whole batch."""
+        return self.compare(self.embed(features), step=step)
+
+    def embed(self, features: Mapping[str, Float[Tensor, "batch _ _ _ _"]]) -> Embedded:
+        """Pooled features and embeddings of every term and view that it uses.
 
         `features` are those of the views in the order of `self.views`, one after the other in the
-        batch: (views * video, channel, time, height, width) a level. Terms are in nats.
+        batch: (views * video, channel, time, height, width) a level. Each video is embedded for
+        itself, so the videos of a batch may come in parts.
+        """
+        found: Embedded = {}
+        for subtask, settings in self.subtasks.items():
+            used = {view for pair in settings.pairs for view in pair}
+            for level in self.levels:
+                name = f"{subtask}_{level}"
+                for view, pooled in self._pooled(subtask, level, features[level]).items():
+                    if view in used:
+                        found[name, view, "pooled"] = pooled.detach()
+                        found[name, view, "embedded"] = self.heads[name](pooled)
+        return found
+
+    def compare(
+        self, embedded: Embedded, *, step: int
+    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        """The loss, and every term by `<subtask>_<level>` with its `weight_` and `invariance_`.
+
+        `embedded` are those of all videos of the batch. Terms are in nats.
         """
         terms, invariance = {}, {}
-        for subtask in self.subtasks:
+        for subtask, settings in self.subtasks.items():
             for level in self.levels:
-                views = self._pooled(subtask, level, features[level])
                 name = f"{subtask}_{level}"
-                terms[name] = self._term(name, self.subtasks[subtask], views, step)
-                invariance[name] = self._invariance(self.subtasks[subtask], views)
+                terms[name] = self._term(name, settings, _views(embedded, name, "embedded"), step)
+                invariance[name] = self._invariance(settings, _views(embedded, name, "pooled"))
         weights = self.weights.current(step)
         loss = (weights / weights.sum() * torch.stack(list(terms.values()))).sum()
         if self.training:
@@ -139,12 +164,9 @@ class HierarchicalContrast(nn.Module):
         self, name: str, settings: Subtask, views: Mapping[str, Tensor], step: int
     ) -> Float[Tensor, ""]:
         """One subtask at one level: the mean over its pairs of views."""
-        head = self.heads[name]
-        used = {view for pair in settings.pairs for view in pair}
-        embedded = {view: head(views[view]) for view in used}
         losses = []
         for one, other in settings.pairs:
-            first, second, temperature = embedded[one], embedded[other], self.temperature
+            first, second, temperature = views[one], views[other], self.temperature
             if settings.pooling == "clip":
                 losses.append(temporal_contrast(first, second, temperature=temperature))
             elif settings.match == "same_time":
@@ -171,3 +193,10 @@ class HierarchicalContrast(nn.Module):
                 first, second = first.transpose(0, 1), second.transpose(0, 1)
             found.append(instance_top1(first, second))
         return torch.stack(found).mean()
+
+
+def _views(embedded: Embedded, name: str, kind: str) -> dict[str, Tensor]:
+    """One kind of a term's tensors, by view."""
+    return {
+        view: table for (of, view, what), table in embedded.items() if (of, what) == (name, kind)
+    }

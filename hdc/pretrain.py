@@ -46,8 +46,9 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     from hdc.contrast import augmented, contrastive_model, see_views
     from hdc.data.batches import VideoBatches
     from hdc.encoders import build_encoder, multiply_adds, write_encoder
+    from hdc.fabric import device_name, peak_device_memory, precision_name, start_fabric
     from hdc.supervised import SupervisedModel
-    from hdc.training import Training, device_name, peak_device_memory, start_fabric
+    from hdc.training import Training
 
     stopwatch, seed = Stopwatch(), int(arguments.seed)
     output, clip, frozen = Path(arguments.output_dir), settings.clip, None
@@ -60,7 +61,11 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     stored = digest((Path(arguments.prepared) / MANIFEST).read_bytes())
     key = digest(f"{settings.text}{seed}{videos.to_csv(index=False)}{frozen}{labels}{stored}")
 
-    fabric = start_fabric(settings.pretrain.precision)
+    fabric = start_fabric(
+        settings.pretrain.precision,
+        devices=settings.progress.devices,
+        deterministic=settings.pretrain.deterministic,
+    )
     batches = VideoBatches(
         store,
         rows,
@@ -68,6 +73,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         augment=settings.augment,
         batch_size=settings.pretrain.batch_size,
         seed=seed,
+        part=(fabric.global_rank, fabric.world_size),
     )
     epochs = math.ceil(settings.pretrain.epochs * settings.pretrain.epochs_factor)
     encoder = build_encoder(settings.backbone, seed=seed)
@@ -76,8 +82,15 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     else:
         steps = epochs * batches.steps_per_epoch
         model = contrastive_model(
-            encoder, settings.objective, seed=seed, total_steps=steps, frozen=frozen
+            encoder,
+            settings.objective,
+            seed=seed,
+            total_steps=steps,
+            frozen=frozen,
+            chunk=settings.pretrain.chunk,
         )
+    if settings.pretrain.sync_batch_norm and fabric.device.type == "cuda":
+        model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
     training = Training(
         model,
         settings.pretrain,
@@ -89,7 +102,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         name=key,
         log_name="log.jsonl",
     )
-    see_views(batches, model.views, pixels=clip.pixels, path=output / "views.png")
+    if fabric.is_global_zero:
+        see_views(batches, model.views, pixels=clip.pixels, path=output / "views.png")
     for epoch, first_step in training.epochs():
         for batch in training.batches(batches.epoch(epoch, model.views, first_step=first_step)):
             views = augmented(batch, pixels=clip.pixels, device=fabric.device)
@@ -97,6 +111,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
             loss, terms = training.model(torch.cat(views), videos_seen, training.step)
             training.update(loss, clips=len(views) * len(views[0]), **terms)
 
+    if not fabric.is_global_zero:
+        return
     write_table(output / "videos.csv", videos)
     write_text(output / "config.yaml", settings.text)
     write_record(
@@ -112,7 +128,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
             "invariance": model.invariance(training.step),
         },
         settings=settings.record,
-        protocol=protocol(arguments),
+        protocol=protocol(arguments) | {"precision": precision_name(fabric)},
         seed=seed,
         stopwatch=stopwatch,
         seconds_before=training.seconds_before,

@@ -134,7 +134,7 @@ class Objective:
 
 @dataclass
 class Optimization:
-    """Steps of an optimizer over whole epochs."""
+    """Steps of an optimizer over whole epochs, and how they are computed."""
 
     epochs: int = MISSING  # passes over the training videos
     batch_size: int = MISSING  # videos per step, summed over processes
@@ -143,7 +143,9 @@ class Optimization:
     momentum: float = MISSING
     weight_decay: float = MISSING
     warmup_epochs: float = MISSING  # linear, from 0; then half a cosine down to 0
-    precision: str = MISSING  # of Lightning Fabric
+    precision: str = MISSING  # of Lightning Fabric; auto: bf16-mixed on GPUs that have it
+    compile: bool = MISSING  # torch.compile
+    deterministic: bool = MISSING  # on GPUs, too, at some cost; processors are
 
     def check(self) -> None:
         require("epochs", self.epochs, self.epochs >= 0, "0 or more")
@@ -153,7 +155,7 @@ class Optimization:
         for key in ("weight_decay", "warmup_epochs"):
             require(key, getattr(self, key), getattr(self, key) >= 0, "0 or more")
         require_choice("optimizer", self.optimizer, ("sgd", "adamw"))
-        require_choice("precision", self.precision, ("32-true", "bf16-mixed"))
+        require_choice("precision", self.precision, ("auto", "32-true", "bf16-mixed"))
 
 
 @dataclass
@@ -162,10 +164,14 @@ class Pretrain(Optimization):
 
     epochs_factor: float = MISSING  # multiplies epochs, whatever the scale says of them
     labels: bool = MISSING  # true: learn the labels of the training part instead of contrasting
+    chunk: int | None = MISSING  # videos whose activations are kept at a time; null: all
+    sync_batch_norm: bool = MISSING  # with several GPUs: statistics over all of them
 
     def check(self) -> None:
         super().check()
         require_positive(self, "epochs_factor")
+        if self.chunk is not None:
+            require_positive(self, "chunk")
 
 
 @dataclass
@@ -213,13 +219,19 @@ class Evaluate:
 
 @dataclass
 class Progress:
-    """What is written while a network trains; changes no result, so Snakemake ignores it."""
+    """How a network trains here; changes no result beyond rounding, so Snakemake ignores it."""
 
     log_every_steps: int = MISSING
     save_every_minutes: float = MISSING  # so much is lost at most when a job is killed
+    workers: int = MISSING  # threads that read clips; 0: none beside the training itself
+    devices: int = MISSING  # GPUs, or processes on a processor, that share a pretraining
+    tensorboard: bool = MISSING  # event files beside the log; needs the package tensorboard
 
     def check(self) -> None:
-        require_positive(self, "log_every_steps", "save_every_minutes")
+        require_positive(self, "log_every_steps", "save_every_minutes", "devices")
+        minutes = self.save_every_minutes
+        require("save_every_minutes", minutes, minutes <= 10, "at most 10")
+        require("workers", self.workers, self.workers >= 0, "0 or more")
 
 
 @dataclass

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from hdc.config import allowed, compose_run, plain, settings_text
 from hdc.errors import InputError
+from hdc.stopping import EXIT_STATUS, Stopped
 
 CHOICES = {
     "scale": "sizes and budgets",
@@ -50,13 +51,19 @@ class Stage:
         )
 
     def run(self, main: Callable[[SimpleNamespace, SimpleNamespace], None]) -> None:
-        """Call `main(settings, arguments)` on the command line's words; bad input exits with 1."""
+        """Call `main(settings, arguments)` on the command line's words.
+
+        Exits with 1 for bad input, with 75 if a signal stopped work that can go on.
+        """
         words = sys.argv[1:]
         if {"-h", "--help"} & set(words):
             print(self.help())
             return
         try:
             main(*self.read(words))
+        except Stopped as stop:
+            print(f"stopped: {stop}", file=sys.stderr)
+            sys.exit(EXIT_STATUS)
         except (InputError, FileNotFoundError) as error:
             sys.exit(f"error: {error}")
         except OSError as error:

@@ -1,68 +1,43 @@
 """The part of training that is the same whatever is learned: steps, learning rate, log, resuming.
 
 The loop itself stands in each stage. Position and randomness follow from (seed, epoch, step), so a
-resumed run needs only weights, the optimizer's state and the step.
+resumed run needs only weights, the optimizer's state, the step and the log's unfinished line.
 """
 
-import io
 import math
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from hdc.atomic import write_bytes
+from hdc.checkpoint import read_state, write_state
 from hdc.data.batches import ahead
 from hdc.errors import InputError
-from hdc.progress import threads
-from hdc.records import peak_memory, processor
+from hdc.fabric import laid_out, peak_device_memory
+from hdc.lock import Lock
 from hdc.settings import Optimization, Progress
+from hdc.stopping import Stopped, StopRequest, listening
 from hdc.training_log import Log
 
+Item = TypeVar("Item")
 
-def start_fabric(precision: str) -> Fabric:
-    """Lightning Fabric on the GPU that is visible, or on the threads this process was given."""
-    torch.set_num_threads(threads())
-    fabric = Fabric(accelerator="auto", devices=1, precision=precision)
-    fabric.launch()
-    return fabric
-
-
-def device_name(fabric: Fabric) -> str:
-    """The device a record names."""
-    if fabric.device.type == "cuda":
-        return torch.cuda.get_device_name(fabric.device)
-    return f"{processor()}, {torch.get_num_threads()} thread(s)"
-
-
-def peak_device_memory(fabric: Fabric) -> int:
-    """The most memory used so far, in bytes: the GPU's if there is one, else the process's."""
-    if fabric.device.type == "cuda":
-        return torch.cuda.max_memory_allocated(fabric.device)
-    return peak_memory()
-
-
-def laid_out(model: nn.Module, fabric: Fabric) -> nn.Module:
-    """The same model with its weights in the memory layout that its device is fast with.
-
-    On processors channels-last-3d trains 1.7 times as fast (`docs/performance.md`).
-    """
-    if fabric.device.type == "cpu":
-        for module in model.modules():
-            if isinstance(module, nn.Conv3d):
-                module.to(memory_format=torch.channels_last_3d)
-    return model
+AGREE_EVERY_STEPS = 10  # several processes ask one another whether to stop
+SAVING_SHARE = 0.01  # of the time, at most, for the states at the ends of epochs
 
 
 class Training:
     """Steps of one optimizer over a fixed number of epochs, logged, and resumed where they stopped.
 
     State is kept in `<folder>/state/<name>`, where `name` stands for everything that decides the
-    result: other settings start afresh beside it. `finish` removes it.
+    result: other settings start afresh beside it. `finish` removes it. While it is there, no other
+    process can train into the folder. SIGTERM, SIGINT and SIGUSR1 save the state after the step
+    and raise Stopped.
     """
 
     def __init__(
@@ -81,23 +56,32 @@ class Training:
         self.settings, self.fabric, self.progress = settings, fabric, progress
         self.steps_per_epoch = steps_per_epoch
         self.total_steps = epochs * steps_per_epoch
+        self.state_folder = folder / "state" / name
+        if fabric.is_global_zero:
+            self.lock = Lock(folder / "state" / "lock")
         model = laid_out(model, fabric)
-        self.model, self.optimizer = fabric.setup(model, _optimizer(model, settings))
-        self.state_path = folder / "state" / name / "state.pt"
-        self.log = Log(folder / log_name, progress)
+        if settings.compile:
+            model.compile()
+        self.model, self.optimizer = fabric.setup(model, _optimizer(model, settings, fabric))
+        self.log = Log(folder / log_name, progress, writes=fabric.is_global_zero)
+        self.stop_request = StopRequest()
         self.seconds_before = 0.0  # that earlier processes spent on this training
+        self.unchecked: tuple | None = None  # a step whose loss was not looked at yet
         self.step = self._resume()
         self.saved_at = self.started_at = time.monotonic()
+        self.saving_seconds = 0.0  # of the last state
         self.clips = 0  # since then
 
     def epochs(self) -> Iterator[tuple[int, int]]:
         """The epochs still to do, each with the step inside it to start from."""
-        while self.step < self.total_steps:
-            yield divmod(self.step, self.steps_per_epoch)
+        with ExitStack() as stack:
+            self.stop_request = stack.enter_context(listening())
+            while self.step < self.total_steps:
+                yield divmod(self.step, self.steps_per_epoch)
 
-    def batches(self, items: Iterable) -> Iterator:
-        """The same items, made ahead on a thread; the time spent waiting for them is logged."""
-        iterator = iter(ahead(items))
+    def batches(self, tasks: Sequence[Callable[[], Item]]) -> Iterator[Item]:
+        """What the tasks make, made ahead on threads; the time spent waiting for it is logged."""
+        iterator = ahead(tasks, workers=self.progress.workers)
         while True:
             asked = time.monotonic()
             item = next(iterator, None)
@@ -109,48 +93,97 @@ class Training:
     def update(self, loss: Tensor, clips: int, **terms: Tensor | float) -> None:
         """One optimizer step on `loss`, which `clips` clips went into; `terms` go to the log.
 
-        Raises InputError if the loss is not finite.
+        Raises InputError if the loss is not finite (on a GPU at the next step, so that no step
+        waits for the one before), and Stopped after a signal.
         """
         rate = learning_rate(self.step, self.settings, self.steps_per_epoch, self.total_steps)
-        if not torch.isfinite(loss):
-            found = {name: float(torch.as_tensor(value).detach()) for name, value in terms.items()}
-            raise InputError(
-                f"expected a finite loss, got {loss.item()} at step {self.step} with learning rate "
-                f"{rate:g}; terms: {found}; lower the learning rate"
-            )
+        self._require_finite()
+        self.unchecked = (self.step, rate, loss.detach(), terms)
+        if self.fabric.device.type == "cpu":
+            self._require_finite()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
         self.optimizer.step()
         self.step += 1
-        self.clips += clips
-        epoch = self.step / self.steps_per_epoch
-        values = {"loss": loss, **terms, "learning_rate": rate}
+        self.clips += clips * self.fabric.world_size
+        self._note(loss, clips, rate, terms)
+        if self._is_due():
+            self.save()
+        if self._is_asked_to_stop():
+            self._stop()
+
+    def _note(self, loss: Tensor, clips: int, rate: float, terms: dict) -> None:
+        """Tell the log about a step."""
         self.log.add(
             self.step,
-            epoch,
+            self.step / self.steps_per_epoch,
             self.total_steps,
-            clips,
-            values,
+            clips * self.fabric.world_size,
+            {"loss": loss, **terms, "learning_rate": rate},
             lambda: peak_device_memory(self.fabric),
         )
-        due = time.monotonic() - self.saved_at > 60 * self.progress.save_every_minutes
-        if due and self.log.between_lines:  # a line is a mean over steps of one process
-            self.save()
+
+    def _require_finite(self) -> None:
+        """Refuse to go on after a loss that is not finite; no state was saved since."""
+        if self.unchecked is None:
+            return
+        step, rate, loss, terms = self.unchecked
+        self.unchecked = None
+        if torch.isfinite(loss):
+            return
+        wrong = [
+            name.replace("_", " at level ", 1)
+            for name, value in terms.items()
+            if not name.startswith(("weight_", "invariance_"))
+            and not torch.isfinite(torch.as_tensor(value)).all()
+        ]
+        raise InputError(
+            f"expected a finite loss, got {loss.item()} at step {step} with learning rate "
+            f"{rate:g}; terms that are not finite: {', '.join(wrong) or 'none'}; "
+            "lower the learning rate"
+        )
+
+    def _is_due(self) -> bool:
+        """Whether to save: by time, and at ends of epochs as long as that costs next to nothing."""
+        since = time.monotonic() - self.saved_at
+        if since > 60 * self.progress.save_every_minutes:
+            return True
+        ends = self.step % self.steps_per_epoch == 0
+        return ends and since * SAVING_SHARE >= self.saving_seconds
+
+    def _is_asked_to_stop(self) -> bool:
+        """Whether a signal came; with several processes, to any of them."""
+        if self.fabric.world_size == 1:
+            return bool(self.stop_request)
+        if self.step % AGREE_EVERY_STEPS:
+            return False
+        asked = torch.tensor(float(bool(self.stop_request)), device=self.fabric.device)
+        return bool(self.fabric.all_reduce(asked, reduce_op="sum"))
+
+    def _stop(self) -> None:
+        self.save()
+        self.log.close()
+        name = self.stop_request.signal.name if self.stop_request.signal else "another process"
+        raise Stopped(
+            f"by {name} after step {self.step} of {self.total_steps}; the state is saved, "
+            "run the same again to go on"
+        )
 
     def save(self) -> None:
         """Write the state from which this run goes on."""
+        self._require_finite()
         state = {
             "step": self.step,
             "model": self.model.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "seconds": self.seconds_before + time.monotonic() - self.started_at,
-            "log": self.log.text(),
+            "log": self.log.state(),
         }
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        write_bytes(self.state_path, buffer.getvalue())
+        if self.fabric.is_global_zero:
+            self.saving_seconds = write_state(self.state_folder, self.step, state)
+            self.log.saved(self.saving_seconds)
         self.saved_at = time.monotonic()
 
     def clips_per_second(self) -> float | None:
@@ -161,20 +194,22 @@ class Training:
     def finish(self) -> None:
         """Remove the state: the run has written its result."""
         self.log.close()
-        shutil.rmtree(self.state_path.parent.parent, ignore_errors=True)
+        if self.fabric.is_global_zero:
+            self.lock.release()
+            shutil.rmtree(self.state_folder.parent, ignore_errors=True)
 
     def _resume(self) -> int:
         """Load an interrupted run's state, if there is one; the step to go on from."""
-        if not self.state_path.is_file():
-            others = [path.name for path in self.state_path.parent.parent.glob("*")]
-            if others:
+        state = read_state(self.state_folder, self.fabric.device)
+        if state is None:
+            others = [path.name for path in self.state_folder.parent.glob("*/")]
+            if others and self.fabric.is_global_zero:
                 print(f"settings changed: starting afresh, beside {', '.join(others)}", flush=True)
-            self.log.restore("")
+            self.log.restore(0, None)
             return 0
-        state = torch.load(self.state_path, map_location=self.fabric.device, weights_only=True)
         self.model.module.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.log.restore(state["log"])
+        self.log.restore(state["step"], state["log"])
         self.seconds_before = state["seconds"]
         print(f"resuming at step {state['step']} of {self.total_steps}", flush=True)
         return state["step"]
@@ -194,8 +229,9 @@ def learning_rate(
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def _optimizer(model: nn.Module, settings: Optimization) -> torch.optim.Optimizer:
+def _optimizer(model: nn.Module, settings: Optimization, fabric: Fabric) -> torch.optim.Optimizer:
     shared = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    shared["fused"] = True if fabric.device.type == "cuda" else None
     if settings.optimizer == "sgd":
         return torch.optim.SGD(model.parameters(), momentum=settings.momentum, **shared)
     return torch.optim.AdamW(model.parameters(), betas=(settings.momentum, 0.999), **shared)

@@ -1,53 +1,84 @@
-"""What a training writes while it runs: log.jsonl, and a bar or short lines for people."""
+"""What a training writes while it runs: log.jsonl, and a bar or a line a minute for people."""
 
 import json
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from hdc.atomic import write_text
+from hdc.errors import InputError
 from hdc.settings import Progress
+
+LINE_SECONDS = 60.0  # between two lines for people, where there is no terminal
 
 
 class Log:
     """One JSON object a line every few steps, each value a mean over those steps, and a bar.
 
-    Without a terminal the same lines, shortened, go to standard output.
+    Without a terminal a shorter line a minute goes to standard output. With `tensorboard` the same
+    values go to event files beside it. Only a process that `writes` leaves anything.
     """
 
-    def __init__(self, path: Path, progress: Progress) -> None:
-        self.path, self.every = path, progress.log_every_steps
+    def __init__(self, path: Path, progress: Progress, *, writes: bool = True) -> None:
+        self.path, self.every, self.writes = path, progress.log_every_steps, writes
         self.bar: tqdm | None = None
         self.loss: float | None = None  # of the last line
+        self.printed_at = -LINE_SECONDS
+        self.events = _events(path) if progress.tensorboard and writes else None
         self._start_group()
 
     def _start_group(self) -> None:
         self.values: dict[str, list] = {}
-        self.clips, self.wait_seconds, self.since = 0, 0.0, time.monotonic()
+        self.clips, self.wait_seconds, self.saving_seconds = 0, 0.0, 0.0
+        self.since = time.monotonic()
 
     def waited(self, seconds: float) -> None:
         """Count time in which the network waited for data."""
         self.wait_seconds += seconds
 
-    @property
-    def between_lines(self) -> bool:
-        """Whether every step so far is in a line."""
-        return not self.values
+    def saved(self, seconds: float) -> None:
+        """Count time that writing a state took."""
+        self.saving_seconds += seconds
 
-    def text(self) -> str:
-        """All lines so far, for the state that a run is resumed from."""
-        return self.path.read_text() if self.path.is_file() else ""
+    def state(self) -> dict[str, Any]:
+        """What the unfinished line and the last one need, for the state that a run resumes from."""
+        values = {name: torch.stack(group).tolist() for name, group in self.values.items()}
+        seconds = time.monotonic() - self.since
+        times = {"wait": self.wait_seconds, "saving": self.saving_seconds, "seconds": seconds}
+        return {"values": values, "clips": self.clips, "loss": self.loss} | times
 
-    def restore(self, text: str) -> None:
-        """Go on from these lines; whatever else stands in the file is of steps to be done again."""
-        write_text(self.path, text)
-        if text:
-            self.loss = json.loads(text.splitlines()[-1])["loss"]
+    def restore(self, step: int, state: dict[str, Any] | None) -> None:
+        """Go on after `step`: later lines are of steps to be done again, and are cut."""
+        if self.writes:
+            write_text(self.path, "".join(f"{line}\n" for line in self._lines(step)))
+        self._start_group()
+        if state is None:
+            return
+        self.loss, self.clips = state["loss"], state["clips"]
+        self.wait_seconds, self.saving_seconds = state["wait"], state["saving"]
+        self.since -= state["seconds"]
+        for name, group in state["values"].items():
+            self.values[name] = list(torch.tensor(group, dtype=torch.float64))
+
+    def _lines(self, step: int) -> list[str]:
+        """The whole lines so far, up to a step."""
+        if step == 0 or not self.path.is_file():
+            return []
+        kept = []
+        for line in self.path.read_text(errors="replace").splitlines():
+            try:
+                if json.loads(line)["step"] > step:
+                    break
+            except (ValueError, KeyError, TypeError):  # what a killed process left of one
+                break
+            kept.append(line)
+        return kept
 
     def add(
         self,
@@ -71,24 +102,44 @@ class Log:
         line |= {name: float(torch.stack(group).mean()) for name, group in self.values.items()}
         line["clips_per_second"] = round(self.clips / seconds, 2)
         line["data_wait_share"] = round(self.wait_seconds / seconds, 4)
+        line["saving_share"] = round(self.saving_seconds / seconds, 4)
         line["peak_memory_bytes"] = memory()
         self.loss = line["loss"]
-        self._write(line, total)
+        if self.writes:
+            self._write(line, total)
         self._start_group()
 
     def _write(self, line: dict, total: int) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
+        if self.events is not None:
+            for name, value in line.items():
+                self.events.add_scalar(name, value, line["step"])
         loss, speed = f"{line['loss']:.4f}", f"{line['clips_per_second']:.0f} clips/s"
-        if not sys.stderr.isatty():
+        if sys.stderr.isatty():
+            self.bar = self.bar or tqdm(total=total, unit="step", dynamic_ncols=True)
+            self.bar.update(line["step"] - self.bar.n)
+            self.bar.set_postfix_str(f"loss {loss}, {speed}")
+        elif time.monotonic() - self.printed_at >= LINE_SECONDS or line["step"] == total:
             print(f"step {line['step']}/{total} loss {loss} {speed}", flush=True)
-            return
-        self.bar = self.bar or tqdm(total=total, unit="step", dynamic_ncols=True)
-        self.bar.update(line["step"] - self.bar.n)
-        self.bar.set_postfix_str(f"loss {loss}, {speed}")
+            self.printed_at = time.monotonic()
 
     def close(self) -> None:
-        """End the bar."""
+        """End the bar and the event file."""
         if self.bar is not None:
             self.bar.close()
+        if self.events is not None:
+            self.events.close()
+
+
+def _events(path: Path) -> Any:
+    """A writer of TensorBoard's event files, in a folder called like the log."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise InputError(
+            "progress.tensorboard: expected the package tensorboard, found none; "
+            "python -m pip install tensorboard, or leave it out"
+        ) from error
+    return SummaryWriter(str(path.with_name(f"{path.name}.events")))

@@ -1,16 +1,22 @@
+import gc
 import json
+import signal
+import sys
+import types
 
 import pytest
 import torch
 from torch import nn
 
 from hdc.errors import InputError
+from hdc.fabric import start_fabric
 from hdc.settings import Optimization, Progress
-from hdc.training import Training, learning_rate, start_fabric
+from hdc.stopping import Stopped
+from hdc.training import Training, learning_rate
 
 SETTINGS = Optimization(
     epochs=3, batch_size=2, optimizer="sgd", learning_rate=0.1, momentum=0.9, weight_decay=0.01,
-    warmup_epochs=1.0, precision="32-true",
+    warmup_epochs=1.0, precision="32-true", compile=False, deterministic=False,
 )  # fmt: skip
 STEPS = 4
 
@@ -19,12 +25,18 @@ STEPS = 4
 def start(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
-    def make(name="settings", save_every_minutes=60.0):
+    def make(name="settings", save_every_minutes=60.0, tensorboard=False):
         torch.manual_seed(0)
         training = Training(
             nn.Linear(3, 1),
             SETTINGS,
-            Progress(log_every_steps=2, save_every_minutes=save_every_minutes),
+            Progress(
+                log_every_steps=2,
+                save_every_minutes=save_every_minutes,
+                workers=0,
+                devices=1,
+                tensorboard=tensorboard,
+            ),
             fabric=start_fabric("32-true"),
             epochs=SETTINGS.epochs,
             steps_per_epoch=STEPS,
@@ -86,15 +98,29 @@ def test_other_settings_start_afresh_and_say_so(start, capsys):
 
 def test_state_is_saved_by_time_and_removed_at_the_end(start, tmp_path):
     training = train(start(save_every_minutes=1e-9), stop_at=3)
-    assert start().step == 2  # the last step that ended a line of the log
+    assert start().step == 3
     train(training).finish()
     assert not (tmp_path / "state").exists()
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(start):
     training = start()
-    with pytest.raises(InputError, match=r"expected a finite loss, got nan at step 0 .*'term'"):
-        training.update(torch.tensor(float("nan"), requires_grad=True), clips=2, term=1.0)
+    nan = torch.tensor(float("nan"), requires_grad=True)
+    with pytest.raises(InputError) as error:
+        training.update(nan, clips=2, spatial_layer3=1.0, temporal_layer4=nan, weight_x=nan)
+    text = str(error.value)
+    assert text.startswith("expected a finite loss, got nan at step 0 with learning rate 0.02; ")
+    assert "terms that are not finite: temporal at level layer4; " in text
+
+
+def test_no_state_is_saved_after_a_loss_that_is_not_finite(start):
+    """As on a GPU, where a loss is looked at one step later."""
+    training = train(start(), stop_at=3)
+    training.save()
+    training.unchecked = (3, 0.1, torch.tensor(float("inf")), {})
+    with pytest.raises(InputError, match="expected a finite loss, got inf at step 3"):
+        training.save()
+    assert start().step == 3
 
 
 def test_the_log_holds_means_of_its_steps(start, tmp_path):
@@ -116,3 +142,90 @@ def test_learning_rate_by_hand():
     assert rates[4] == pytest.approx(0.1)  # the peak, after one epoch of warm-up
     assert rates[8] == pytest.approx(0.05)  # half-way down
     assert 0 < rates[11] < 0.005
+
+
+def test_a_line_that_a_stop_cut_in_two_is_the_undisturbed_one(start, tmp_path):
+    """Lines are means over two steps; stopped after the third, the second line is of 3 and 4."""
+
+    def values():
+        lines = map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
+        return [(line["step"], line["loss"], line["learning_rate"]) for line in lines]
+
+    train(start("undisturbed"))
+    whole = values()
+    train(start(), stop_at=3).save()
+    train(start())
+    assert values() == whole
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_ends_the_step_saves_and_stops(start, number):
+    training = start()
+    earlier = signal.getsignal(number)
+    with pytest.raises(Stopped, match=f"by {number.name} after step 6 of 12; the state is saved"):
+        for epoch, first in training.epochs():
+            for step in range(first, STEPS):
+                if training.step == 5:
+                    signal.raise_signal(number)
+                random = torch.Generator().manual_seed(100 * epoch + step)
+                loss = (training.model(torch.randn(2, 3, generator=random)) - 1).square().mean()
+                training.update(loss, clips=2, term=loss)
+    gc.collect()
+    assert signal.getsignal(number) == earlier
+    again = start()
+    assert again.step == 6
+    assert torch.equal(weights(train(again)), weights(train(start("undisturbed"))))
+
+
+def test_states_at_the_ends_of_epochs_cost_next_to_nothing(start, monkeypatch):
+    """A state that takes a second is saved again after a hundred."""
+    training = start()
+    saved, now = [], [1000.0]
+    monkeypatch.setattr("hdc.training.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("hdc.training.write_state", lambda *_: saved.append(training.step) or 1.0)
+    training.saved_at = training.log.since = now[0]
+    for seconds in (10.0, 50.0, 60.0):  # an epoch each
+        for _ in range(STEPS):
+            now[0] += seconds / STEPS
+            loss = training.model(torch.ones(2, 3)).square().mean()
+            training.update(loss, clips=2, term=loss)
+    assert saved == [4, 12]
+
+
+def test_a_minute_passes_between_lines_for_people(start, capsys, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("hdc.training_log.time.monotonic", lambda: now[0])
+    training = start()
+    for _ in range(3 * STEPS):
+        now[0] += 20
+        loss = training.model(torch.ones(2, 3)).square().mean()
+        training.update(loss, clips=2, term=loss)
+    printed = [line.split()[1] for line in capsys.readouterr().out.splitlines()]
+    assert printed == ["2/12", "6/12", "10/12", "12/12"]
+
+
+def test_event_files_for_tensorboard_need_its_package(start, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(InputError, match="expected the package tensorboard, found none; python"):
+        start(tensorboard=True)
+
+
+def test_event_files_hold_the_lines(start, monkeypatch, tmp_path):
+    written = []
+
+    class Writer:
+        def __init__(self, folder):
+            written.append(folder)
+
+        def add_scalar(self, name, value, step):
+            written.append((name, step))
+
+        def close(self):
+            written.append("closed")
+
+    module = types.ModuleType("torch.utils.tensorboard")
+    module.SummaryWriter = Writer
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
+    train(start(tensorboard=True)).finish()
+    assert written[0] == str(tmp_path / "log.jsonl.events") and written[-1] == "closed"
+    assert ("loss", 12) in written and ("term", 2) in written

@@ -1,12 +1,14 @@
 """Batches of clips: which videos, which crops, which draws; all from (seed, epoch, video)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from hdc.data.augment import Draw, central_square, draw, stack_clips
@@ -38,7 +40,8 @@ class ClipBatch:
 class VideoBatches:
     """Batches of random clips of some videos of a store, epoch by epoch.
 
-    Raises InputError if there are fewer videos than a batch holds.
+    With several processes each makes its part of every batch, `part` (its number, how many).
+    Raises InputError if there are fewer videos than a batch holds, or a batch has no equal parts.
     """
 
     def __init__(
@@ -50,7 +53,13 @@ class VideoBatches:
         augment: Augment,
         batch_size: int,
         seed: int,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
+        if batch_size % part[1]:
+            raise InputError(
+                f"batch_size: expected a multiple of the number of processes, {part[1]}, "
+                f"got {batch_size}"
+            )
         if len(rows) < batch_size:
             raise InputError(
                 f"batch_size: expected at most the number of training videos, {len(rows)}, "
@@ -58,7 +67,7 @@ class VideoBatches:
             )
         self.store, self.rows = store, list(rows)
         self.clip, self.augment = clip, augment
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed, self.part = batch_size, seed, part
 
     @property
     def steps_per_epoch(self) -> int:
@@ -67,12 +76,21 @@ class VideoBatches:
 
     def epoch(
         self, number: int, views: dict[str, View], *, first_step: int = 0
-    ) -> Iterator[dict[str, ClipBatch]]:
-        """The batches of an epoch from `first_step` on, each a batch of clips by view."""
+    ) -> list[Callable[[], dict[str, ClipBatch]]]:
+        """What makes each batch of an epoch from `first_step` on: a batch of clips by view.
+
+        A batch depends on nothing but its place, so any thread may make any of them.
+        """
         order = generator(self.seed, "order", number).permutation(self.rows)
-        for step in range(first_step, self.steps_per_epoch):
-            rows = [int(row) for row in order[step * self.batch_size :][: self.batch_size]]
-            yield {name: self._batch(rows, number, view) for name, view in views.items()}
+        part, parts = self.part
+        size = self.batch_size // parts
+        first = np.arange(first_step, self.steps_per_epoch) * self.batch_size + part * size
+        return [partial(self._views, order[place:][:size], number, views) for place in first]
+
+    def _views(
+        self, rows: Int[np.ndarray, " video"], epoch: int, views: dict[str, View]
+    ) -> dict[str, ClipBatch]:
+        return {name: self._batch(rows.tolist(), epoch, view) for name, view in views.items()}
 
     def _batch(self, rows: list[int], epoch: int, view: View) -> ClipBatch:
         clips, draws = [], []
@@ -102,31 +120,50 @@ class VideoBatches:
 
 def inference_batches(
     store: ClipStore, rows: Sequence[int], *, clip: Clip, inference: Inference
-) -> Iterator[ClipBatch]:
-    """Clips spread evenly over each video, the central square of each; all of a video in one batch.
+) -> list[Callable[[], ClipBatch]]:
+    """What makes each batch: clips spread evenly over each video, the central square of each.
 
-    `rows` of a batch names the video of every clip.
+    All clips of a video are in one batch; `rows` of a batch names the video of every clip.
     """
-    size = {"frames": clip.frames, "stride": clip.stride}
     videos = max(1, inference.batch_size // inference.clips)
-    for first in range(0, len(rows), videos):
-        of_clips, clips, draws = [], [], []
-        for row in rows[first : first + videos]:
-            total, height, width = store.shape(row)
-            square = central_square(height, width, inference.crop)
-            for start in even_starts(total, span(**size), clips=inference.clips):
-                clips.append(store.clip(row, clip_frames(start, **size, total=total)))
-                of_clips.append(row)
-                draws.append(square)
-        yield ClipBatch(of_clips, stack_clips(clips), draws)
+    return [
+        partial(_inference_batch, store, rows[first : first + videos], clip, inference)
+        for first in range(0, len(rows), videos)
+    ]
 
 
-def ahead(items: Iterable[Item]) -> Iterator[Item]:
-    """The same items, each made on a thread while the one before it is used."""
-    iterator = iter(items)
-    end = object()
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, iterator, end)
-        while (item := coming.result()) is not end:
-            coming = pool.submit(next, iterator, end)
-            yield item
+def _inference_batch(
+    store: ClipStore, rows: Sequence[int], clip: Clip, inference: Inference
+) -> ClipBatch:
+    size = {"frames": clip.frames, "stride": clip.stride}
+    of_clips, clips, draws = [], [], []
+    for row in rows:
+        total, height, width = store.shape(row)
+        square = central_square(height, width, inference.crop)
+        for start in even_starts(total, span(**size), clips=inference.clips):
+            clips.append(store.clip(row, clip_frames(start, **size, total=total)))
+            of_clips.append(row)
+            draws.append(square)
+    return ClipBatch(of_clips, stack_clips(clips), draws)
+
+
+def ahead(tasks: Iterable[Callable[[], Item]], *, workers: int) -> Iterator[Item]:
+    """What the tasks make, in their order, made by `workers` threads while earlier ones are used.
+
+    Without workers each is made when it is asked for.
+    """
+    if workers == 0:
+        yield from (task() for task in tasks)
+        return
+    coming: deque = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for task in tasks:
+                coming.append(pool.submit(task))
+                if len(coming) > workers:  # bounds the memory
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+        finally:
+            for future in coming:
+                future.cancel()

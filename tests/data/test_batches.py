@@ -1,10 +1,14 @@
+import hashlib
+import time
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
 
 from hdc.config import compose_run
-from hdc.data.batches import VideoBatches, ahead, inference_batches
+from hdc.data.batches import ClipBatch, VideoBatches, ahead, inference_batches
 from hdc.data.store import ClipStore
 from hdc.errors import InputError
 from hdc.settings import Clip, Inference, View
@@ -34,7 +38,7 @@ def same(first, second):
 
 def test_views_share_crops_and_draws_as_they_say(batches):
     views = VIEWS | {"d": View(2, "a")}
-    batch = next(batches().epoch(0, views))
+    batch = batches().epoch(0, views)[0]()
     assert torch.equal(batch["a"].clips, batch["b"].clips)
     assert batch["a"].draws != batch["b"].draws
     assert not torch.equal(batch["a"].clips, batch["c"].clips)
@@ -43,22 +47,22 @@ def test_views_share_crops_and_draws_as_they_say(batches):
 
 
 def test_a_view_does_not_depend_on_which_others_there_are(batches):
-    all_three = next(batches().epoch(2, VIEWS))
-    two = next(batches().epoch(2, {"a": VIEWS["a"], "c": VIEWS["c"]}))
+    all_three = batches().epoch(2, VIEWS)[0]()
+    two = batches().epoch(2, {"a": VIEWS["a"], "c": VIEWS["c"]})[0]()
     assert all(same(all_three[name], two[name]) for name in ("a", "c"))
 
 
 def test_an_epoch_can_be_entered_anywhere(batches):
-    whole = list(batches().epoch(1, VIEWS))
+    whole = [task() for task in batches().epoch(1, VIEWS)]
     assert len(whole) == batches().steps_per_epoch == 3
-    rest = list(batches().epoch(1, VIEWS, first_step=1))
+    rest = [task() for task in batches().epoch(1, VIEWS, first_step=1)]
     assert [step["a"].rows for step in rest] == [step["a"].rows for step in whole[1:]]
     assert same(rest[0]["c"], whole[1]["c"])
 
 
 def test_epochs_and_seeds_differ_and_repeat(batches):
     def first(epoch, seed):
-        return next(batches(seed=seed).epoch(epoch, VIEWS))
+        return batches(seed=seed).epoch(epoch, VIEWS)[0]()
 
     assert same(first(0, 0)["a"], first(0, 0)["a"])
     assert first(0, 0)["a"].rows != first(1, 0)["a"].rows
@@ -66,7 +70,7 @@ def test_epochs_and_seeds_differ_and_repeat(batches):
 
 
 def test_every_video_at_most_once_an_epoch(batches):
-    rows = [row for step in batches().epoch(0, VIEWS) for row in step["a"].rows]
+    rows = [row for task in batches().epoch(0, VIEWS) for row in task()["a"].rows]
     assert len(set(rows)) == len(rows) == 15
 
 
@@ -77,7 +81,7 @@ def test_a_batch_larger_than_the_data_is_refused(batches):
 
 def test_clips_are_frames_of_the_store(batches, tiny):
     store = ClipStore(tiny)
-    batch = next(batches().epoch(0, VIEWS))["a"]
+    batch = batches().epoch(0, VIEWS)[0]()["a"]
     for row, clip in zip(batch.rows, batch.clips.numpy(), strict=True):
         frames = store.clip(row, np.arange(store.shape(row)[0]))
         starts = [s for s in range(len(frames) - 6) if np.array_equal(frames[s : s + 7 : 2], clip)]
@@ -87,20 +91,62 @@ def test_clips_are_frames_of_the_store(batches, tiny):
 def test_testing_clips_are_spread_evenly_over_each_video(tiny):
     store = ClipStore(tiny)
     inference = Inference(clips=3, crop=1.0, batch_size=7)
-    found = list(inference_batches(store, [4, 2, 0], clip=CLIP, inference=inference))
+    made = inference_batches(store, [4, 2, 0], clip=CLIP, inference=inference)
+    found = [task() for task in made]
     assert [batch.rows for batch in found] == [[4, 4, 4, 2, 2, 2], [0, 0, 0]]
     frames = store.clip(4, np.arange(store.shape(4)[0]))
     expected = [frames[start : start + 7 : 2] for start in (0, 8, 17)]
     assert np.array_equal(found[0].clips[:3].numpy(), np.stack(expected))
 
 
-def test_ahead_gives_the_same_items_and_errors():
-    def items():
-        yield from range(3)
-        raise RuntimeError("boom")
+@pytest.mark.parametrize("workers", [0, 1, 2, 4])
+def test_ahead_gives_the_same_items_in_order_and_errors(workers):
+    def task(number):
+        if number == 9:
+            raise RuntimeError("boom")
+        time.sleep(0.002 * (number % 3))
+        return number
 
     seen = []
     with pytest.raises(RuntimeError, match="boom"):
-        for item in ahead(items()):
+        for item in ahead([partial(task, number) for number in range(12)], workers=workers):
             seen.append(item)
-    assert seen == [0, 1, 2]
+    assert seen == list(range(9))
+
+
+def fingerprint(made):
+    """A hash of (video, crop, augmentation draw) of every step, in order."""
+    text = hashlib.sha256()
+    for step, views in enumerate(made):
+        for name, batch in views.items():
+            text.update(repr((step, name, batch.rows, batch.draws)).encode())
+            text.update(batch.clips.numpy().tobytes())
+    return text.hexdigest()
+
+
+def test_workers_and_processes_change_nothing(batches):
+    """One hash of two epochs for 0, 1, 2 and 4 workers, and for 1 and 2 processes."""
+    found = set()
+    for workers in (0, 1, 2, 4):
+        tasks = [task for epoch in (0, 1) for task in batches(batch_size=4).epoch(epoch, VIEWS)]
+        found.add(fingerprint(ahead(tasks, workers=workers)))
+    parts = []
+    for part in (0, 1):
+        maker = batches(batch_size=4, part=(part, 2))
+        parts.append([task() for epoch in (0, 1) for task in maker.epoch(epoch, VIEWS)])
+    joined = [
+        {name: join(first[name], second[name]) for name in first}
+        for first, second in zip(*parts, strict=True)
+    ]
+    found.add(fingerprint(joined))
+    assert len(found) == 1
+
+
+def join(first, second):
+    clips = torch.cat([first.clips, second.clips])
+    return ClipBatch(first.rows + second.rows, clips, first.draws + second.draws)
+
+
+def test_a_batch_that_processes_cannot_share_evenly_is_refused(batches):
+    with pytest.raises(InputError, match="a multiple of the number of processes, 2, got 5"):
+        batches(part=(0, 2))

@@ -1,0 +1,83 @@
+"""One writer: a lock on a folder that lives as long as its process."""
+
+import fcntl
+import json
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import IO
+
+from hdc.errors import InputError
+
+BEAT_SECONDS = 30.0
+# A lock of another host that has not been renewed for so long is taken over: hosts may not see each
+# other's locks, and a machine that was taken away renews nothing.
+STALE_SECONDS = 600.0
+
+
+class Lock:
+    """Held from construction to `release` or the end of the process; may be taken twice by one.
+
+    The kernel drops it with the process, so a dead process on this host never blocks anyone.
+    Raises InputError that names host and process of the holder.
+    """
+
+    _held: dict[Path, IO[str]] = {}  # noqa: RUF012  (of this process: the same lock for all)
+
+    def __init__(self, path: Path, *, stale_seconds: float = STALE_SECONDS) -> None:
+        self.path = path.resolve()
+        if self.path in self._held:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = self.path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = _read(file)
+            file.close()
+            raise self._refusal(holder) from None
+        holder = _read(file)
+        age = time.time() - self.path.stat().st_mtime
+        if holder and holder["host"] != socket.gethostname() and age < stale_seconds:
+            file.close()
+            raise self._refusal(holder)
+        file.truncate(0)
+        me = {"host": socket.gethostname(), "process": os.getpid(), "since": time.ctime()}
+        file.write(json.dumps(me))
+        file.flush()
+        self._held[self.path] = file
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def _beat(self) -> None:
+        """Renew the file's time, for processes on other hosts."""
+        while self.path in self._held:
+            try:
+                os.utime(self.path)
+            except FileNotFoundError:  # the folder was deleted; the lock itself lives on
+                return
+            time.sleep(BEAT_SECONDS)
+
+    def _refusal(self, holder: dict) -> InputError:
+        who = f"process {holder.get('process')} on {holder.get('host')}"
+        return InputError(
+            f"{self.path.parent}: expected no other writer, found {who}, at work since "
+            f"{holder.get('since')}; wait for it, or stop it"
+        )
+
+    def release(self) -> None:
+        """Let others write."""
+        file = self._held.pop(self.path, None)
+        if file is not None:
+            self.path.unlink(missing_ok=True)
+            file.close()
+
+
+def _read(file: IO[str]) -> dict:
+    """Who wrote a lock; nothing for a new one."""
+    file.seek(0)
+    try:
+        return json.loads(file.read())
+    except ValueError:
+        return {}

@@ -1,0 +1,42 @@
+"""Stopping at a good moment: a signal is remembered, and obeyed when the state is saved."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+EXIT_STATUS = 75  # EX_TEMPFAIL: not done, run the same again
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+class Stopped(Exception):  # noqa: N818  (no error: the work goes on another time)
+    """The work was stopped by a signal and can go on where it was; the text says where."""
+
+
+class StopRequest:
+    """Whether a signal has asked to stop, and which."""
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+
+    def __bool__(self) -> bool:
+        return self.signal is not None
+
+    def ask(self, number: int, frame: FrameType | None) -> None:
+        """Remember a signal; a second one stops at once, as it would without us."""
+        if self.signal is not None:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.signal = signal.Signals(number)
+
+
+@contextmanager
+def listening() -> Iterator[StopRequest]:
+    """While the block runs, SIGTERM, SIGINT and SIGUSR1 are remembered instead of obeyed."""
+    request = StopRequest()
+    earlier = {number: signal.signal(number, request.ask) for number in SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

@@ -1,0 +1,71 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from hdc.errors import InputError
+from hdc.lock import Lock
+
+CHILD = """
+import sys, time
+from pathlib import Path
+from hdc.lock import Lock
+Lock(Path(sys.argv[1]))
+print("locked", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the lock."""
+    path = tmp_path / "state" / "lock"
+    child = subprocess.Popen([sys.executable, "-c", CHILD, path], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "locked\n"
+    yield child, path
+    child.kill()
+    child.wait()
+    child.stdout.close()
+
+
+def test_a_second_writer_is_refused_by_host_and_process(holder):
+    child, path = holder
+    with pytest.raises(InputError) as error:
+        Lock(path)
+    text = str(error.value)
+    assert f"expected no other writer, found process {child.pid} on {os.uname().nodename}" in text
+
+
+def test_a_dead_process_blocks_nobody(holder):
+    child, path = holder
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    Lock(path).release()
+
+
+def test_released_it_is_gone_and_free(tmp_path):
+    lock = Lock(tmp_path / "lock")
+    assert json.loads((tmp_path / "lock").read_text())["process"] == os.getpid()
+    Lock(tmp_path / "lock")  # the same process may, twice
+    lock.release()
+    assert not (tmp_path / "lock").exists()
+    Lock(tmp_path / "lock").release()
+
+
+def test_a_lock_of_another_host_counts_until_it_is_old(tmp_path):
+    path = tmp_path / "lock"
+    path.write_text(json.dumps({"host": "elsewhere", "process": 7, "since": "today"}))
+    with pytest.raises(InputError, match="found process 7 on elsewhere, at work since today"):
+        Lock(path)
+    old = time.time() - 601
+    os.utime(path, (old, old))
+    Lock(path).release()
+
+
+def test_a_broken_lock_file_is_taken_over(tmp_path):
+    (tmp_path / "lock").write_text("{")
+    Lock(tmp_path / "lock").release()
