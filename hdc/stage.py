@@ -22,6 +22,11 @@ CHOICES = {
 # A choice that a stage does not ask for still has to be something; it changes nothing it reads.
 _ANY = {"scale": "demo", "data": "synthetic", "backbone": "r3d18", "ablation": "hdc"}
 
+# What goes wrong outside of the program: no traceback helps.
+_OF_THE_DISK = (
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO,
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -67,9 +72,9 @@ class Stage:
         except (InputError, FileNotFoundError) as error:
             sys.exit(f"error: {error}")
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno not in _OF_THE_DISK:
                 raise
-            sys.exit(f"error: {error}; free some space and run the same again")
+            sys.exit(f"error: {error}; mend that and run the same again")
 
     def read(self, words: Sequence[str]) -> tuple[SimpleNamespace, SimpleNamespace]:
         """The settings this stage reads, one attribute a node, and its arguments as texts.

@@ -66,7 +66,7 @@ def gathered(embedded: Embedded) -> Embedded:
     """The embeddings of all processes, in their order; the same where there is one process.
 
     Each process computes the whole loss and the gradient of its own embeddings, times the number of
-    processes: averaged over them, as data parallel training does, that is the gradient of the whole.
+    processes: averaged over them, as data parallel training does, that is the whole gradient.
     No gradient has to travel (torch's own differentiable all_gather mixes up gradients that are not
     contiguous, seen with torch 2.15 and gloo).
     """
@@ -75,7 +75,7 @@ def gathered(embedded: Embedded) -> Embedded:
     return {key: _gathered(table) for key, table in embedded.items()}
 
 
-def _gathered(table: Float[Tensor, "video *rest"]) -> Float[Tensor, "all *rest"]:
+def _gathered(table: Float[Tensor, "video ..."]) -> Float[Tensor, "all ..."]:
     rank, processes = torch.distributed.get_rank(), torch.distributed.get_world_size()
     own = table.detach().contiguous()
     parts = [torch.empty_like(own) for _ in range(processes)]
