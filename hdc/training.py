@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ from hdc.data.batches import ahead
 from hdc.errors import InputError
 from hdc.fabric import laid_out, peak_device_memory
 from hdc.lock import Lock
+from hdc.prefetch import on_device
 from hdc.settings import Optimization, Progress
 from hdc.stopping import Stopped, StopRequest, listening
 from hdc.training_log import Log
@@ -80,7 +82,14 @@ class Training:
                 yield divmod(self.step, self.steps_per_epoch)
 
     def batches(self, tasks: Sequence[Callable[[], Item]]) -> Iterator[Item]:
-        """What the tasks make, made ahead on threads; the time spent waiting for it is logged."""
+        """What the tasks make, made ahead on threads; the time spent waiting for it is logged.
+
+        On a GPU it is there already when it is given.
+        """
+        device = self.fabric.device
+        if device.type == "cuda":
+            stream = torch.cuda.Stream(device)
+            tasks = [partial(on_device, task, device, stream) for task in tasks]
         iterator = ahead(tasks, workers=self.progress.workers)
         while True:
             asked = time.monotonic()

@@ -32,8 +32,8 @@ def in_chunks(
     by_view = clips.unflatten(0, (views, -1))
     parts = [
         checkpoint(
-            embed,
-            part.flatten(0, 1),
+            lambda part: embed(part.flatten(0, 1)),  # in there, so that no copy of it is kept
+            part,
             use_reentrant=False,
             preserve_rng_state=False,
             context_fn=lambda: (nullcontext(), _statistics_kept(embed.__self__)),
