@@ -30,7 +30,8 @@ from hdc.training_log import Log
 Item = TypeVar("Item")
 
 AGREE_EVERY_STEPS = 10  # several processes ask one another whether to stop
-SAVING_SHARE = 0.01  # of the time, at most, for the states at the ends of epochs
+SAVING_SHARE = 0.01  # of the time, at most, for saving states
+LONGEST_SECONDS = 600.0  # more than this is never lost, whatever saving costs
 
 
 class Training:
@@ -155,12 +156,13 @@ class Training:
         )
 
     def _is_due(self) -> bool:
-        """Whether to save: by time, and at ends of epochs as long as that costs next to nothing."""
+        """Whether to save: by time and at ends of epochs, as long as that costs next to nothing."""
         since = time.monotonic() - self.saved_at
-        if since > 60 * self.progress.save_every_minutes:
+        if since > LONGEST_SECONDS:
             return True
+        by_time = since > 60 * self.progress.save_every_minutes
         ends = self.step % self.steps_per_epoch == 0
-        return ends and since * SAVING_SHARE >= self.saving_seconds
+        return (by_time or ends) and since * SAVING_SHARE >= self.saving_seconds
 
     def _is_asked_to_stop(self) -> bool:
         """Whether a signal came; with several processes, to any of them."""

@@ -1,4 +1,5 @@
 import gc
+import itertools
 import json
 import signal
 import sys
@@ -96,7 +97,8 @@ def test_other_settings_start_afresh_and_say_so(start, capsys):
     assert start("old").step == 5
 
 
-def test_state_is_saved_by_time_and_removed_at_the_end(start, tmp_path):
+def test_state_is_saved_by_time_and_removed_at_the_end(start, tmp_path, monkeypatch):
+    monkeypatch.setattr("hdc.training.SAVING_SHARE", 1e9)  # whatever it costs
     training = train(start(save_every_minutes=1e-9), stop_at=3)
     assert start().step == 3
     train(training).finish()
@@ -190,6 +192,20 @@ def test_states_at_the_ends_of_epochs_cost_next_to_nothing(start, monkeypatch):
             loss = training.model(torch.ones(2, 3)).square().mean()
             training.update(loss, clips=2, term=loss)
     assert saved == [4, 12]
+
+
+def test_ten_minutes_are_the_most_that_is_lost(start, monkeypatch):
+    """Also where a state takes an hour to write."""
+    training = start(save_every_minutes=5.0)
+    saved, now = [], [1000.0]
+    monkeypatch.setattr("hdc.training.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("hdc.training.write_state", lambda *_: saved.append(now[0]) or 3600.0)
+    training.saved_at = training.log.since = now[0]
+    for _ in range(3 * STEPS):
+        now[0] += 301
+        loss = training.model(torch.ones(2, 3)).square().mean()
+        training.update(loss, clips=2, term=loss)
+    assert saved[0] == 1301 and all(b - a == 602 for a, b in itertools.pairwise(saved))
 
 
 def test_a_minute_passes_between_lines_for_people(start, capsys, monkeypatch):

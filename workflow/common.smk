@@ -10,6 +10,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from hdc.config import compose_run, settings_text
+from hdc.devices import visible_gpus
 from hdc.digest import digest
 from hdc.errors import InputError
 from hdc.settings import (
@@ -67,9 +68,33 @@ def all_threads(wildcards):
     return workflow.cores
 
 
+# Snakemake only counts GPUs; a job that runs claims one by `hdc.devices`.
+GPUS = len(visible_gpus())
+ONE_GPU = min(1, GPUS)
+
+
 def training_threads(wildcards):
-    """Half of the cores: two jobs at a time use a small machine better than one on all of it."""
-    return max(1, min(8, workflow.cores // 2))
+    """A share for each GPU; without, half of the cores: two jobs use a small machine best."""
+    return max(1, min(8, workflow.cores // max(2, GPUS)))
+
+
+def pretraining_threads(wildcards):
+    """As many shares as GPUs."""
+    return training_threads(wildcards) * max(1, pretraining_gpus(wildcards))
+
+
+def pretraining_gpus(wildcards):
+    """As many as share the pretraining; none on a machine without."""
+    if not GPUS:
+        return 0
+    return devices_of(wildcards.ablation, wildcards.backbone, part_of(wildcards.pretrained_on)[0])
+
+
+@cache
+def devices_of(ablation, backbone, data):
+    """On how many devices a run is pretrained."""
+    run = compose_run(ablation, backbone=backbone, data=data, scale=STUDY.scale)
+    return run.progress.devices
 
 
 def settings(*reads, data=None):
