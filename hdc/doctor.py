@@ -1,7 +1,7 @@
 """What this machine and its data sets look like: versions, devices, codecs, videos and what lacks.
 
-Nothing is changed and nothing is decoded. Exits with 1 if a package is missing or a data set cannot
-be prepared.
+Nothing is changed and nothing is decoded; on a GPU one layer is computed. Exits with 1 if a package
+is missing, a GPU does not do what it should, or a data set cannot be prepared.
 """
 
 import os
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -19,8 +19,12 @@ from hdc.config import compose_run, require_allowed, typed
 from hdc.data.index import read_index, read_table
 from hdc.data.sources import list_videos, missing_videos
 from hdc.data.store import MANIFEST, read_manifest
+from hdc.devices import check_conv3d, visible_gpus
 from hdc.errors import InputError
 from hdc.records import PACKAGES, processor
+
+if TYPE_CHECKING:
+    import torch
 
 _GB = 1e9
 _DECODERS = ("mpeg4", "h264", "hevc", "vp9", "av1", "ffv1")
@@ -54,7 +58,7 @@ def examine(studies: list[Path], *, asked: bool) -> Iterator[tuple[bool | None, 
         yield True, f"data: no study names a folder of videos ({len(studies)} read)"
 
 
-def _machine() -> Iterator[tuple[bool, str]]:
+def _machine() -> Iterator[tuple[bool | None, str]]:
     free = shutil.disk_usage(Path()).free / _GB
     yield True, f"python: {platform.python_version()} at {sys.executable}"
     yield True, f"processor: {processor()}, {os.cpu_count()} cores, {free:.0f} GB of disk free here"
@@ -64,13 +68,30 @@ def _machine() -> Iterator[tuple[bool, str]]:
         yield False, f"torch: cannot be imported: {error}"
         return
     if not torch.cuda.is_available():
-        yield True, "GPU: none that torch sees; everything runs on the processor"
+        found = len(visible_gpus())
+        what = f"{found} visible, none that torch can use" if found else "none"
+        yield not found, f"GPU: {what}; everything runs on the processor"
     for number in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(number)
         yield True, f"GPU {number}: {facts.name}, {facts.total_memory / _GB:.0f} GB"
+        yield _convolution(torch.device("cuda", number))
     cudnn = torch.backends.cudnn.version()
     bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
     yield True, f"CUDA: {torch.version.cuda}, cuDNN: {cudnn}, bf16 on the GPU: {bf16}"
+
+
+def _convolution(device: "torch.device") -> tuple[bool | None, str]:
+    """Whether bf16 is right, fast and small in the layer that everything is made of."""
+    what = f"GPU {device.index}: bf16 Conv3d against fp32"
+    try:
+        found = check_conv3d(device)
+    except RuntimeError as error:  # too little memory is one, too
+        return None, f"{what}: not measured: {str(error).splitlines()[0]}"
+    line = (
+        f"{what}: off by {found.forward_error:.2%}, weight gradient by {found.gradient_error:.2%}, "
+        f"{found.time_ratio:.2f} of the time, {found.memory_ratio:.2f} of the memory"
+    )
+    return found.warning is None, f"{line}; {found.warning}" if found.warning else line
 
 
 def _packages() -> Iterator[tuple[bool, str]]:

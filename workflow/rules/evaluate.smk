@@ -11,6 +11,8 @@ rule finetune:
     conda:
         "../../environment.yml"
     threads: training_threads
+    resources:
+        gpu=ONE_GPU,
     params:
         settings=settings(*FINETUNE_READS),
         scale=STUDY.scale,
@@ -37,6 +39,8 @@ rule embed:
     conda:
         "../../environment.yml"
     threads: training_threads
+    resources:
+        gpu=ONE_GPU,
     params:
         settings=settings(*EMBED_READS),
         scale=STUDY.scale,

@@ -13,7 +13,9 @@ rule pretrain:
         "results/{study}/logs/pretrain/{backbone}/{ablation}/seed{seed}/{pretrained_on}.log",
     conda:
         "../../environment.yml"
-    threads: training_threads
+    threads: pretraining_threads
+    resources:
+        gpu=pretraining_gpus,
     params:
         settings=settings(*PRETRAIN_READS),
         scale=STUDY.scale,
