@@ -42,8 +42,8 @@ def examine(studies: list[Path], *, asked: bool) -> Iterator[tuple[bool | None, 
     found = False
     for path in studies:
         try:
-            study = yaml.safe_load(path.read_text()) or {}
-        except (OSError, yaml.YAMLError) as error:
+            study = _read_study(path)
+        except (OSError, ValueError, yaml.YAMLError) as error:
             yield False, f"{path}: expected a study, found: {' '.join(str(error).split())}"
             continue
         for name, folder in (study.get("data") or {}).items():
@@ -54,8 +54,19 @@ def examine(studies: list[Path], *, asked: bool) -> Iterator[tuple[bool | None, 
                     yield None if allowed and not well else well, f"{path}: {name}: {line}"
             except InputError as error:
                 yield False if asked else None, f"{path}: {name}: {error}"
-    if not found:
+    if not found and not asked:
         yield True, f"data: no study names a folder of videos ({len(studies)} read)"
+
+
+def _read_study(path: Path) -> dict[str, Any]:
+    """A study's file; raises ValueError if it is none."""
+    study = yaml.safe_load(path.read_text()) or {}
+    data = study.get("data") if isinstance(study, dict) else None
+    if not isinstance(study, dict) or not isinstance(data or {}, dict):
+        raise ValueError("no keys, or data that name no folders")
+    if not all(isinstance(folder, str) for folder in (data or {}).values()):
+        raise ValueError("a data set without a folder")
+    return study
 
 
 def _machine() -> Iterator[tuple[bool | None, str]]:

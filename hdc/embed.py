@@ -33,7 +33,7 @@ STAGE = Stage(
 def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     """Write the features of one data set by one encoder."""
     index = read_index(arguments.prepared)
-    store = ClipStore(arguments.prepared)
+    store = ClipStore(arguments.prepared, index.video.tolist())
 
     from safetensors.numpy import save
 

@@ -62,7 +62,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     fabric = start_fabric(
         settings.finetune.precision, deterministic=settings.finetune.deterministic
     )
-    store = ClipStore(prepared)
+    store = ClipStore(prepared, index.video.tolist())
     labels = sorted(set(split.label))
     targets = torch.tensor([labels.index(label) for label in index.label], device=fabric.device)
     batches = VideoBatches(

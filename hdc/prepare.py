@@ -19,14 +19,16 @@ from hdc.data.form import choose_form
 from hdc.data.index import INDEX_COLUMNS, write_table
 from hdc.data.listing import Listing
 from hdc.data.settings import SyntheticData
-from hdc.data.shards import FOLDER, Shard, prepare_shard
+from hdc.data.shards import FILES, FOLDER, Shard, prepare_shard
 from hdc.data.sources import count_shards, list_videos
 from hdc.data.store import MANIFEST, write_manifest
 from hdc.digest import digest
 from hdc.errors import InputError
+from hdc.lock import Lock
 from hdc.progress import progress, threads
 from hdc.settings import PREPARE_READS
 from hdc.stage import Stage
+from hdc.stopping import stopping_at_once
 
 FILE_COLUMNS = ("container", "codec", "claimed_frames", "fps_varies", "rotation")
 
@@ -47,23 +49,30 @@ STAGE = Stage(
 
 
 def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
-    """Prepare one data set, or one part of it."""
+    """Prepare one data set, or one part of it, until a signal stops it."""
+    with stopping_at_once("what is done is kept, run the same again to go on"):
+        prepare(settings, arguments)
+
+
+def prepare(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
+    """Find or make the videos, pack those that are not yet, write the lists."""
     data, output = settings.data, Path(arguments.output_dir)
     make = None
     if data.synthetic is not None:
         listing, make = plan_made(data.synthetic, output / "videos")
     else:
+        require_apart(Path(arguments.folder), output)
         listing = list_videos(data, arguments.folder)
     listing.require_found(arguments.folder, allow_missing=arguments.allow_missing == "true")
     listed = listing.videos
     form = choose_form(listed, data, settings.decoding, settings.store)
-    total = int(arguments.shards or count_shards(len(listed), settings.store))
+    total = int(arguments.shards) if arguments.shards else count_shards(len(listed), settings.store)
+    if total < 1:
+        raise InputError(f"prepare: shards: expected 1 or more, got {total}")
     if arguments.shard and not 1 <= int(arguments.shard) <= total:
         raise InputError(f"prepare: shard: expected 1 to {total}, got {arguments.shard}")
     wanted = [int(arguments.shard)] if arguments.shard else range(1, total + 1)
     shards = [Shard(output, number, total) for number in wanted]
-    for name in () if arguments.shard else ("index.csv", MANIFEST):
-        (output / name).unlink(missing_ok=True)  # from here on an older preparation is void
     for shard in shards:
         if make is not None:
             make(shard.rows(listed).video)
@@ -72,6 +81,14 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         print(f"prepared part {arguments.shard} of {total}: {shards[0].facts}", flush=True)
     else:
         join(listing, shards, output, settings)
+
+
+def require_apart(folder: Path, output: Path) -> None:
+    """Raise InputError if the output is in the folder of videos, where nothing may be changed."""
+    if output.resolve().is_relative_to(folder.resolve()):
+        raise InputError(
+            f"output_dir: expected a folder outside of the videos' {folder}, got {output}"
+        )
 
 
 def plan_made(synthetic: SyntheticData, folder: Path) -> tuple[Listing, Any]:
@@ -112,6 +129,9 @@ def join(listing: Listing, shards: list[Shard], output: Path, settings: SimpleNa
 
     Raises InputError if not one of its videos is usable.
     """
+    lock = Lock(output / "lists.lock")
+    for name in ("index.csv", MANIFEST):
+        (output / name).unlink(missing_ok=True)
     listed, rows, stored, rejected = listing.videos, [], [], []
     facts = [shard.read() for shard in shards]
     for place, one in enumerate(facts):
@@ -143,6 +163,7 @@ def join(listing: Listing, shards: list[Shard], output: Path, settings: SimpleNa
     missing = len(listing.missing)
     counts = f"prepared {len(rows):,} videos, rejected {len(rejected) - missing:,}"
     print(f"{counts}, missing {missing:,}: {output}", flush=True)
+    lock.release()
 
 
 def write_lists(
@@ -164,7 +185,8 @@ def remove_others(folder: Path, shards: list[Shard]) -> None:
     """Delete what earlier preparations with another number of shards left in the store."""
     names = {shard.name for shard in shards}
     for path in folder.iterdir():
-        if path.name.split(".")[0] not in names:
+        match = FILES.fullmatch(path.name)
+        if match and match[1] not in names:
             path.unlink()
 
 

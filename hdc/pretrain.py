@@ -52,7 +52,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
 
     stopwatch, seed = Stopwatch(), int(arguments.seed)
     output, clip, frozen = Path(arguments.output_dir), settings.clip, None
-    index, store = read_index(arguments.prepared), ClipStore(arguments.prepared)
+    index = read_index(arguments.prepared)
+    store = ClipStore(arguments.prepared, index.video.tolist())
     rows = pretraining_rows(index, arguments.prepared, arguments.split)
     videos = index.loc[rows, ["video", "sha256"]]
     if arguments.measured:

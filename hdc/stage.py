@@ -1,6 +1,7 @@
 """How a stage is called: `python -m hdc.<stage> key=value ...`, with help and one-line errors."""
 
 import errno
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,9 @@ class Stage:
         except Stopped as stop:
             print(f"stopped: {stop}", file=sys.stderr)
             sys.exit(EXIT_STATUS)
+        except KeyboardInterrupt:
+            print("stopped: by SIGINT", file=sys.stderr)
+            sys.exit(128 + signal.SIGINT)
         except (InputError, FileNotFoundError) as error:
             sys.exit(f"error: {error}")
         except OSError as error:
@@ -118,7 +122,7 @@ class Stage:
                 )
         given = dict.fromkeys(self.optional, "") | given
         for name in ("seed", "split", "shard", "shards"):
-            if given.get(name) and not given[name].isdigit():
+            if given.get(name) and not given[name].isdecimal():
                 raise InputError(f"{self.name}: {name}: expected a whole number, got {given[name]}")
         for name in ("allow_missing",):
             if given.get(name) not in (None, "", "true", "false"):

@@ -40,3 +40,18 @@ def listening() -> Iterator[StopRequest]:
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def stopping_at_once(remark: str) -> Iterator[None]:
+    """While the block runs, SIGTERM, SIGINT and SIGUSR1 raise Stopped wherever it is."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped(f"by {signal.Signals(number).name}; {remark}")
+
+    earlier = {number: signal.signal(number, stop) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

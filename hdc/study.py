@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hdc.config import allowed, compose_run, require_allowed, settings_text, typed
-from hdc.data.sources import planned_shards, require_named
+from hdc.data.sources import count_shards, count_videos, require_named
 from hdc.errors import InputError
 from hdc.settings import PREPARE_READS, PRETRAIN_READS
 
@@ -62,6 +62,7 @@ class Source:
 
     folder: str  # empty: they are made
     shards: int  # the parts that they are prepared in, a job each
+    found: int  # videos that are there; when more have come, the data set is prepared again
 
 
 @dataclass(frozen=True)
@@ -220,10 +221,10 @@ class Study:
         folder = require_named(data, node, self.data.get(data), prepared)
         try:
             allow = self.allow_missing
-            shards = planned_shards(node, store, folder, prepared, allow_missing=allow)
+            listed, found = count_videos(node, folder, prepared, allow_missing=allow)
         except InputError as error:
             raise InputError(f"data: {data}: {error}") from error
-        return Source(folder, shards)
+        return Source(folder, count_shards(listed, store), found)
 
 
 def _require_names(config: Mapping[str, Any]) -> None:

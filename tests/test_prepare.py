@@ -1,4 +1,9 @@
 import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -213,3 +218,51 @@ def test_official_lists_with_missing_videos(tmp_path, call, root, make_video, mo
     missing = missing_facts(output, 1)["missing_videos"]
     assert sum(missing.values()) == 13316 and set(missing) == {"train", "test"}
     assert missing_facts(output, "") == {"missing_videos": {"all": 13316}}
+
+
+def test_the_output_may_not_lie_among_the_videos(videos, call, root):
+    words = ("data=weizmann", f"folder={videos}", PATTERN, *FOLDS)
+    for output in (videos, videos / "out"):
+        done = call("hdc.prepare", *words, f"output_dir={output}", cwd=root)
+        refused(done, "output_dir: expected a folder outside of the videos'")
+
+
+def test_only_its_own_files_are_removed(videos, prepare):
+    _, output = prepare(videos)
+    for name in ("holiday.mp4", "0001-of-0003.bin"):
+        (output / "shards" / name).write_text("x")
+    prepare(videos)
+    assert (output / "shards/holiday.mp4").exists()
+    assert not (output / "shards/0001-of-0003.bin").exists()
+
+
+def test_names_that_no_list_can_hold(videos, prepare):
+    (videos / "run" / "ann\rx.mp4").write_text("x")
+    done, _ = prepare(videos, "data.folder.pattern='(?P<label>[a-z]+)/(?s:.*)'", *FOLDS)
+    refused(done, "expected a name without control characters; rename the file")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_it_ends_at_once_and_leaves_no_child(videos, root, tmp_path, make_video, number):
+    """A long video is being decoded; its child must not outlive the stage."""
+    frames = np.zeros((400, 480, 640, 3), np.uint8)
+    for label in ("run", "walk"):
+        make_video(videos / label / "ann.mp4", frames, codec="libx264")
+    words = ["data=weizmann", f"folder={videos}", f"output_dir={tmp_path / 'out'}", PATTERN, *FOLDS]
+    command = [sys.executable, "-m", "hdc.prepare", *words]
+    child = subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True)
+    while not (found := decoders(child.pid)):
+        time.sleep(0.01)
+    time.sleep(0.5)
+    child.send_signal(number)
+    _, errors = child.communicate(timeout=30)
+    assert child.returncode == 75, errors
+    assert errors.startswith(f"stopped: by {number.name}; what is done is kept")
+    assert errors.count("\n") == 1
+    assert not any(Path(f"/proc/{one}/cmdline").exists() for one in found)
+
+
+def decoders(parent):
+    """The decoding children of a process."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [int(one) for one in children]

@@ -209,3 +209,21 @@ def test_downloads_run_only_when_asked_for_and_fail_aloud(call, workplace):
     assert "UCF101.rar: expected " in done.stderr or "reads .rar files, found none" in done.stderr
     done = call("snakemake", "-n", *words, cwd=workplace)
     assert "rule download" not in done.stdout + done.stderr
+
+
+def test_videos_that_come_later_are_prepared(call, workplace, make_video, moving_square):
+    """Prepared without most of its videos, a data set is prepared again when more are there."""
+    names = write_ucf101(workplace / "videos/ucf101/lists")
+    for name in names[:4]:
+        make_video(workplace / "videos/ucf101" / name, moving_square(12))
+    words = ("--cores", "2", "--configfile", "config/ucf101.yaml", "--config", "allow_missing=True")
+    target = "results/data/ucf101/index.csv"
+    call("snakemake", target, *words, cwd=workplace, check=True)
+    done = call("snakemake", target, "-n", *words, cwd=workplace, check=True)
+    assert "Nothing to be done" in done.stdout + done.stderr
+    for name in names[4:6]:
+        make_video(workplace / "videos/ucf101" / name, moving_square(12))
+    done = call("snakemake", target, "-n", *words, cwd=workplace, check=True)
+    assert re.search(r"prepare_ucf101 +1", done.stdout)
+    strict = call("snakemake", target, "-n", *words[:4], cwd=workplace)
+    assert "found 13,314 of them missing" in strict.stdout + strict.stderr

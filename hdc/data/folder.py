@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hdc.data.listing import files_below, require_folder
+from hdc.data.listing import files_below, require_folder, require_plain_name
 from hdc.errors import InputError
 
 
@@ -25,6 +25,7 @@ def list_folder(folder: str | Path, pattern: str) -> pd.DataFrame:
         video = path.relative_to(folder).as_posix()
         match = expression.fullmatch(video)
         if match:
+            require_plain_name(path)
             group = match.groupdict().get("group") or video
             rows.append((video, match["label"], group, str(path)))
     if not rows:

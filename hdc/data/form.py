@@ -44,5 +44,6 @@ def _mean_raw_size(paths: pd.Series, decoding: Decoding, store: Store) -> float:
                 width, height = stored_size(
                     header.width, header.height, short_side=store.short_side
                 )
-                sizes.append(3.0 * header.claimed_frames * width * height)
+                frames = header.claimed_frames or header.claimed_seconds * (header.fps or 25)
+                sizes.append(3.0 * frames * width * height)
     return sum(sizes) / max(1, len(sizes))

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -36,6 +37,10 @@ class PackedVideo:
     facts: dict[str, Any]  # columns of index.csv and of files.csv
 
 
+class ChildKilled(RejectedVideo):
+    """Something other than the file ended the child."""
+
+
 class Decoder:
     """A child process that decodes one file at a time. Use it in a `with`; not from two threads."""
 
@@ -44,6 +49,7 @@ class Decoder:
         self.settings = {"decoding": asdict(decoding), "store": asdict(store), "form": form}
         self.process: subprocess.Popen | None = None
         self.connection: Connection
+        self.closed = False
 
     def __enter__(self) -> "Decoder":
         return self
@@ -51,7 +57,12 @@ class Decoder:
     def __exit__(
         self, kind: type | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        self.close()
+
+    def close(self) -> None:
+        """End the child for good; whoever still waits for it in another thread is refused."""
+        self.closed = True
+        self._stop()
 
     def header(self, path: str | Path) -> Header:
         """What a file says about itself. Raises RejectedVideo with the reason."""
@@ -59,31 +70,46 @@ class Decoder:
         return Header(**self._answer(self.decoding.seconds)["header"])
 
     def pack(self, path: str | Path) -> PackedVideo:
-        """Decode a file in full and pack it. Raises RejectedVideo with the reason."""
+        """Decode a file in full and pack it. Raises RejectedVideo with the reason.
+
+        A child that something from outside has killed, such as a system short of memory, says
+        nothing about the file: it is tried once more.
+        """
+        try:
+            return self._pack(path)
+        except ChildKilled:
+            return self._pack(path)
+
+    def _pack(self, path: str | Path) -> PackedVideo:
         self._ask({"path": str(path), "frames": True})
         started, decoding = time.monotonic(), self.decoding
         answer = self._answer(decoding.seconds)
         claimed = min(LONGEST_SECONDS, answer["header"]["claimed_seconds"])
         limit = decoding.seconds + decoding.seconds_per_second * claimed
         answer = self._answer(limit - (time.monotonic() - started), limit=limit)
-        packed = self.connection.recv_bytes()
+        try:
+            packed = self.connection.recv_bytes()
+        except (EOFError, OSError):
+            raise RejectedVideo(self._obituary()) from None
         return PackedVideo(packed, tuple(answer["shape"]), answer["facts"])
 
-    def stop(self) -> None:
-        """End the child, whatever it does."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+    def _stop(self) -> None:
+        """End the child, whatever it does; the next file gets a new one."""
+        process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+            process.wait()
             self.connection.close()
-            self.process = None
 
     def _ask(self, request: dict[str, Any]) -> None:
+        if self.closed:
+            raise RejectedVideo("not decoded: the work was stopped")
         if self.process is None:
             self._start()
         try:
             self.connection.send_bytes(json.dumps(request).encode())
         except OSError:  # it died while it had nothing to do
-            self.stop()
+            self._stop()
             self._start()
             self.connection.send_bytes(json.dumps(request).encode())
 
@@ -98,14 +124,17 @@ class Decoder:
             stdin=subprocess.DEVNULL,
         )
         theirs.close()
-        self.connection.send_bytes(json.dumps(self.settings).encode())
-        self._answer(START_SECONDS)
+        try:
+            self.connection.send_bytes(json.dumps(self.settings).encode())
+            self._answer(START_SECONDS)
+        except (RejectedVideo, OSError) as error:  # no file's fault
+            raise RuntimeError(f"the decoding child cannot start: {error}") from error
 
     def _answer(self, seconds: float, *, limit: float | None = None) -> dict[str, Any]:
         """The child's next answer; RejectedVideo if it is one, is late or never comes."""
         try:
             if not self.connection.poll(max(0.0, seconds)):
-                self.stop()
+                self._stop()
                 raise RejectedVideo(f"takes longer than {limit or seconds:.0f} seconds to decode")
             answer = json.loads(self.connection.recv_bytes())
         except (EOFError, ConnectionError):
@@ -116,12 +145,14 @@ class Decoder:
 
     def _obituary(self) -> str:
         """How the child ended, in words."""
-        code = self.process.wait() if self.process else 0
-        self.stop()
+        code = 0 if self.process is None or self.closed else self.process.wait()
+        self._stop()
         if code == -signal.SIGXCPU:
             return "takes longer than its limit of processor time to decode"
         if code >= 0:  # Python's own way out, with a traceback
             return f"the decoder stops on it (status {code})"
+        if code in (-signal.SIGKILL, -signal.SIGTERM):
+            raise ChildKilled(f"the decoder was killed twice ({signal.Signals(-code).name})")
         return f"the decoder crashes on it ({signal.Signals(-code).name})"
 
 
@@ -199,7 +230,8 @@ def _limit(what: int, most: int) -> None:
 def main() -> None:
     """Serve as the child on the pipe whose descriptor the command line names."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    serve(Connection(int(sys.argv[1])))
+    with suppress(BrokenPipeError, ConnectionResetError):  # nobody is there any more
+        serve(Connection(int(sys.argv[1])))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def require_folder(folder: str | Path | None) -> Path:
 def files_below(folder: Path) -> list[Path]:
     """Every file in a folder and the folders below it, links followed once, sorted."""
     seen, files = set(), []
-    for place, folders, names in os.walk(folder, followlinks=True):
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=_refuse_folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         real = Path(place).stat()
         if (real.st_dev, real.st_ino) in seen:  # a link back to a folder above it
@@ -64,3 +64,15 @@ def files_below(folder: Path) -> list[Path]:
         seen.add((real.st_dev, real.st_ino))
         files += [Path(place, name) for name in names if not name.startswith(".")]
     return sorted(files)
+
+
+def require_plain_name(path: Path) -> None:
+    """Raise InputError for a name that lists cannot hold: control characters or no UTF-8."""
+    name = str(path)
+    # Surrogates stand for bytes that are not UTF-8.
+    if any(ord(one) < 32 or 0xD800 <= ord(one) < 0xE000 for one in name):
+        raise InputError(f"{name!a}: expected a name without control characters; rename the file")
+
+
+def _refuse_folder(error: OSError) -> None:
+    raise InputError(f"expected a folder that can be read, got: {error}") from error

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hdc.data.listing import Listing, files_below, require_folder
+from hdc.data.listing import Listing, files_below, require_folder, require_plain_name
 from hdc.data.settings import OfficialData
 from hdc.data.splits import hold_out_groups
 from hdc.errors import InputError
@@ -109,10 +109,13 @@ def _locate(lists: Lists, files: Sequence[Path]) -> list[str]:
     paths = []
     for video, names in zip(lists.videos.video, lists.names, strict=True):
         found = next((by_key[name] for name in names if name in by_key), [])
+        found = [path for path in found if path.is_file()]  # no pipe, no broken link
         if len(found) > 1:
             raise InputError(
                 f"{video}: expected one file, found {found[0]} and {found[1]}; move one away"
             )
+        if found:
+            require_plain_name(found[0])
         paths.append(str(found[0]) if found else "")
     return paths
 

@@ -9,6 +9,7 @@ neither a kill nor a power cut leaves anything that a later run would wrongly be
 import errno
 import json
 import os
+import re
 import zlib
 from collections import deque
 from collections.abc import Iterator
@@ -25,12 +26,15 @@ from hdc.atomic import write_text
 from hdc.data.index import MISSING
 from hdc.data.isolation import Decoder, PackedVideo
 from hdc.data.settings import Decoding, Store
+from hdc.data.store import MANIFEST
 from hdc.data.verify import RejectedVideo
 from hdc.digest import digest
 from hdc.errors import InputError
+from hdc.lock import Lock
 from hdc.progress import progress, threads
 
 FOLDER = "shards"
+FILES = re.compile(r"(\d{4,}-of-\d{4,})\.(bin|json|lock|bin\.partial|journal\.partial)")
 
 
 @dataclass(frozen=True)
@@ -76,15 +80,23 @@ def prepare_shard(
 ) -> None:
     """Decode and pack the shard's part of `listed` (video, path), unless that is done.
 
-    Raises InputError if the disk is full; run again, it goes on where it was.
+    Raises InputError if another process is at it, or if the disk is full; run again, it goes on
+    where it was.
     """
     rows = shard.rows(listed)
     key = _key(rows, decoding, store, form)
+    lock = Lock(shard.facts.with_suffix(".lock"))
     done = shard.read()
-    if done is not None and done["key"] == key:
-        return
-    shard.facts.unlink(missing_ok=True)
-    shard.frames.parent.mkdir(parents=True, exist_ok=True)
+    if done is None or done["key"] != key:
+        for path in (shard.facts, *(shard.output / name for name in ("index.csv", MANIFEST))):
+            path.unlink(missing_ok=True)  # from here on an older preparation is void
+        _prepare_and_finish(shard, rows, key, decoding, store, form)
+    lock.release()
+
+
+def _prepare_and_finish(
+    shard: Shard, rows: pd.DataFrame, key: str, decoding: Decoding, store: Store, form: str
+) -> None:
     try:
         entries = _prepare(shard, rows, key, decoding, store, form)
     except OSError as error:
@@ -205,9 +217,10 @@ def _in_order(
     """Decode in child processes, a few videos ahead, and give outcomes in the order of `paths`."""
     workers = max(1, min(threads(), len(paths)))
     with ExitStack() as stack, ThreadPoolExecutor(workers) as pool:
+        decoders = [stack.enter_context(Decoder(decoding, store, form)) for _ in range(workers)]
         idle: SimpleQueue[Decoder] = SimpleQueue()
-        for _ in range(workers):
-            idle.put(stack.enter_context(Decoder(decoding, store, form)))
+        for decoder in decoders:
+            idle.put(decoder)
 
         def pack(path: str) -> PackedVideo | RejectedVideo:
             if not path:
@@ -231,3 +244,5 @@ def _in_order(
         finally:
             for future in waiting:
                 future.cancel()
+            for decoder in decoders:  # or the pool would wait for what they are at
+                decoder.close()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from hdc.data.index import missing_videos, read_table
 from hdc.data.listing import Listing
-from hdc.data.settings import Data, Store, SyntheticData
-from hdc.data.store import MANIFEST, read_manifest
+from hdc.data.settings import Data, Store
+from hdc.data.store import MANIFEST
 from hdc.errors import InputError
 
 
@@ -37,33 +37,24 @@ def count_shards(videos: int, store: Store) -> int:
     return math.ceil(videos / store.shard_videos)
 
 
-def planned_shards(
-    data: Data, store: Store, folder: str | Path, prepared: str | Path, *, allow_missing: bool
-) -> int:
-    """How many jobs preparing takes, before anything is done; nothing is decoded.
+def count_videos(
+    data: Data, folder: str | Path, prepared: str | Path, *, allow_missing: bool
+) -> tuple[int, int]:
+    """How many videos are listed and how many of them are there; nothing is decoded.
 
-    Raises InputError if the folder or the lists are not there, or if listed videos are missing and
-    that is not allowed; for a prepared data set, from what was found then.
+    For a data set that was prepared with all its videos: as they were then, so that the originals
+    may be gone. Raises InputError if the folder or the lists are not there, or if listed videos are
+    missing and that is not allowed.
     """
     if data.synthetic is not None:
-        return count_shards(_planned_videos(data.synthetic), store)
-    if (Path(prepared) / MANIFEST).is_file():
-        _require_prepared_whole(prepared, allow_missing)
-        return len(read_manifest(prepared)["shards"])
+        made = data.synthetic
+        return (made.train_videos + made.validation_videos + made.test_videos,) * 2
+    if (Path(prepared) / MANIFEST).is_file() and not missing_videos(prepared):
+        listed = len(read_table(Path(prepared) / "listed.csv", ("video", "label", "group")))
+        return listed, listed
     listing = list_videos(data, folder)
     listing.require_found(folder, allow_missing=allow_missing)
-    return count_shards(len(listing.videos), store)
-
-
-def _planned_videos(synthetic: SyntheticData) -> int:
-    return synthetic.train_videos + synthetic.validation_videos + synthetic.test_videos
-
-
-def _require_prepared_whole(prepared: str | Path, allow_missing: bool) -> None:
-    listed = read_table(Path(prepared) / "listed.csv", ("video", "label", "group"))
-    missing = missing_videos(prepared)
-    found = Listing(listed.assign(path=["" if v in missing else "x" for v in listed.video]), [])
-    found.require_found(prepared, allow_missing=allow_missing)
+    return len(listing.videos), len(listing.videos) - len(listing.missing)
 
 
 def require_named(data: str, settings: Data, folder: str | None, prepared: str | Path) -> str:

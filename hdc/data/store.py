@@ -5,6 +5,7 @@ lie in the files of `shards/` (`hdc.data.shards`), one after another.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +48,21 @@ def write_manifest(
 class ClipStore:
     """Random access to the frames of a prepared data set, by row of its index."""
 
-    def __init__(self, folder: str | Path) -> None:
-        """Open a store.
+    def __init__(self, folder: str | Path, videos: Sequence[str] | None = None) -> None:
+        """Open a store; `videos` are those of the index that it belongs to.
 
-        Raises InputError if there is none, it is of another version, or a file is cut short.
+        Raises InputError if there is none, it is of another version or of other videos, or a file
+        is cut short.
         """
         self.folder = Path(folder)
         self.manifest = read_manifest(folder)
         self.videos = self.manifest["videos"]
         self._mapped: dict[int, np.ndarray] = {}
+        if videos is not None and [video["video"] for video in self.videos] != list(videos):
+            raise InputError(
+                f"{self.folder / MANIFEST}: expected the videos of index.csv in its order, found "
+                "others; prepare the data set again"
+            )
         for shard in self.manifest["shards"]:
             path = self.folder / shard["file"]
             found = path.stat().st_size if path.is_file() else "no file"

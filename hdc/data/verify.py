@@ -7,6 +7,7 @@ level, and a header that claims more frames than decode.
 
 import hashlib
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +35,9 @@ class Header:
 
     container: str
     codec: str
-    claimed_frames: int  # 0: it does not say
-    claimed_seconds: float  # 0: it does not say
+    claimed_frames: int  # 0: it does not say; without those that it says to skip
+    claimed_seconds: float  # 0: it does not say; of the longest stream
+    video_seconds: float  # 0: it does not say; where the video ends
     fps: float | None  # as the container states it; None if it does not
     width: int
     height: int
@@ -78,10 +80,10 @@ def decode_video(
         header = _header(container, stream)
         on_header(header)
         frames = _Frames(short_side)
-        for frame in _decoded(container, stream):
+        for frame in _decoded(container, stream, frames):
             frames.add(frame)
             _require_silence(messages)
-        _require_whole(header, frames.count, decoding.frame_count_tolerance)
+        _require_whole(header, frames, decoding.frame_count_tolerance)
     _require_silence(messages)
     with Path(path).open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -143,9 +145,9 @@ class _opened:  # noqa: N801  (likewise)
             raise
 
     def _stream(self) -> VideoStream:
-        if not self.container.streams.video:
+        stream = self.container.streams.best("video")  # not a cover, which may come first
+        if stream is None:
             raise RejectedVideo("no video stream")
-        stream = self.container.streams.video[0]
         context = stream.codec_context
         if context is None:
             raise RejectedVideo("no decoder for its video stream")
@@ -168,18 +170,47 @@ def _header(container: InputContainer, stream: VideoStream) -> Header:
     return Header(
         container=container.format.name,
         codec=stream.codec_context.codec.canonical_name,
-        claimed_frames=stream.frames,
+        claimed_frames=_claimed_frames(container, stream),
         claimed_seconds=max(0.0, duration / av.time_base) if duration else 0.0,
+        video_seconds=_video_seconds(container, stream),
         fps=float(rate) if rate else None,
         width=stream.codec_context.width,
         height=stream.codec_context.height,
     )
 
 
-def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+def _claimed_frames(container: InputContainer, stream: VideoStream) -> int:
+    """Frames that should decode: of an AVI whose index is there, those that it does not skip.
+
+    Capture programs skip frames by empty chunks, which the header counts and the index does not
+    hold. A truncated file has lost its index, which stands at the end.
+    """
+    entries = stream.index_entries
+    if container.format.name == "avi" and len(entries):
+        return len(entries) if entries[-1].timestamp + 1 >= stream.frames else stream.frames
+    return stream.frames
+
+
+def _video_seconds(container: InputContainer, stream: VideoStream) -> float:
+    """Where a Matroska file, whose header counts no frames, says that its video ends."""
+    if "matroska" not in container.format.name:
+        return 0.0
+    match = re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", stream.metadata.get("DURATION", ""))
+    if match is not None:
+        hours, minutes, seconds = map(float, match.groups())
+        return 3600 * hours + 60 * minutes + seconds
+    # The file's own duration is that of its longest stream.
+    alone = len(container.streams) == 1 and container.duration
+    return container.duration / av.time_base if alone else 0.0
+
+
+def _decoded(
+    container: InputContainer, stream: VideoStream, frames: "_Frames"
+) -> Iterator[VideoFrame]:
     """The frames of a stream; RejectedVideo at the first packet or frame marked corrupt."""
     number, packets = 0, container.demux(stream)
     for packet in packets:
+        frames.discarded += packet.is_discard  # cut off by an edit list, and still in the header
         if packet.is_corrupt:
             ends = not any(later.size for later in packets)
             claim = f"truncated: the header claims {stream.frames} frames, the file ends after"
@@ -199,8 +230,8 @@ class _Frames:
         # One for all frames, on one thread: several times faster than frame.reformat.
         self.reformatter = VideoReformatter()
         self.pixels = bytearray()
-        self.count, self.rotation, self.size = 0, 0, (0, 0)
-        self.stamps: list[int] = []
+        self.count, self.rotation, self.size, self.discarded = 0, 0, (0, 0), 0
+        self.stamps: list[float] = []  # seconds
 
     def add(self, frame: VideoFrame) -> None:
         size = (frame.width, frame.height)
@@ -213,7 +244,7 @@ class _Frames:
         self.pixels += resized.to_ndarray().tobytes()
         self.count += 1
         if frame.pts is not None:
-            self.stamps.append(frame.pts)
+            self.stamps.append(float(frame.pts * frame.time_base))
 
     def upright(self) -> UInt8[np.ndarray, "time height width 3"]:
         """All frames, turned as the file says where that is by quarter turns."""
@@ -229,19 +260,29 @@ def _require_silence(messages: list[tuple[int, str, str]]) -> None:
         raise RejectedVideo(f"damaged, says {name}: {' '.join(text.split())}"[:200])
 
 
-def _require_whole(header: Header, count: int, tolerance: int) -> None:
-    if count == 0:
+def _require_whole(header: Header, frames: _Frames, tolerance: int) -> None:
+    """RejectedVideo unless so many frames decode, or so many seconds, as the header claims."""
+    if frames.count == 0:
         raise RejectedVideo("no frame")
-    if header.claimed_frames - count > tolerance:
+    if header.claimed_frames - frames.discarded - frames.count > tolerance:
         raise RejectedVideo(
-            f"truncated: the header claims {header.claimed_frames} frames, {count} decode"
+            f"truncated: the header claims {header.claimed_frames} frames, {frames.count} decode"
         )
+    if header.video_seconds and frames.stamps:
+        gaps = np.diff(np.sort(frames.stamps))
+        gap = float(np.median(gaps)) if len(gaps) else 1 / (header.fps or 25)
+        end = max(frames.stamps) + gap
+        if header.video_seconds - end > (tolerance + 1) * gap:
+            raise RejectedVideo(
+                f"truncated: the header claims {header.video_seconds:.2f} seconds, frames end "
+                f"after {end:.2f}"
+            )
 
 
-def _varies(stamps: list[int]) -> bool:
-    """Whether the times between frames differ by more than rounding; sorted, for stamps lie."""
+def _varies(stamps: list[float]) -> bool:
+    """Whether times between frames differ by more than rounding to milliseconds; stamps lie."""
     gaps = np.diff(np.sort(stamps))
-    return bool(len(gaps) and np.ptp(gaps) > max(1, 0.1 * np.median(gaps)))
+    return bool(len(gaps) and np.ptp(gaps) > max(0.002, 0.1 * np.median(gaps)))
 
 
 def stored_size(width: int, height: int, *, short_side: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 import os
 import signal
+import sys
 import textwrap
 import time
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 from hdc.data import isolation
 from hdc.data.isolation import Decoder
 from hdc.data.verify import RejectedVideo, decode_video
+
+PYTHON = sys.executable  # the tests replace it
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def decoder(prepare_settings):
 
     yield make
     for one in made:
-        one.stop()
+        one.close()
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def child_that(monkeypatch, tmp_path):
         script = tmp_path / "child.py"
         script.write_text(code)
         starter = tmp_path / "python"
-        starter.write_text(f'#!/bin/sh\nexec {isolation.sys.executable} {script} "$3"\n')
+        starter.write_text(f'#!/bin/sh\nexec {PYTHON} {script} "$3"\n')
         starter.chmod(0o755)
         monkeypatch.setattr(isolation.sys, "executable", str(starter))
 
@@ -73,6 +76,30 @@ def test_a_dead_child_is_started_again(tmp_path, make_video, moving_square, deco
     os.kill(one.process.pid, signal.SIGKILL)
     one.process.wait()
     assert one.pack(path).shape[0] == 20
+
+
+def test_a_child_that_is_killed_from_outside_is_no_fault_of_the_file(
+    tmp_path, make_video, moving_square, decoder, child_that
+):
+    """As by a system short of memory: tried once more, then rejected by that name."""
+    path = make_video(tmp_path / "a.avi", moving_square(20))
+    once = tmp_path / "once"
+    child_that(
+        f"import os, pathlib\nfrom hdc.data.verify import decode_video\n"
+        f"once = pathlib.Path({str(once)!r})\n"
+        "if not once.exists():\n    once.touch()\n    os.kill(os.getpid(), 9)\n"
+        "return decode_video(*_, **__)"
+    )
+    assert decoder().pack(path).shape[0] == 20
+    child_that("import os\nos.kill(os.getpid(), 9)")
+    with pytest.raises(RejectedVideo, match=r"the decoder was killed twice \(SIGKILL\)"):
+        decoder().pack(path)
+
+
+def test_a_child_that_cannot_start_is_no_fault_of_the_file(tmp_path, decoder, monkeypatch):
+    monkeypatch.setattr(isolation, "START_SECONDS", 0.01)
+    with pytest.raises(RuntimeError, match="the decoding child cannot start"):
+        decoder().pack(tmp_path / "any.avi")
 
 
 @pytest.mark.parametrize(

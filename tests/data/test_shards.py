@@ -202,3 +202,30 @@ def test_a_full_disk_stops_with_a_message_and_loses_nothing(prepare, monkeypatch
             prepare()
     assert shard.read() is None and not shard.facts.exists()
     assert contents(prepare()) == undisturbed
+
+
+def test_a_second_one_on_the_same_part_is_refused(prepare, tmp_path):
+    shard = Shard(tmp_path / "out", 1, 1)
+    code = "import sys, time; from pathlib import Path; from hdc.lock import Lock; "
+    code += "Lock(Path(sys.argv[1])); print('locked', flush=True); time.sleep(60)"
+    words = [sys.executable, "-c", code, str(shard.facts.with_suffix(".lock"))]
+    other = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "locked\n"
+    with pytest.raises(InputError, match=f"expected no other writer, found process {other.pid} on"):
+        prepare()
+    other.kill()
+    other.communicate()
+    assert prepare().read() is not None
+
+
+def test_a_part_that_is_done_again_voids_the_lists(
+    prepare, make_video, moving_square, listed, tmp_path
+):
+    prepare()
+    for name in ("index.csv", "store.json"):
+        (tmp_path / "out" / name).write_text("of the one before")
+    prepare()
+    assert (tmp_path / "out/index.csv").exists()  # nothing has changed
+    make_video(listed.path[0], moving_square(12, seed=99))
+    prepare()
+    assert not (tmp_path / "out/index.csv").exists() and not (tmp_path / "out/store.json").exists()

@@ -63,14 +63,74 @@ def test_rejects_a_truncated_mp4(tmp_path, make_video, moving_square, decode):
         decode(path)
 
 
-@pytest.mark.parametrize("container", ["avi", "matroska"])
-def test_rejects_frames_that_are_missing_at_the_end(
-    tmp_path, make_video, moving_square, decode, container
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.avi", "mpeg4"), ("a.mkv", "libx264"), ("a.webm", "libvpx-vp9")]
+)
+def test_rejects_a_file_that_was_cut_anywhere(
+    tmp_path, make_video, moving_square, decode, name, codec
 ):
-    path = make_video(tmp_path / f"a.{container[:3]}", moving_square(60), container=container)
-    path.write_bytes(path.read_bytes()[: int(0.6 * path.stat().st_size)])
-    with pytest.raises(RejectedVideo, match=r"truncated|cannot be (decoded|opened)|damaged"):
-        decode(path)
+    """Matroska decodes what is left without an error, and its header counts no frames."""
+    whole = make_video(tmp_path / name, moving_square(60), codec=codec).read_bytes()
+    reasons = set()
+    for share in np.linspace(0.05, 0.95, 20):
+        (tmp_path / f"cut_{name}").write_bytes(whole[: int(share * len(whole))])
+        try:
+            video = decode(tmp_path / f"cut_{name}", decoding__frame_count_tolerance=2)
+        except RejectedVideo as rejection:
+            reasons.add(str(rejection).split(":")[0])
+        else:
+            assert len(video.frames) >= 58  # only the index, or less than the tolerance, is gone
+    assert "truncated" in reasons
+
+
+def test_frames_that_the_file_says_to_skip_are_not_missing(
+    tmp_path, make_video, moving_square, decode
+):
+    """An AVI whose capture dropped frames: empty chunks, which the header counts."""
+    stamps = [number + 10 * (number > 20) for number in range(40)]
+    path = make_video(tmp_path / "a.avi", moving_square(40), stamps=stamps)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].frames == 50
+    assert len(decode(path).frames) == 40
+
+
+def test_frames_that_an_edit_list_cuts_off_are_not_missing(
+    tmp_path, make_video, moving_square, decode
+):
+    """As after cutting without encoding again: decoding starts at the key frame before the cut."""
+    path, cut = (
+        make_video(tmp_path / "a.mp4", moving_square(40), codec="libx264"),
+        tmp_path / "b.mp4",
+    )
+    options = {"avoid_negative_ts": "disabled"}
+    with av.open(str(path)) as source, av.open(str(cut), "w", container_options=options) as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        for packet in source.demux(stream):
+            if packet.dts is not None:
+                shift = int(15 / (25 * stream.time_base))
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = copy
+                target.mux(packet)
+    with av.open(str(cut)) as container:
+        assert container.streams.video[0].frames == 40
+    assert len(decode(cut).frames) == 25
+
+
+def test_a_cover_picture_is_not_the_video(tmp_path, moving_square, decode):
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        cover = container.add_stream("mjpeg", rate=25)
+        cover.width, cover.height, cover.pix_fmt = 32, 32, "yuvj420p"
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        picture = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+        for packet in (*cover.encode(picture), *cover.encode(None)):
+            container.mux(packet)
+        for image in moving_square(20):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    assert len(decode(path).frames) == 20
 
 
 def test_the_header_may_claim_a_frame_or_two_more(tmp_path, make_video, moving_square, decode):
