@@ -6,6 +6,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from hdc.devices import claim_gpus
 from hdc.progress import threads
 from hdc.records import peak_memory, processor
 
@@ -13,10 +14,12 @@ from hdc.records import peak_memory, processor
 def start_fabric(precision: str, *, devices: int = 1, deterministic: bool = False) -> Fabric:
     """Fabric on the GPUs that are visible, or on the threads this process was given.
 
-    With several `devices` the other processes start here, from the same command line; under
-    torchrun they are there already. Precision `auto` is bf16-mixed on GPUs that have it. TF32 is
+    A process claims its GPUs from the others of the machine (`hdc.devices`). With several `devices`
+    the other processes start here, from the same command line; under torchrun they are there
+    already. Precision `auto` is bf16-mixed on GPUs that have it. TF32 is
     allowed in convolutions and in matrix products that are not in bf16.
     """
+    claim_gpus(devices)  # before anything asks CUDA
     torch.set_num_threads(max(1, threads() // devices))
     torch.set_float32_matmul_precision("high")
     if deterministic:

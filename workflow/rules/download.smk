@@ -5,6 +5,9 @@ FETCHED = sorted(
     if STUDY.lists(name)
 )
 
+if not FETCHED:
+    refuse("data: expected a published data set to download, found none")
+
 
 rule download:
     """Fetch and unpack the study's published data sets; runs only when it is asked for by name."""

@@ -22,6 +22,7 @@ for name, source in SOURCES.items():
                 data=name,
                 folder=source.folder,
                 shards=source.shards,
+                found=source.found,
                 shard=lambda wildcards: int(wildcards.shard),
             shell:
                 # Not a param: allowing for missing videos changes nothing that is prepared.
@@ -54,6 +55,7 @@ for name, source in SOURCES.items():
             data=name,
             folder=source.folder,
             shards=source.shards,
+            found=source.found,
             output_dir=subpath(output.index, parent=True),
         shell:
             f"""
