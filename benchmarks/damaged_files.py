@@ -102,7 +102,7 @@ def oddities(folder: Path, clean: list[Path]) -> None:
 
 
 def generate(folder: Path, *, files: int = 12) -> list[Path]:
-    """Clean videos: AVI with B-frames and MP4 with H.264; odd sizes and a single frame, too."""
+    """Clean videos: AVI with B-frames and MP4 with H.264, of many sizes; also of one frame."""
     paths = []
     for number in range(files):
         random = np.random.default_rng(number)

@@ -27,7 +27,11 @@ def start_fabric(precision: str, *, devices: int = 1, deterministic: bool = Fals
         torch.use_deterministic_algorithms(True)
     on_gpu = torch.cuda.is_available()
     if precision == "auto":
-        precision = "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
+        precision = (
+            "bf16-mixed"
+            if on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
+            else "32-true"
+        )
     nodes, local = 1, devices
     if "LOCAL_WORLD_SIZE" in os.environ:  # torchrun says how many there are
         local = int(os.environ["LOCAL_WORLD_SIZE"])

@@ -121,7 +121,6 @@ def test_all_wanted_or_none_taken(child):
 
 
 def test_one_claims_at_a_time(child, machine):
-    """Or two that want all of them would each get half."""
     (machine / "locks").mkdir()
     folder = os.open(machine / "locks", os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)
@@ -194,10 +193,9 @@ def test_more_than_there_are(monkeypatch):
 
 def test_every_user_may_lock(child, machine):
     mask = os.umask(0o077)
-    try:
-        assert said(child(1, "GPU-a/b,1")) == "GPU-a/b"
-    finally:
-        os.umask(mask)
+    process = child(1, "GPU-a/b,1")
+    os.umask(mask)
+    assert said(process) == "GPU-a/b"
     assert (machine / "locks").stat().st_mode & 0o7777 == 0o1777
     [path] = (machine / "locks").iterdir()
     assert path.name == "GPU-a_b" and path.stat().st_mode & 0o777 == 0o666
@@ -294,8 +292,8 @@ def test_as_many_gpu_jobs_at_once_as_gpus_each_on_its_own(root, machine, call, m
 def test_the_three_stages_that_use_a_gpu_ask_for_one(workplace, call, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    words = ("--configfile", "config/smoke.yaml")
-    done = call("snakemake", "-n", "--cores", "16", *words, cwd=workplace, check=True)
+    words = ("-n", "--cores", "16", "--configfile", "config/smoke.yaml")
+    done = call("snakemake", *words, cwd=workplace, check=True)
     job = r"rule (\w+):\n(?:    .*\n)*?    threads: (\d+)\n    resources: .*?gpu=(\d)"
     stages = ("pretrain", "finetune", "embed")
     assert set(re.findall(job, done.stdout)) == {(stage, "4", "1") for stage in stages}
