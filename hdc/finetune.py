@@ -54,11 +54,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     from hdc.settings import View
     from hdc.training import Training
 
-    tested = rows_of(index, split, "test")
-    if not tested:
-        raise InputError(
-            f"{prepared}: expected usable test videos in split {arguments.split}, found none"
-        )
+    tested = test_rows(index, split, prepared)
     fabric = start_fabric(
         settings.finetune.precision, deterministic=settings.finetune.deterministic
     )
@@ -126,6 +122,14 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     training.finish()
     top1 = f"top-1 {accuracies(predictions)['top1']:.3f}"
     print(f"{output / 'finetune.json'}: {top1} on {len(predictions)} test videos", flush=True)
+
+
+def test_rows(index: pd.DataFrame, split: pd.DataFrame, prepared: str) -> list[int]:
+    """Rows of the index to test on; raises InputError if there are none."""
+    rows = rows_of(index, split, "test")
+    if not rows:
+        raise InputError(f"{prepared}: expected usable test videos in the split, found none")
+    return rows
 
 
 def protocol(

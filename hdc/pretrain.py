@@ -19,7 +19,7 @@ from hdc.data.store import MANIFEST, ClipStore
 from hdc.digest import digest
 from hdc.errors import InputError
 from hdc.records import Stopwatch, write_record
-from hdc.settings import PRETRAIN_READS
+from hdc.settings import PRETRAIN_READS, Clip
 from hdc.stage import Stage
 
 STAGE = Stage(
@@ -43,11 +43,10 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     # Late: with bad arguments there is no need to wait for torch.
     import torch
 
-    from hdc.contrast import augmented, contrastive_model, see_views
+    from hdc.contrast import augmented, see_views
     from hdc.data.batches import VideoBatches
-    from hdc.encoders import build_encoder, multiply_adds, write_encoder
+    from hdc.encoders import build_encoder, write_encoder
     from hdc.fabric import device_name, peak_device_memory, precision_name, start_fabric
-    from hdc.supervised import SupervisedModel
     from hdc.training import Training
 
     stopwatch, seed = Stopwatch(), int(arguments.seed)
@@ -78,18 +77,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     )
     epochs = math.ceil(settings.pretrain.epochs * settings.pretrain.epochs_factor)
     encoder = build_encoder(settings.backbone, seed=seed)
-    if settings.pretrain.labels:
-        model = SupervisedModel(encoder, index.label.tolist(), seed=seed)
-    else:
-        steps = epochs * batches.steps_per_epoch
-        model = contrastive_model(
-            encoder,
-            settings.objective,
-            seed=seed,
-            total_steps=steps,
-            frozen=frozen,
-            chunk=settings.pretrain.chunk,
-        )
+    steps = epochs * batches.steps_per_epoch
+    model = build_model(encoder, settings, index, seed=seed, steps=steps, frozen=frozen)
     if settings.pretrain.sync_batch_norm and fabric.device.type == "cuda":
         model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
     training = Training(
@@ -119,15 +108,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     write_record(
         output / "pretrain.json",
         stage="pretrain",
-        metrics={
-            "loss": training.log.loss,
-            "steps": training.step,
-            "pretraining_videos": len(rows),
-            "parameters": sum(weight.numel() for weight in encoder.parameters()),
-            "multiply_adds": multiply_adds(encoder, (clip.frames, clip.pixels, clip.pixels)),
-            "clips_per_second": training.clips_per_second(),
-            "invariance": model.invariance(training.step),
-        },
+        metrics=metrics(training, model, clip) | {"pretraining_videos": len(rows)},
         settings=settings.record,
         protocol=protocol(arguments) | {"precision": precision_name(fabric)},
         seed=seed,
@@ -140,6 +121,46 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     write_encoder(output / "encoder.safetensors", encoder, facts)
     training.finish()
     print(f"{output / 'encoder.safetensors'}: {training.step} steps", flush=True)
+
+
+def build_model(
+    encoder: Any,
+    settings: SimpleNamespace,
+    index: pd.DataFrame,
+    *,
+    seed: int,
+    steps: int,
+    frozen: dict[str, float] | None,
+) -> Any:
+    """What is trained: the encoder under a contrast, or under labels where the run asks so."""
+    from hdc.contrast import contrastive_model
+    from hdc.supervised import SupervisedModel
+
+    if settings.pretrain.labels:
+        return SupervisedModel(encoder, index.label.tolist(), seed=seed)
+    return contrastive_model(
+        encoder,
+        settings.objective,
+        seed=seed,
+        total_steps=steps,
+        frozen=frozen,
+        chunk=settings.pretrain.chunk,
+    )
+
+
+def metrics(training: Any, model: Any, clip: Clip) -> dict[str, Any]:
+    """What training came to, and what the encoder costs, for the record."""
+    from hdc.encoders import multiply_adds
+
+    encoder = model.encoder
+    return {
+        "loss": training.log.loss,
+        "steps": training.step,
+        "parameters": sum(weight.numel() for weight in encoder.parameters()),
+        "multiply_adds": multiply_adds(encoder, (clip.frames, clip.pixels, clip.pixels)),
+        "clips_per_second": training.clips_per_second(),
+        "invariance": model.invariance(training.step),
+    }
 
 
 def protocol(arguments: SimpleNamespace) -> dict[str, Any]:
