@@ -20,6 +20,7 @@ processor core, between its steps.
 """
 
 import argparse
+import gc
 import os
 import statistics
 import tempfile
@@ -112,6 +113,7 @@ def matrix_rate(device: torch.device) -> float:
 def table_row(backbone: str, run: SimpleNamespace, fabric: Fabric, rounds: int) -> str:
     """A backbone's speed and memory on a GPU, as a row of the table in docs/performance.md."""
     rate = matrix_rate(fabric.device)
+    gc.collect()  # the network before this one is in a cycle
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     with tempfile.TemporaryDirectory() as folder:
