@@ -3,6 +3,7 @@ import json
 import pytest
 
 from hdc import config
+from hdc.data.index import MISSING
 from hdc.errors import InputError
 from hdc.study import Run, Source, Study, part_of
 
@@ -128,3 +129,19 @@ def test_refuses_a_run_that_would_not_be_what_it_says(workplace, monkeypatch, bo
     with pytest.raises(InputError, match=f"ablations/new.yaml: {message}"):
         Study.read(DEMO | {"ablations": ["hdc", "new"]})
     config._compose.cache_clear()
+
+
+def test_originals_may_be_gone_once_they_are_prepared(workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    prepared = workplace / "results/data/weizmann"
+    prepared.mkdir(parents=True)
+    (prepared / "store.json").touch()
+    (prepared / "listed.csv").write_text("video,label,group\na.avi,run,ann\nb.avi,run,bob\n")
+    (prepared / "rejected.csv").write_text("video,reason\n")
+    study = DEMO | {"evaluate_on": {"weizmann": [1]}, "data": {"weizmann": "gone"}}
+    assert Study.read(study).source("weizmann") == Source("gone", 1, 2)
+    (prepared / "rejected.csv").write_text(f"video,reason\nb.avi,{MISSING}\n")
+    with pytest.raises(InputError, match="expected 2 listed videos, found 1 of them missing"):
+        Study.read(study).source("weizmann")
+    allowing = Study.read(study | {"allow_missing": True})
+    assert allowing.source("weizmann") == Source("gone", 1, 1)

@@ -42,17 +42,21 @@ def count_videos(
 ) -> tuple[int, int]:
     """How many videos are listed and how many of them are there; nothing is decoded.
 
-    For a data set that was prepared with all its videos: as they were then, so that the originals
-    may be gone. Raises InputError if the folder or the lists are not there, or if listed videos are
+    For a data set that was prepared with all its videos, or whose originals are gone since: as they
+    were then. Raises InputError if the folder or the lists are not there, or if listed videos are
     missing and that is not allowed.
     """
     if data.synthetic is not None:
         made = data.synthetic
         return (made.train_videos + made.validation_videos + made.test_videos,) * 2
-    if (Path(prepared) / MANIFEST).is_file() and not missing_videos(prepared):
-        listed = len(read_table(Path(prepared) / "listed.csv", ("video", "label", "group")))
-        return listed, listed
-    listing = list_videos(data, folder)
+    listing = None
+    if (Path(prepared) / MANIFEST).is_file():
+        missing = missing_videos(prepared)
+        if not missing or not Path(folder).is_dir():
+            listed = read_table(Path(prepared) / "listed.csv", ("video", "label", "group"))
+            paths = ["" if video in missing else "prepared" for video in listed.video]
+            listing = Listing(listed.assign(path=paths), [])
+    listing = listing or list_videos(data, folder)
     listing.require_found(folder, allow_missing=allow_missing)
     return len(listing.videos), len(listing.videos) - len(listing.missing)
 
