@@ -1,5 +1,6 @@
 """One writer: a lock on a folder that lives as long as its process."""
 
+import atexit
 import fcntl
 import json
 import os
@@ -48,6 +49,8 @@ class Lock:
         file.write(json.dumps(me))
         file.flush()
         self._held[self.path] = file
+        # Other hosts cannot see that a process has ended; so it says so itself, if it can.
+        atexit.register(self._release_own, os.getpid())
         threading.Thread(target=self._beat, daemon=True).start()
 
     def _beat(self) -> None:
@@ -65,6 +68,11 @@ class Lock:
             f"{self.path.parent}: expected no other writer, found {who}, at work since "
             f"{holder.get('since')}; wait for it, or stop it"
         )
+
+    def _release_own(self, process: int) -> None:
+        """Let others write at the end of the process that took it, not of a fork of it."""
+        if os.getpid() == process:
+            self.release()
 
     def release(self) -> None:
         """Let others write."""

@@ -73,14 +73,15 @@ def prepare(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         raise InputError(f"prepare: shard: expected 1 to {total}, got {arguments.shard}")
     wanted = [int(arguments.shard)] if arguments.shard else range(1, total + 1)
     shards = [Shard(output, number, total) for number in wanted]
+    facts = []
     for shard in shards:
         if make is not None:
             make(shard.rows(listed).video)
-        prepare_shard(shard, listed, settings.decoding, settings.store, form=form)
+        facts.append(prepare_shard(shard, listed, settings.decoding, settings.store, form=form))
     if arguments.shard:
         print(f"prepared part {arguments.shard} of {total}: {shards[0].facts}", flush=True)
     else:
-        join(listing, shards, output, settings)
+        join(listing, shards, facts, output, settings)
 
 
 def require_apart(folder: Path, output: Path) -> None:
@@ -124,7 +125,13 @@ def make_videos(
         )
 
 
-def join(listing: Listing, shards: list[Shard], output: Path, settings: SimpleNamespace) -> None:
+def join(
+    listing: Listing,
+    shards: list[Shard],
+    facts: list[dict[str, Any]],
+    output: Path,
+    settings: SimpleNamespace,
+) -> None:
     """Write the lists and the store's manifest of a data set whose shards are all whole.
 
     Raises InputError if not one of its videos is usable.
@@ -132,21 +139,7 @@ def join(listing: Listing, shards: list[Shard], output: Path, settings: SimpleNa
     lock = Lock(output / "lists.lock")
     for name in ("index.csv", MANIFEST):
         (output / name).unlink(missing_ok=True)
-    listed, rows, stored, rejected = listing.videos, [], [], []
-    facts = [shard.read() for shard in shards]
-    for place, one in enumerate(facts):
-        for entry in one["videos"]:
-            if "rejected" in entry:
-                rejected.append((entry["video"], entry["rejected"]))
-                continue
-            rows.append({"video": entry["video"]} | entry["facts"])
-            where = {key: entry[key] for key in ("offset", "bytes", "shape")}
-            stored.append({"video": entry["video"], "shard": place} | where)
-    if not rows:
-        raise InputError(
-            f"expected at least one usable video, found none among {len(listed)}; "
-            f"the first: {rejected[0][0]}: {rejected[0][1]}"
-        )
+    rows, stored, rejected = sort_out(facts)
     remove_others(output / FOLDER, shards)
     write_lists(listing, pd.DataFrame(rows), rejected, output)
     write_manifest(
@@ -164,6 +157,28 @@ def join(listing: Listing, shards: list[Shard], output: Path, settings: SimpleNa
     counts = f"prepared {len(rows):,} videos, rejected {len(rejected) - missing:,}"
     print(f"{counts}, missing {missing:,}: {output}", flush=True)
     lock.release()
+
+
+def sort_out(facts: list[dict[str, Any]]) -> tuple[list[dict], list[dict], list[tuple[str, str]]]:
+    """Of all shards: facts about usable videos, where each is stored, and rejected ones' reasons.
+
+    Raises InputError if no video is usable.
+    """
+    rows, stored, rejected = [], [], []
+    for place, one in enumerate(facts):
+        for entry in one["videos"]:
+            if "rejected" in entry:
+                rejected.append((entry["video"], entry["rejected"]))
+                continue
+            rows.append({"video": entry["video"]} | entry["facts"])
+            where = {key: entry[key] for key in ("offset", "bytes", "shape")}
+            stored.append({"video": entry["video"], "shard": place} | where)
+    if not rows:
+        raise InputError(
+            f"expected at least one usable video, found none among {len(rejected)}; "
+            f"the first: {rejected[0][0]}: {rejected[0][1]}"
+        )
+    return rows, stored, rejected
 
 
 def write_lists(

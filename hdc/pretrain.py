@@ -79,7 +79,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     encoder = build_encoder(settings.backbone, seed=seed)
     steps = epochs * batches.steps_per_epoch
     model = build_model(encoder, settings, index, seed=seed, steps=steps, frozen=frozen)
-    if settings.pretrain.sync_batch_norm and fabric.device.type == "cuda":
+    several_gpus = fabric.world_size > 1 and fabric.device.type == "cuda"
+    if settings.pretrain.sync_batch_norm and several_gpus:
         model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
     training = Training(
         model,

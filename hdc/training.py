@@ -8,7 +8,6 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -77,8 +76,7 @@ class Training:
 
     def epochs(self) -> Iterator[tuple[int, int]]:
         """The epochs still to do, each with the step inside it to start from."""
-        with ExitStack() as stack:
-            self.stop_request = stack.enter_context(listening())
+        with listening() as self.stop_request:
             while self.step < self.total_steps:
                 yield divmod(self.step, self.steps_per_epoch)
 

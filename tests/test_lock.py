@@ -69,3 +69,15 @@ def test_a_lock_of_another_host_counts_until_it_is_old(tmp_path):
 def test_a_broken_lock_file_is_taken_over(tmp_path):
     (tmp_path / "lock").write_text("{")
     Lock(tmp_path / "lock").release()
+
+
+@pytest.mark.parametrize("ending", ["sys.exit(75)", "raise RuntimeError"])
+def test_a_process_that_ends_leaves_no_lock_for_other_hosts(tmp_path, ending):
+    """They cannot see that it has ended; a fork of it that ends before takes nothing away."""
+    path = tmp_path / "lock"
+    fork = "child = os.fork()\nif child == 0: sys.exit(0)\nos.waitpid(child, 0)\n"
+    code = CHILD.replace("time.sleep(60)", f"{fork}print(Path(sys.argv[1]).exists())\n{ending}")
+    command = [sys.executable, "-c", f"import os\n{code}", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout.split() == ["locked", "True"], done.stderr
+    assert not path.exists()

@@ -21,6 +21,7 @@ from typing import Any
 
 from hdc.data import h264
 from hdc.data.settings import Decoding, Store
+from hdc.data.store import RAW
 from hdc.data.verify import DecodedVideo, Header, RejectedVideo, decode_video, read_header
 
 START_SECONDS = 120.0  # for the child's imports, on a busy machine
@@ -190,8 +191,7 @@ def _serve_one(
         announce(read_header(request["path"], decoding))
         return
     video = decode_video(request["path"], decoding, short_side=store.short_side, on_header=announce)
-    raw = form == "raw"
-    packed = video.frames.tobytes() if raw else h264.pack(video.frames, store)
+    packed = video.frames.tobytes() if form == RAW else h264.pack(video.frames, store)
     answer = {"shape": video.frames.shape[:3], "facts": facts(video)}
     connection.send_bytes(json.dumps(answer).encode())
     connection.send_bytes(packed)

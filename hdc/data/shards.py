@@ -14,7 +14,6 @@ import zlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -77,8 +76,8 @@ class Shard:
 
 def prepare_shard(
     shard: Shard, listed: pd.DataFrame, decoding: Decoding, store: Store, *, form: str
-) -> None:
-    """Decode and pack the shard's part of `listed` (video, path), unless that is done.
+) -> dict[str, Any]:
+    """Decode and pack the shard's part of `listed` (video, path), unless that is done; its facts.
 
     Raises InputError if another process is at it, or if the disk is full; run again, it goes on
     where it was.
@@ -90,13 +89,14 @@ def prepare_shard(
     if done is None or done["key"] != key:
         for path in (shard.facts, *(shard.output / name for name in ("index.csv", MANIFEST))):
             path.unlink(missing_ok=True)  # from here on an older preparation is void
-        _prepare_and_finish(shard, rows, key, decoding, store, form)
+        done = _prepare_and_finish(shard, rows, key, decoding, store, form)
     lock.release()
+    return done
 
 
 def _prepare_and_finish(
     shard: Shard, rows: pd.DataFrame, key: str, decoding: Decoding, store: Store, form: str
-) -> None:
+) -> dict[str, Any]:
     try:
         entries = _prepare(shard, rows, key, decoding, store, form)
     except OSError as error:
@@ -109,6 +109,7 @@ def _prepare_and_finish(
     facts = {"key": key, "form": form, "bytes": shard.frames.stat().st_size, "videos": entries}
     write_text(shard.facts, json.dumps(facts))
     Journal.path_of(shard).unlink()
+    return facts
 
 
 def _prepare(
@@ -216,8 +217,8 @@ def _in_order(
 ) -> Iterator[PackedVideo | RejectedVideo]:
     """Decode in child processes, a few videos ahead, and give outcomes in the order of `paths`."""
     workers = max(1, min(threads(), len(paths)))
-    with ExitStack() as stack, ThreadPoolExecutor(workers) as pool:
-        decoders = [stack.enter_context(Decoder(decoding, store, form)) for _ in range(workers)]
+    decoders = [Decoder(decoding, store, form) for _ in range(workers)]
+    with ThreadPoolExecutor(workers) as pool:
         idle: SimpleQueue[Decoder] = SimpleQueue()
         for decoder in decoders:
             idle.put(decoder)
