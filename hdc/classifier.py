@@ -1,4 +1,4 @@
-"""An encoder with a linear head, and its predictions for whole videos."""
+"""An encoder with a linear head, and its scores for whole videos."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hdc.data.augment import augment
-from hdc.data.batches import ahead, inference_batches
 from hdc.data.store import ClipStore
-from hdc.progress import progress
+from hdc.inference import video_batches
 from hdc.random_draws import torch_seed
 from hdc.settings import Clip, Inference
 
@@ -35,22 +34,34 @@ class Classifier(nn.Module):
 
 
 @torch.inference_mode()
-def predict(
+def clip_scores(
     model: nn.Module,
     store: ClipStore,
     rows: Sequence[int],
     *,
     clip: Clip,
     inference: Inference,
+    crops: int,
     workers: int,
-) -> Float[np.ndarray, "video label"]:
-    """Label probabilities of each video: the mean over its clips of the softmax."""
-    device = next(model.parameters()).device
+    what: str,
+) -> Float[np.ndarray, "video clip label"]:
+    """Scores before softmax of each video's clips, a square of a clip being one of its own.
+
+    Leaves the model in evaluation mode. A bar named `what` shows how far it is.
+    """
     model.eval()
-    batches = inference_batches(store, rows, clip=clip, inference=inference)
-    made, means = ahead(batches, workers=workers), []
-    for batch in progress(made, total=len(batches), unit="batch", what="inference"):
-        clips = augment(batch.clips.to(device), batch.draws, pixels=clip.pixels)
-        probabilities = model(clips).float().softmax(dim=1)
-        means.append(probabilities.unflatten(0, (-1, inference.clips)).mean(dim=1).cpu())
-    return torch.cat(means).numpy()
+    batches = video_batches(
+        store,
+        rows,
+        clip=clip,
+        inference=inference,
+        device=next(model.parameters()).device,
+        workers=workers,
+        what=what,
+        crops=crops,
+    )
+    scores = []
+    for batch in batches:
+        one = model(augment(batch.clips, batch.draws, pixels=clip.pixels)).float()
+        scores.append(one.unflatten(0, (-1, inference.clips * crops)).cpu())
+    return torch.cat(scores).numpy()

@@ -27,10 +27,16 @@ CONF = Path(__file__).parent / "conf"
 FOLDERS = {  # choice -> where its files lie
     "backbone": (CONF / "backbone",),
     "data": (Path("config/data"), CONF / "data"),
+    "protocol": (CONF / "protocol",),
     "scale": (CONF / "scale",),
     "ablation": (Path("ablations"),),
 }
-_GROUPS = {"data": "data@_global_", "scale": "scale@_global_", "ablation": "ablations@_global_"}
+_GROUPS = {
+    "data": "data@_global_",
+    "protocol": "protocol@_global_",
+    "scale": "scale@_global_",
+    "ablation": "ablations@_global_",
+}
 
 ConfigStore.instance().store(name="schema", node=Config)
 
@@ -57,13 +63,20 @@ def require_allowed(choice: str, name: str, where: str) -> None:
 
 
 def compose_run(
-    ablation: str, *, backbone: str, data: str, scale: str, overrides: Sequence[str] = ()
+    ablation: str,
+    *,
+    backbone: str,
+    data: str,
+    scale: str,
+    protocol: str = "ours",
+    overrides: Sequence[str] = (),
 ) -> DictConfig:
     """The settings of one run on one data set, checked; `overrides` are `key=value` and win.
 
     Raises InputError that names the file, the key and what is allowed.
     """
-    choices = {"backbone": backbone, "data": data, "scale": scale, "ablation": ablation}
+    choices = {"backbone": backbone, "data": data, "protocol": protocol, "scale": scale}
+    choices["ablation"] = ablation
     return _compose(tuple(choices.items()), tuple(overrides))
 
 
@@ -205,7 +218,7 @@ def _file_of(key: str, choices: dict[str, str]) -> str:
         top, _, rest = key.partition(".")
         content = OmegaConf.create(yaml.safe_load(path.read_text()) or {})
         inside = rest if path.parent.name == top and path.parent.parent == CONF else key
-        if path.parent.name in ("data", "scale", "ablations"):
+        if path.parent.name in ("data", "protocol", "scale", "ablations"):
             inside = key
         if inside and OmegaConf.select(content, inside) is not None:
             return str(_shown(path))

@@ -1,12 +1,16 @@
 """Frozen features: an encoder and a data set to one row of features per usable video and level.
 
-Writes features.safetensors: float32, rows in the order of index.csv, one table a level, pooled over
-time, height and width and averaged over clips.
+Writes features.safetensors: float32, rows in the order of index.csv, averaged over each video's
+clips. `<level>` is pooled over time, height and width. `<level>.still` and `<level>.shuffled` are
+the same of clips whose first frame is repeated, or whose frames are in random order: controls for
+how much the features use time. `<last level>.spatial_max` is pooled as VCOP's retrieval does.
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -14,13 +18,14 @@ from hdc.atomic import write_bytes
 from hdc.data.index import read_index
 from hdc.data.store import ClipStore
 from hdc.digest import digest
+from hdc.random_draws import generator
 from hdc.settings import EMBED_READS
 from hdc.stage import Stage
 
 STAGE = Stage(
     name="embed",
     about=__doc__,
-    choices=("scale", "data", "backbone", "ablation"),
+    choices=("scale", "data", "backbone", "ablation", "protocol"),
     arguments={
         "encoder": "encoder.safetensors, made by hdc.pretrain",
         "prepared": "results/data/<data>, made by hdc.prepare",
@@ -42,43 +47,84 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
 
     fabric = start_fabric("32-true")
     encoder = laid_out(read_encoder(arguments.encoder, settings.backbone), fabric)
+    levels = list(encoder.levels)
     encoder = fabric.setup_module(encoder)
     features = video_features(encoder, store, len(index), settings)
     facts = {
         "clips_per_video": settings.inference.clips,
         "encoder": digest(Path(arguments.encoder).read_bytes()),
-        "levels": list(features),
+        "levels": levels,
     }
     metadata = {"hdc": json.dumps(facts, sort_keys=True)}
     path = Path(arguments.output_dir) / "features.safetensors"
     write_bytes(path, save(features, metadata))
-    print(f"{path}: {len(index)} videos, levels {', '.join(features)}", flush=True)
+    print(f"{path}: {len(index)} videos, {', '.join(features)}", flush=True)
 
 
 def video_features(
-    encoder, store: ClipStore, videos: int, settings: SimpleNamespace
+    encoder: Any, store: ClipStore, videos: int, settings: SimpleNamespace
 ) -> dict[str, np.ndarray]:
-    """Per level a float32 table (video, channel): the mean over each video's clips."""
+    """By name a float32 table (video, number): the mean over each video's clips."""
     import torch
 
     from hdc.data.augment import augment
-    from hdc.data.batches import ahead, inference_batches
-    from hdc.progress import progress
+    from hdc.inference import video_batches
 
     clips_each = settings.inference.clips
-    device = next(encoder.parameters()).device
-    batches = inference_batches(
-        store, range(videos), clip=settings.clip, inference=settings.inference
+    batches = video_batches(
+        store,
+        range(videos),
+        clip=settings.clip,
+        inference=settings.inference,
+        device=next(encoder.parameters()).device,
+        workers=settings.progress.workers,
+        what="embedding",
     )
     tables: dict[str, list] = {}
     with torch.inference_mode():
-        made = ahead(batches, workers=settings.progress.workers)
-        for batch in progress(made, total=len(batches), unit="batch", what="embedding"):
-            clips = augment(batch.clips.to(device), batch.draws, pixels=settings.clip.pixels)
-            for level, features in encoder(clips).items():
-                pooled = features.mean(dim=(2, 3, 4)).unflatten(0, (-1, clips_each)).mean(dim=1)
-                tables.setdefault(level, []).append(pooled.float().cpu())
-    return {level: torch.cat(parts).numpy() for level, parts in tables.items()}
+        for batch in batches:
+            orders = frame_orders(store, batch.rows, clips_each, batch.clips.shape[1])
+            for suffix, order in orders.items():
+                clips = torch.stack(
+                    [clip[row] for clip, row in zip(batch.clips, order, strict=True)]
+                )
+                maps = encoder(augment(clips, batch.draws, pixels=settings.clip.pixels))
+                for name, rows in pooled(maps, suffix):
+                    means = rows.unflatten(0, (-1, clips_each)).mean(dim=1)
+                    tables.setdefault(name, []).append(means.float().cpu())
+    return {name: torch.cat(parts).numpy() for name, parts in tables.items()}
+
+
+def frame_orders(
+    store: ClipStore, rows: list[int], clips_each: int, frames: int
+) -> dict[str, list[list[int]]]:
+    """By suffix of the features' names the frames of every clip in the order they are shown in.
+
+    An order in random depends on the video and on which of its clips it is, on nothing else: all
+    encoders are shown the same.
+    """
+    plain, still = list(range(frames)), [0] * frames
+    shuffled = [
+        generator(0, "shuffled", store.video(row), place % clips_each).permutation(frames).tolist()
+        for place, row in enumerate(rows)
+    ]
+    return {"": [plain] * len(rows), ".still": [still] * len(rows), ".shuffled": shuffled}
+
+
+def pooled(maps: dict[str, Any], suffix: str) -> Iterator[tuple[str, Any]]:
+    """Names and pooled features (clip, number) of every level's maps; more of the plain last one.
+
+    `spatial_max` is the maximum over squares of 2 x 2, time and the rest of space kept, flattened:
+    what VCOP (Xu et al., CVPR 2019) retrieves by, in its published code.
+    """
+    import torch.nn.functional as functional
+
+    for level, features in maps.items():
+        yield f"{level}{suffix}", features.mean(dim=(2, 3, 4))
+    if not suffix:
+        side = min(2, *features.shape[3:])  # small clips leave a single place
+        maximum = functional.max_pool3d(features, (1, side, side))
+        yield f"{level}.spatial_max", maximum.flatten(1)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """Fine-tuning: an encoder, a linear head and labels to accuracy on the test part of a split.
 
-Trains the whole network on train + val for a fixed number of epochs, then reads the test part once.
-Writes predictions.csv, one row per test video of the split (an unusable one has no prediction and
-counts as wrong), and the record finetune.json.
+Trains the whole network for a fixed number of epochs, by default on train + val, then reads the
+test part once. Writes predictions.csv, one row per test video of the split (an unusable one has no
+prediction and counts as wrong), clip_scores.safetensors with the scores of every clip before
+softmax, from which any other average follows, and the record finetune.json.
 """
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,28 +14,46 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hdc.atomic import write_bytes
 from hdc.data.index import missing_facts, read_index, read_split, rows_of, write_table
 from hdc.data.store import MANIFEST, ClipStore
 from hdc.digest import digest
 from hdc.errors import InputError
-from hdc.leaks import require_unseen
+from hdc.leaks import require_apart, require_unseen
 from hdc.random_draws import torch_seed
 from hdc.records import Stopwatch, write_record
 from hdc.settings import FINETUNE_READS
 from hdc.stage import Stage
+from hdc.testing import (
+    accuracies,
+    averaged,
+    by_label,
+    clip_accuracies,
+    confusion,
+    mean_loss,
+    prediction_table,
+)
+
+CHECKPOINTS = {
+    "last": "last epoch",
+    "best_on_validation": "epoch with the least loss on validation",
+}
 
 STAGE = Stage(
     name="finetune",
     about=__doc__,
-    choices=("scale", "data", "backbone", "ablation"),
+    choices=("scale", "data", "backbone", "ablation", "protocol"),
     arguments={
         "seed": "decides the head's first weights, order, crops and augmentation",
         "encoder": "encoder.safetensors, made by hdc.pretrain",
         "prepared": "results/data/<data>, made by hdc.prepare",
         "split": "number of the split",
         "output_dir": "<folder of the encoder>/<data>/split<split>",
+        "allow_copies": "true: test videos may have copies in the training part; else refused",
+        "allow_pretrain_on_test": "true: the encoder may have seen test videos; else refused",
     },
     reads=FINETUNE_READS,
+    optional=("allow_copies", "allow_pretrain_on_test"),
 )
 
 
@@ -42,77 +62,76 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     stopwatch, seed = Stopwatch(), int(arguments.seed)
     output, prepared = Path(arguments.output_dir), arguments.prepared
     index, split = read_index(prepared), read_split(prepared, int(arguments.split))
-    require_unseen(arguments.encoder, index, split)
+    leaks = leak_facts(arguments, index, split)
+    rows = rows_by_part(index, split, prepared, settings.finetune.checkpoint)
 
-    import torch
+    # Late: with bad arguments there is no need to wait for torch.
+    from functools import partial
 
-    from hdc.classifier import Classifier, predict
-    from hdc.data.augment import augment
+    from hdc.best_epoch import BestEpoch
+    from hdc.classifier import Classifier, clip_scores
     from hdc.data.batches import VideoBatches
     from hdc.encoders import read_encoder
     from hdc.fabric import device_name, peak_device_memory, start_fabric
-    from hdc.settings import View
     from hdc.training import Training
 
-    tested = test_rows(index, split, prepared)
     fabric = start_fabric(
         settings.finetune.precision, deterministic=settings.finetune.deterministic
     )
     store = ClipStore(prepared, index.video.tolist())
     labels = sorted(set(split.label))
-    targets = torch.tensor([labels.index(label) for label in index.label], device=fabric.device)
+    targets = np.array([labels.index(label) for label in index.label])
     batches = VideoBatches(
         store,
-        rows_of(index, split, "train", "val"),
+        rows["train"],
         clip=settings.clip,
         augment=settings.finetune.augment,
         batch_size=settings.finetune.batch_size,
         seed=seed,
     )
     encoder = read_encoder(arguments.encoder, settings.backbone).train()
-    model = Classifier(encoder, len(labels), dropout=settings.finetune.dropout, seed=seed)
-    listing = split.to_csv(index=False) + digest((Path(prepared) / MANIFEST).read_bytes())
     training = Training(
-        model,
+        Classifier(encoder, len(labels), dropout=settings.finetune.dropout, seed=seed),
         settings.finetune,
         settings.progress,
         fabric=fabric,
         epochs=settings.finetune.epochs,
         steps_per_epoch=batches.steps_per_epoch,
         folder=output,
-        name=digest(
-            f"{settings.text}{seed}{listing}{digest(Path(arguments.encoder).read_bytes())}"
-        ),
+        name=state_name(settings, arguments, split),
         log_name="finetune.log.jsonl",
     )
-    for epoch, first_step in training.epochs():
-        tasks = batches.epoch(epoch, {"clip": View(crop=1, draw="a")}, first_step=first_step)
-        for views in training.batches(tasks):
-            batch = views["clip"]
-            # Dropout draws from torch's own generator: seeded per step, a resumed run repeats it.
-            torch.manual_seed(torch_seed(seed, f"dropout {training.step}"))
-            clips = batch.clips.to(fabric.device, non_blocking=True)
-            scores = training.model(augment(clips, batch.draws, pixels=settings.clip.pixels))
-            loss = torch.nn.functional.cross_entropy(scores.float(), targets[batch.rows])
-            training.update(loss, clips=len(clips))
-
-    scores = predict(
+    scores_of = partial(
+        clip_scores,
         training.model,
         store,
-        tested,
         clip=settings.clip,
         inference=settings.inference,
+        crops=settings.finetune.crops,
         workers=settings.progress.workers,
     )
-    scores = pd.DataFrame(scores, index=index.video.iloc[tested], columns=labels)
-    predictions = prediction_table(split, scores)
-    write_table(output / "predictions.csv", predictions)
+    best = None
+    if settings.finetune.checkpoint == "best_on_validation":
+        own, average = targets[rows["val"]], settings.finetune.average
+        best = BestEpoch(
+            training, lambda: mean_loss(scores_of(rows["val"], what="validation"), own, average)
+        )
+    train(training, batches, targets, settings, labels=len(labels), seed=seed, best=best)
+
+    scores = scores_of(rows["test"], what="test")
+    predictions = judged(scores, index.video.iloc[rows["test"]], split, labels, settings, output)
+    own = index.label.iloc[rows["test"]].tolist()
+    top1 = accuracies(predictions)["top1"]
     write_record(
         output / "finetune.json",
         stage="finetune",
-        metrics=accuracies(predictions) | {"train_loss": training.log.loss},
+        metrics=accuracies(predictions)
+        | clip_accuracies(scores, own, labels, videos=len(predictions))
+        | {"per_class": by_label(predictions), "confusion": confusion(predictions)}
+        | {"train_loss": training.log.loss}
+        | (best.facts() if best else {}),
         settings=settings.record,
-        protocol=protocol(settings, arguments, len(batches.rows), predictions),
+        protocol=protocol(settings, arguments, len(batches.rows), predictions) | leaks,
         seed=seed,
         stopwatch=stopwatch,
         seconds_before=training.seconds_before,
@@ -120,16 +139,112 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         peak_memory_bytes=peak_device_memory(fabric),
     )
     training.finish()
-    top1 = f"top-1 {accuracies(predictions)['top1']:.3f}"
-    print(f"{output / 'finetune.json'}: {top1} on {len(predictions)} test videos", flush=True)
+    tested = f"top-1 {top1:.3f} on {len(predictions)} test videos"
+    print(f"{output / 'finetune.json'}: {tested}", flush=True)
 
 
-def test_rows(index: pd.DataFrame, split: pd.DataFrame, prepared: str) -> list[int]:
-    """Rows of the index to test on; raises InputError if there are none."""
-    rows = rows_of(index, split, "test")
-    if not rows:
-        raise InputError(f"{prepared}: expected usable test videos in the split, found none")
+def train(
+    training: Any,
+    batches: Any,
+    targets: np.ndarray,
+    settings: SimpleNamespace,
+    *,
+    labels: int,
+    seed: int,
+    best: Any | None,
+) -> None:
+    """Every step that is left; with `best`, ends with the weights of the best epoch."""
+    import torch
+
+    from hdc.data.augment import augment
+    from hdc.settings import View
+
+    device = training.fabric.device
+    weights = label_weights(targets[batches.rows], labels)
+    weights = torch.tensor(weights, device=device) if settings.finetune.class_balanced else None
+    numbers = torch.tensor(targets, device=device)
+    for epoch, first_step in training.epochs():
+        if best:
+            best.judge()
+        tasks = batches.epoch(epoch, {"clip": View(crop=1, draw="a")}, first_step=first_step)
+        for views in training.batches(tasks):
+            batch = views["clip"]
+            # Dropout draws from torch's own generator: seeded per step, a resumed run repeats it.
+            torch.manual_seed(torch_seed(seed, f"dropout {training.step}"))
+            clips = batch.clips.to(device, non_blocking=True)
+            scores = training.model(augment(clips, batch.draws, pixels=settings.clip.pixels))
+            loss = torch.nn.functional.cross_entropy(
+                scores.float(), numbers[batch.rows], weight=weights
+            )
+            training.update(loss, clips=len(clips))
+    if best:
+        best.judge()
+        best.load()
+
+
+def label_weights(targets: np.ndarray, labels: int) -> np.ndarray:
+    """What a video of each label weighs so that all labels weigh alike, 1 on average, float32.
+
+    A label without videos weighs nothing.
+    """
+    counts = np.bincount(targets, minlength=labels)
+    weights = len(targets) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return np.where(counts > 0, weights, 0).astype(np.float32)
+
+
+def leak_facts(
+    arguments: SimpleNamespace, index: pd.DataFrame, split: pd.DataFrame
+) -> dict[str, Any]:
+    """Refuse what must not be judged, unless it is allowed; what was allowed, for the record."""
+    copies = require_apart(index, split, allow=arguments.allow_copies == "true")
+    allow = arguments.allow_pretrain_on_test == "true"
+    return copies | require_unseen(arguments.encoder, index, split, allow=allow)
+
+
+def rows_by_part(
+    index: pd.DataFrame, split: pd.DataFrame, prepared: str, checkpoint: str
+) -> dict[str, list[int]]:
+    """Rows of the index to train, to choose and to test on.
+
+    Where an epoch is chosen, val does that and trains nothing. Raises InputError if one is empty.
+    """
+    chosen = checkpoint == "best_on_validation"
+    parts = {"train": ("train",) if chosen else ("train", "val"), "test": ("test",)}
+    parts |= {"val": ("val",)} if chosen else {}
+    rows = {name: rows_of(index, split, *each) for name, each in parts.items()}
+    for name, found in rows.items():
+        if not found:
+            raise InputError(f"{prepared}: expected usable {name} videos in the split, found none")
     return rows
+
+
+def state_name(settings: SimpleNamespace, arguments: SimpleNamespace, split: pd.DataFrame) -> str:
+    """A name for everything that decides the result."""
+    listing = split.to_csv(index=False) + digest((Path(arguments.prepared) / MANIFEST).read_bytes())
+    encoder = digest(Path(arguments.encoder).read_bytes())
+    return digest(f"{settings.text}{arguments.seed}{listing}{encoder}")
+
+
+def judged(
+    scores: np.ndarray,
+    videos: pd.Series,
+    split: pd.DataFrame,
+    labels: list[str],
+    settings: SimpleNamespace,
+    output: Path,
+) -> pd.DataFrame:
+    """Write what the scores of every clip say, and return the predictions by video."""
+    from safetensors.numpy import save
+
+    facts = {"videos": videos.tolist(), "labels": labels, "axes": "video, clip, label"}
+    metadata = {"hdc": json.dumps(facts, sort_keys=True)}
+    write_bytes(output / "clip_scores.safetensors", save({"scores": scores}, metadata))
+    table = pd.DataFrame(
+        averaged(scores, settings.finetune.average), index=videos.to_numpy(), columns=labels
+    )
+    predictions = prediction_table(split, table)
+    write_table(output / "predictions.csv", predictions)
+    return predictions
 
 
 def protocol(
@@ -139,48 +254,20 @@ def protocol(
     predictions: pd.DataFrame,
 ) -> dict[str, Any]:
     """How the accuracy came about, for the record."""
+    finetune = settings.finetune
     return {
         "data": arguments.data,
         "split": int(arguments.split),
-        "trained_on": "train + val",
+        "protocol": arguments.protocol,
+        "trained_on": "train" if finetune.checkpoint == "best_on_validation" else "train + val",
         "training_videos": training_videos,
         "test_videos": len(predictions),
         "unusable_test_videos": int((predictions.predicted == "").sum()),
         "clips_per_video": settings.inference.clips,
-        "crops_per_clip": 1,
-        "averaging": "mean of probabilities",
-        "checkpoint": "last epoch",
+        "crops_per_clip": finetune.crops,
+        "averaging": f"mean of {finetune.average}",
+        "checkpoint": CHECKPOINTS[finetune.checkpoint],
     } | missing_facts(arguments.prepared, arguments.split)
-
-
-def prediction_table(split: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """Columns video, label, predicted and score_<label>, one row per test video of the split.
-
-    `scores` has a row per usable test video; the others stay empty.
-    """
-    test = split[split.part == "test"]
-    scores = scores.reindex(test.video)
-    found = scores.notna().all(axis=1).to_numpy()
-    best = np.asarray(scores.columns)[np.nan_to_num(scores.to_numpy(), nan=-1.0).argmax(axis=1)]
-    table = {"video": test.video.to_numpy(), "label": test.label.to_numpy()}
-    table["predicted"] = np.where(found, best, "")
-    numbers = {f"score_{label}": scores[label].to_numpy() for label in scores.columns}
-    return pd.DataFrame(table | numbers)
-
-
-def accuracies(predictions: pd.DataFrame) -> dict[str, float]:
-    """Top-1 and top-5 over all test videos; one without a prediction is wrong in both."""
-    columns = [column for column in predictions if column.startswith("score_")]
-    scores = predictions[columns].to_numpy(dtype=float)
-    own = predictions.label.map(
-        {column.removeprefix("score_"): i for i, column in enumerate(columns)}
-    )
-    # The rank of the video's own label: how many labels score higher. NaN compares false.
-    own_scores = scores[np.arange(len(scores)), own.to_numpy()]
-    usable = predictions.predicted.to_numpy() != ""
-    rank = (scores > own_scores[:, None]).sum(axis=1)
-    top1 = predictions.predicted.to_numpy() == predictions.label.to_numpy()
-    return {"top1": float(top1.mean()), "top5": float((usable & (rank < 5)).mean())}
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hdc.atomic import write_text
 from hdc.results import BASE, Results, against, by_seed, cells, joined, over_seeds
-from hdc.wording import BLANK, latex, percent, points, seeds_text, sentence
+from hdc.wording import BLANK, doubts, latex, percent, points, seeds_text, sentence
 
 ROWS = ["backbone", "data", "ablation"]
 HEADINGS = {"backbone": "backbone", "data": "data set", "ablation": "run", "level": "level"}
@@ -116,6 +116,8 @@ def build(
             rows_ = zip(summary.itertuples(index=False), most, strict=True)
             text[measure.title] = [_text(measure, row, seeds, notes) for row, seeds in rows_]
     text["n"] = [seeds_text(seeds) for seeds in most]
+    doubted = [_doubts(results, row._asdict(), notes) for row in text.itertuples(index=False)]
+    text["ablation"] = text["ablation"] + doubted
     shared = [
         column for column in by if column in ("backbone", "data") and text[column].nunique() == 1
     ]
@@ -166,6 +168,12 @@ def _text(measure: Measure, row: Any, seeds: int, notes: list[str]) -> str:
     if row.seeds < seeds:
         text += f" ({seeds_text(int(row.seeds))})"
     return f"{text} {_note(reason, notes)}" if reason else text
+
+
+def _doubts(results: Results, row: dict[str, str], notes: list[str]) -> str:
+    """The marks of the notes on what speaks against a row."""
+    where = {column: row[column] for column in ROWS if column in row}
+    return "".join(f" {_note(reason, notes)}" for reason in doubts(results, **where))
 
 
 def _note(reason: str, notes: list[str]) -> str:

@@ -18,6 +18,7 @@ from hdc.data.index import missing_facts, read_index, read_split, rows_of, write
 from hdc.data.store import MANIFEST, ClipStore
 from hdc.digest import digest
 from hdc.errors import InputError
+from hdc.leaks import require_apart
 from hdc.records import Stopwatch, write_record
 from hdc.settings import PRETRAIN_READS, Clip
 from hdc.stage import Stage
@@ -30,11 +31,12 @@ STAGE = Stage(
         "seed": "decides first weights, order, crops and augmentation",
         "prepared": "results/data/<data>, made by hdc.prepare",
         "split": "pretrain on train + val of this split; empty: on every video",
+        "allow_copies": "true: videos of train may have copies in test; else refused",
         "measured": "pretrain.json of the run that measured the weights; empty unless frozen",
         "output_dir": "results/<study>/runs/<backbone>/<ablation>/seed<seed>/<data>[-split<split>]",
     },
     reads=PRETRAIN_READS,
-    optional=("split", "measured"),
+    optional=("split", "measured", "allow_copies"),
 )
 
 
@@ -53,7 +55,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     output, clip, frozen = Path(arguments.output_dir), settings.clip, None
     index = read_index(arguments.prepared)
     store = ClipStore(arguments.prepared, index.video.tolist())
-    rows = pretraining_rows(index, arguments.prepared, arguments.split)
+    allow_copies = arguments.allow_copies == "true"
+    rows = pretraining_rows(index, arguments.prepared, arguments.split, allow_copies)
     videos = index.loc[rows, ["video", "sha256"]]
     if arguments.measured:
         frozen = measured_invariance(arguments.measured)
@@ -196,11 +199,18 @@ def measured_invariance(record: str) -> dict[str, float]:
     return json.loads(Path(record).read_text())["metrics"]["invariance"]
 
 
-def pretraining_rows(index: pd.DataFrame, prepared: str, split: str) -> list[int]:
-    """Rows of the index to pretrain on: train and validation of a split, or all of them."""
+def pretraining_rows(
+    index: pd.DataFrame, prepared: str, split: str, allow_copies: bool
+) -> list[int]:
+    """Rows of the index to pretrain on: train and validation of a split, or all of them.
+
+    Raises InputError if there are none, or if some have copies in test and that is not allowed.
+    """
     if not split:
         return list(range(len(index)))
-    rows = rows_of(index, read_split(prepared, int(split)), "train", "val")
+    table = read_split(prepared, int(split))
+    require_apart(index, table, allow=allow_copies)
+    rows = rows_of(index, table, "train", "val")
     if not rows:
         raise InputError(
             f"{prepared}: expected usable training videos in split {split}, found none"

@@ -39,10 +39,28 @@ def classify(
     return fit(best, "train", "val").predict(features["test"]).tolist(), best
 
 
+def classify_once(
+    features: Features,
+    labels: Sequence[str] | np.ndarray,
+    tested: Features,
+    *,
+    strength: float,
+    iterations: int,
+) -> np.ndarray:
+    """Predictions for `tested` by one logistic regression; of a single label, that label."""
+    if len(set(labels)) == 1:
+        return np.repeat(np.asarray(labels)[:1], len(tested))
+    model = LogisticRegression(C=strength, max_iter=iterations)
+    return _fit(model, features, np.asarray(labels)).predict(tested)
+
+
 def regress(
     features: dict[str, Features], values: dict[str, np.ndarray], *, strengths: Sequence[float]
 ) -> tuple[list[float], float]:
-    """Predictions for part `test` by ridge regression; else as `classify`, by squared error."""
+    """Predictions for part `test` by ridge regression; else as `classify`, by squared error.
+
+    `values` are numbers, or rows of several that are predicted together.
+    """
 
     def fit(strength: float, *parts: str) -> Pipeline:
         return _fit(Ridge(alpha=1 / strength), *_joined(features, values, parts))
@@ -59,10 +77,26 @@ def regress(
 
 def explained(predicted: Sequence[float], true: Sequence[float] | np.ndarray) -> float:
     """R2: the share of the variance of `true` that `predicted` explains; below 0 if it is worse
-    than the mean of `true`."""
+    than the mean of `true`. The variance of rows of several numbers is the sum of theirs."""
     true = np.asarray(true)
     residual = np.sum((true - np.asarray(predicted)) ** 2)
-    return float(1 - residual / np.sum((true - true.mean()) ** 2))
+    return float(1 - residual / np.sum((true - true.mean(axis=0)) ** 2))
+
+
+def on_circle(
+    values: Float[np.ndarray, " row"], period: float
+) -> Float[np.ndarray, "row coordinate"]:
+    """Cosine and sine of a quantity that wraps around after `period`: a line cannot predict it."""
+    turns = 2 * np.pi * np.asarray(values) / period
+    return np.stack([np.cos(turns), np.sin(turns)], axis=1)
+
+
+def off_circle(
+    coordinates: Float[np.ndarray, "row coordinate"], period: float
+) -> Float[np.ndarray, " row"]:
+    """The quantity, 0 to `period`, whose cosine and sine are nearest to the coordinates."""
+    cosine, sine = np.asarray(coordinates).T
+    return np.arctan2(sine, cosine) / (2 * np.pi) % 1 * period
 
 
 def is_numeric(values: pd.Series) -> bool:

@@ -142,7 +142,8 @@ class Optimization:
     learning_rate: float = MISSING  # at its peak, after warm-up
     momentum: float = MISSING
     weight_decay: float = MISSING
-    warmup_epochs: float = MISSING  # linear, from 0; then half a cosine down to 0
+    warmup_epochs: float = MISSING  # linear, from 0
+    schedule: str = MISSING  # after the warm-up; cosine: half of one, down to 0; constant
     precision: str = MISSING  # of Lightning Fabric; auto: bf16-mixed on GPUs that have it
     compile: bool = MISSING  # torch.compile
     deterministic: bool = MISSING  # on GPUs, too, at some cost; processors are
@@ -155,6 +156,7 @@ class Optimization:
         for key in ("weight_decay", "warmup_epochs"):
             require(key, getattr(self, key), getattr(self, key) >= 0, "0 or more")
         require_choice("optimizer", self.optimizer, ("sgd", "adamw"))
+        require_choice("schedule", self.schedule, ("cosine", "constant"))
         require_choice("precision", self.precision, ("auto", "32-true", "bf16-mixed"))
 
 
@@ -176,15 +178,23 @@ class Pretrain(Optimization):
 
 @dataclass
 class Finetune(Optimization):
-    """How the whole network is trained on labels, with a linear head."""
+    """How the whole network is trained on labels, with a linear head, and tested."""
 
     dropout: float = MISSING  # probability, before the linear head
+    class_balanced: bool = MISSING  # true: a video weighs as much as its label is rare
+    checkpoint: str = MISSING  # last: of a fixed number of epochs, trained on train + val;
+    #   best_on_validation: the epoch of the least loss on val, trained on train alone
+    crops: int = MISSING  # squares of each tested clip; 1: the central; 3: along the longer side
+    average: str = MISSING  # of a video's clips: probabilities or logits
     augment: Augment = field(default_factory=Augment)
 
     def check(self) -> None:
         super().check()
         require("epochs", self.epochs, self.epochs >= 1, "1 or more")
         require_share(self, "dropout")
+        require_choice("checkpoint", self.checkpoint, ("last", "best_on_validation"))
+        require("crops", self.crops, self.crops in (1, 3), "1 or 3")
+        require_choice("average", self.average, ("probabilities", "logits"))
 
 
 @dataclass
@@ -209,12 +219,20 @@ class Evaluate:
     neighbour_temperature: float = MISSING  # their votes weigh exp(cosine / this)
     probe_strengths: list[float] = MISSING  # inverse L2 penalties; validation chooses one
     probe_iterations: int = MISSING  # of L-BFGS, at most
+    few_label_shares: list[float] = MISSING  # of each label's training videos, for small probes
+    few_label_videos: list[int] = MISSING  # and so many videos of each label
+    few_label_draws: int = MISSING  # how often the few are drawn
 
     def check(self) -> None:
         require_positive(self, "neighbours", "neighbour_temperature", "probe_iterations")
+        require_positive(self, "few_label_draws")
         for key in ("recall_at", "probe_strengths"):
             value = list(getattr(self, key))
             require(key, value, value and min(value) > 0, "one or more numbers above 0")
+        shares, videos = list(self.few_label_shares), list(self.few_label_videos)
+        fits = all(0 < share <= 1 for share in shares)
+        require("few_label_shares", shares, fits, "shares above 0, at most 1")
+        require("few_label_videos", videos, all(n >= 1 for n in videos), "numbers of 1 or more")
 
 
 @dataclass

@@ -19,9 +19,11 @@ CHOICES = {
     "data": "data set",
     "backbone": "network",
     "ablation": "run",
+    "protocol": "fine-tuning and testing as published",
 }
 # A choice that a stage does not ask for still has to be something; it changes nothing it reads.
 _ANY = {"scale": "demo", "data": "synthetic", "backbone": "r3d18", "ablation": "hdc"}
+_ANY |= {"protocol": "ours"}
 
 # What goes wrong outside of the program: no traceback helps.
 _OF_THE_DISK = (
@@ -93,6 +95,7 @@ class Stage:
             backbone=chosen["backbone"],
             data=chosen["data"],
             scale=chosen["scale"],
+            protocol=chosen["protocol"],
             overrides=overrides,
         )
         nodes = (*self.reads, "progress")
@@ -121,10 +124,12 @@ class Stage:
                     f"{', '.join((*self.reads, 'progress'))}, got {key}"
                 )
         given = dict.fromkeys(self.optional, "") | given
+        if "protocol" in self.choices:  # the only choice that has a default
+            given = {"protocol": _ANY["protocol"]} | given
         for name in ("seed", "split", "shard", "shards"):
             if given.get(name) and not given[name].isdecimal():
                 raise InputError(f"{self.name}: {name}: expected a whole number, got {given[name]}")
-        for name in ("allow_missing",):
+        for name in ("allow_missing", "allow_copies", "allow_pretrain_on_test"):
             if given.get(name) not in (None, "", "true", "false"):
                 raise InputError(f"{self.name}: {name}: expected true or false, got {given[name]}")
         missing = [name for name in known if name not in given]

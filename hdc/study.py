@@ -14,6 +14,7 @@ from hdc.settings import PREPARE_READS, PRETRAIN_READS
 MAIN_RUNS = ("hdc", "coupled_single_level", "random_init")  # what every backbone gets
 SAME = "same"
 NAME = re.compile(r"[a-z0-9_]+")  # of everything that names a folder
+ALLOWED = ("missing", "copies", "pretrain_on_test")  # what a study may allow by `allow_<what>`
 TAKEN = ("data", "published")  # folders under results/ that are no study's
 
 
@@ -78,7 +79,10 @@ class Study:
     ablate_on: list[str]
     seeds: list[int]
     data: dict[str, str]
+    protocol: str
     allow_missing: bool
+    allow_copies: bool
+    allow_pretrain_on_test: bool
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> "Study":
@@ -107,9 +111,10 @@ class Study:
             ablate_on=list(ablate_on),
             seeds=[int(seed) for seed in config["seeds"]],
             data=dict(config.get("data", {})),
-            allow_missing=config.get("allow_missing", False),
+            protocol=config.get("protocol", "ours"),
+            **{f"allow_{what}": config.get(f"allow_{what}", False) for what in ALLOWED},
         )
-        for evaluation in study.evaluations():
+        for evaluation in () if study.allow_pretrain_on_test else study.evaluations():
             _require_apart(evaluation)
         for ablation in study.ablations:
             study.require_sound(ablation)
@@ -189,7 +194,9 @@ class Study:
         return replace(run, ablation=by or run.ablation)
 
     def _compose(self, backbone: str, ablation: str, data: str) -> Any:
-        return compose_run(ablation, backbone=backbone, data=data, scale=self.scale)
+        return compose_run(
+            ablation, backbone=backbone, data=data, scale=self.scale, protocol=self.protocol
+        )
 
     def runs_of(self, backbone: str) -> list[str]:
         """The ablations that a backbone gets."""
@@ -232,6 +239,7 @@ def _require_names(config: Mapping[str, Any]) -> None:
     if config["study"] in TAKEN:
         raise InputError(f"study: expected a name other than {' and '.join(TAKEN)}")
     require_allowed("scale", config["scale"], "scale")
+    require_allowed("protocol", config.get("protocol", "ours"), "protocol")
     for name in config["backbones"]:
         require_allowed("backbone", name, "backbones")
     named = [] if config["ablations"] == "all" else config["ablations"]
@@ -250,7 +258,8 @@ def _require_apart(evaluation: Evaluation) -> None:
     if data == evaluation.data and split != evaluation.split:
         raise InputError(
             f"pretrain_on: expected same, or {data}-split{evaluation.split}, because split "
-            f"{evaluation.split} of {data} is evaluated, got {evaluation.run.pretrained_on}"
+            f"{evaluation.split} of {data} is evaluated, got {evaluation.run.pretrained_on}; "
+            "allow_pretrain_on_test: true goes on, and every table says so"
         )
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -68,6 +68,7 @@ class Training:
         self.log = Log(folder / log_name, progress, writes=fabric.is_global_zero)
         self.stop_request = StopRequest()
         self.seconds_before = 0.0  # that earlier processes spent on this training
+        self.kept: dict[str, Any] = {}  # what else a stage must not lose; saved with the state
         self.unchecked: tuple | None = None  # a step whose loss was not looked at yet
         self.step = self._resume()
         self.saved_at = self.started_at = time.monotonic()
@@ -189,6 +190,7 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "seconds": self.seconds_before + time.monotonic() - self.started_at,
             "log": self.log.state(),
+            "kept": self.kept,
         }
         if self.fabric.is_global_zero:
             self.saving_seconds = write_state(self.state_folder, self.step, state)
@@ -220,6 +222,7 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.log.restore(state["step"], state["log"])
         self.seconds_before = state["seconds"]
+        self.kept = state["kept"]
         print(f"resuming at step {state['step']} of {self.total_steps}", flush=True)
         return state["step"]
 
@@ -227,13 +230,15 @@ class Training:
 def learning_rate(
     step: int, settings: Optimization, steps_per_epoch: int, total_steps: int
 ) -> float:
-    """The rate of a step: linear from 0 over the warm-up, then half a cosine down to 0.
+    """The rate of a step: linear from 0 over the warm-up, then constant or half a cosine down to 0.
 
     Source: SGDR (arXiv 1608.03983), eq. 5, one period.
     """
     warmup = settings.warmup_epochs * steps_per_epoch
     if step < warmup:
         return settings.learning_rate * (step + 1) / (warmup + 1)
+    if settings.schedule == "constant":
+        return settings.learning_rate
     done = (step - warmup) / max(1, total_steps - warmup)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 

@@ -83,6 +83,21 @@ def missing_line(results: Results) -> str:
     return f"Listed videos that were missing, wrong where tested: {'; '.join(lines)}."
 
 
+def doubts(results: Results, **where: str) -> list[str]:
+    """What speaks against the numbers of some evaluations: leaks that the study allowed."""
+    found = []
+    for record in (*results.of("finetune", **where), *results.of("evaluate", **where)):
+        facts = record.get("protocol", {})
+        tested = f"{facts.get('test_videos'):,} test videos of {facts.get('data')}"
+        if seen := facts.get("pretrained_on_test_videos"):
+            found.append(f"pretrained on {seen:,} of the {tested}, which flatters it")
+        if copies := facts.get("test_videos_with_copies_in_training"):
+            found.append(f"{copies:,} of the {tested} have a copy in the training part")
+        if words := facts.get("pretraining_videos_unknown"):
+            found.append(f"which videos it was pretrained on is not known ({words})")
+    return list(dict.fromkeys(found))
+
+
 def chance_line(results: Results, *targets: str) -> str:
     """The accuracy of guessing, in percent: of `R@1` or of a probed factor, by data set."""
     lines = []

@@ -111,8 +111,17 @@ def settings(*reads, data=None):
 @cache  # a study has thousands of jobs and few different texts
 def text_of(ablation, backbone, data, reads):
     """Settings of a run as text."""
-    run = compose_run(ablation, backbone=backbone, data=data, scale=STUDY.scale)
+    run = compose_run(
+        ablation, backbone=backbone, data=data, scale=STUDY.scale, protocol=STUDY.protocol
+    )
     return settings_text(run, reads)
+
+
+# What is refused unless the study allows it, for the stages that read test videos.
+ALLOW = " ".join(
+    f"allow_{what}={str(getattr(STUDY, f'allow_{what}')).lower()}"
+    for what in ("copies", "pretrain_on_test")
+)
 
 
 def encoder(wildcards):

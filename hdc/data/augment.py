@@ -37,10 +37,17 @@ class Draw:
     blur_sigma: float = 0.0  # pixels of the clip; 0: not blurred
 
 
-def central_square(height: int, width: int, share: float) -> Draw:
-    """The square in the middle of a frame, with a side of `share` of the frame's shorter side."""
+def squares(height: int, width: int, share: float, *, count: int = 1) -> list[Draw]:
+    """Squares spread evenly along a frame's longer side, the ends included; one is the middle.
+
+    Their side is `share` of the frame's shorter side, along which they are in the middle.
+    """
     side = max(1, round(share * min(height, width)))
-    return Draw((height - side) // 2, (width - side) // 2, side, side)
+    top, left = height - side, width - side  # the last place of each
+    steps = [0.5] if count == 1 else [number / (count - 1) for number in range(count)]
+    if width >= height:
+        return [Draw(top // 2, int(step * left), side, side) for step in steps]
+    return [Draw(int(step * top), left // 2, side, side) for step in steps]
 
 
 def draw(

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from hdc.data.augment import Draw, central_square, draw, stack_clips
+from hdc.data.augment import Draw, draw, squares, stack_clips
 from hdc.data.clips import (
     clip_frames,
     even_starts,
@@ -119,31 +119,33 @@ class VideoBatches:
 
 
 def inference_batches(
-    store: ClipStore, rows: Sequence[int], *, clip: Clip, inference: Inference
+    store: ClipStore, rows: Sequence[int], *, clip: Clip, inference: Inference, crops: int = 1
 ) -> list[Callable[[], ClipBatch]]:
-    """What makes each batch: clips spread evenly over each video, the central square of each.
+    """What makes each batch: clips spread evenly over each video, `crops` squares of each clip.
 
     All clips of a video are in one batch; `rows` of a batch names the video of every clip.
     """
-    videos = max(1, inference.batch_size // inference.clips)
+    videos = max(1, inference.batch_size // (inference.clips * crops))
     return [
-        partial(_inference_batch, store, rows[first : first + videos], clip, inference)
+        partial(_inference_batch, store, rows[first : first + videos], clip, inference, crops)
         for first in range(0, len(rows), videos)
     ]
 
 
 def _inference_batch(
-    store: ClipStore, rows: Sequence[int], clip: Clip, inference: Inference
+    store: ClipStore, rows: Sequence[int], clip: Clip, inference: Inference, crops: int
 ) -> ClipBatch:
     size = {"frames": clip.frames, "stride": clip.stride}
     of_clips, clips, draws = [], [], []
     for row in rows:
         total, height, width = store.shape(row)
-        square = central_square(height, width, inference.crop)
-        for start in even_starts(total, span(**size), clips=inference.clips):
-            clips.append(store.clip(row, clip_frames(start, **size, total=total)))
-            of_clips.append(row)
-            draws.append(square)
+        starts = even_starts(total, span(**size), clips=inference.clips, stride=clip.stride)
+        for start in starts:
+            frames = store.clip(row, clip_frames(start, **size, total=total))
+            for square in squares(height, width, inference.crop, count=crops):
+                clips.append(frames)
+                of_clips.append(row)
+                draws.append(square)
     return ClipBatch(of_clips, stack_clips(clips), draws)
 
 

@@ -47,12 +47,15 @@ def other_start(
     return int(generator.choice(allowed))
 
 
-def even_starts(total: int, clip_span: int, *, clips: int) -> list[int]:
+def even_starts(total: int, clip_span: int, *, clips: int, stride: int = 1) -> list[int]:
     """Starts of `clips` clips spread evenly over a video, the first and the last frame included.
 
-    A single clip is the middle one. A video no longer than a clip gives the same start each time.
+    A single clip is the middle one. A video shorter than a clip is looped: its clips start at the
+    first frames in turn, so that with a stride they see those between, too.
     """
-    last = max(0, total - clip_span)
+    if total < clip_span:
+        return [number % min(stride, total) for number in range(clips)]
+    last = total - clip_span
     if clips == 1:
         return [last // 2]
     return [round(last * number / (clips - 1)) for number in range(clips)]

@@ -50,6 +50,13 @@ STATE_PERIODS: dict[str, float] = {
 }
 """The parts of the state, and the value at which each wraps around to 0."""
 
+PERIODS = STATE_PERIODS | {"shape_hue": 1.0}
+"""Every factor that wraps around, also beside the state."""
+
+AXES = {"phase_x": "horizontal", "phase_y": "vertical", "angle": "turn", "phase_size": "size"}
+"""What the two directions of a motion have in common: of each pair only the order of the frames
+tells which it is."""
+
 # The least symmetry angle of a shape is the star's, 72 degrees. At 8 degrees per frame, even a clip
 # of every fourth frame turns by less than half of that, so that the way it turns can be seen.
 GREATEST_ROTATION_PER_FRAME = 8.0
@@ -72,7 +79,8 @@ def draw_motion(name: str, generator: np.random.Generator) -> dict[str, Any]:
         generator: gives the speed and the state at frame 0, whatever the motion.
 
     Returns:
-        motion, motion_kind, motion_direction (forward where the state grows, else backward), speed
+        motion, motion_kind, motion_axis (horizontal, vertical, turn or size), motion_direction
+        (forward where the state grows, else backward), speed
         (0 the slowest of its kind, 1 the fastest), and each part of the state at frame 0, by its
         name, and what it advances by per frame, by its name after `step_`.
     """
@@ -84,6 +92,7 @@ def draw_motion(name: str, generator: np.random.Generator) -> dict[str, Any]:
     return {
         "motion": name,
         "motion_kind": motion.kind,
+        "motion_axis": AXES[motion.state],
         "motion_direction": "forward" if motion.sign > 0 else "backward",
         "speed": speed,
         **{part: period * generator.random() for part, period in STATE_PERIODS.items()},

@@ -6,6 +6,7 @@ rule finetune:
     output:
         record="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/finetune.json",
         predictions="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/predictions.csv",
+        scores="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/clip_scores.safetensors",
     log:
         "results/{study}/logs/finetune/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}.log",
     conda:
@@ -16,6 +17,8 @@ rule finetune:
     params:
         settings=settings(*FINETUNE_READS),
         scale=STUDY.scale,
+        protocol=STUDY.protocol,
+        allow=ALLOW,
         output_dir=subpath(output.record, parent=True),
     shell:
         """
@@ -23,6 +26,7 @@ rule finetune:
             backbone={wildcards.backbone:q} ablation={wildcards.ablation:q} \
             seed={wildcards.seed:q} encoder={input.encoder:q} \
             prepared=results/data/{wildcards.data:q} split={wildcards.split:q} \
+            protocol={params.protocol:q} {params.allow} \
             output_dir={params.output_dir:q} >{log:q} 2>&1
         """
 
@@ -44,12 +48,14 @@ rule embed:
     params:
         settings=settings(*EMBED_READS),
         scale=STUDY.scale,
+        protocol=STUDY.protocol,
         output_dir=subpath(output.features, parent=True),
     shell:
         """
         python -m hdc.embed scale={params.scale:q} data={wildcards.data:q} \
             backbone={wildcards.backbone:q} ablation={wildcards.ablation:q} \
             encoder={input.encoder:q} prepared=results/data/{wildcards.data:q} \
+            protocol={params.protocol:q} \
             output_dir={params.output_dir:q} >{log:q} 2>&1
         """
 
@@ -63,6 +69,7 @@ rule evaluate:
     output:
         record="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/evaluate.json",
         outcomes="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/outcomes.csv",
+        neighbors="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/neighbors.png",
     log:
         "results/{study}/logs/evaluate/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}.log",
     conda:
@@ -71,11 +78,12 @@ rule evaluate:
     params:
         settings=settings(*EVALUATE_READS),
         scale=STUDY.scale,
+        allow=ALLOW,
         output_dir=subpath(output.record, parent=True),
     shell:
         """
         python -m hdc.evaluate scale={params.scale:q} data={wildcards.data:q} \
             ablation={wildcards.ablation:q} seed={wildcards.seed:q} encoder={input.encoder:q} \
             features={input.features:q} prepared=results/data/{wildcards.data:q} \
-            split={wildcards.split:q} output_dir={params.output_dir:q} >{log:q} 2>&1
+            split={wildcards.split:q} {params.allow} output_dir={params.output_dir:q} >{log:q} 2>&1
         """

@@ -22,11 +22,13 @@ rule pretrain:
         data=lambda wildcards: part_of(wildcards.pretrained_on)[0],
         split=lambda wildcards: part_of(wildcards.pretrained_on)[1] or "",
         measured=lambda wildcards, input: input.get("measured", ""),
+        allow_copies=str(STUDY.allow_copies).lower(),
         output_dir=subpath(output.encoder, parent=True),
     shell:
         """
         python -m hdc.pretrain scale={params.scale:q} data={params.data:q} \
             backbone={wildcards.backbone:q} ablation={wildcards.ablation:q} \
             seed={wildcards.seed:q} prepared=results/data/{params.data:q} split={params.split:q} \
-            measured={params.measured:q} output_dir={params.output_dir:q} >{log:q} 2>&1
+            measured={params.measured:q} allow_copies={params.allow_copies} \
+            output_dir={params.output_dir:q} >{log:q} 2>&1
         """
