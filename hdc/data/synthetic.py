@@ -93,8 +93,9 @@ def plan_videos(
 
     Returns:
         The columns video (a relative path), label, group (the background's name), part (train, val
-        or test); shape, motion, motion_kind (translate, rotate or zoom), motion_axis
-        (horizontal, vertical, turn or size), motion_direction (forward or backward), background (its number); the state at frame 0: phase_x and phase_y (of the
+        or test); shape, motion, motion_kind (translate, rotate or zoom), motion_axis (horizontal,
+        vertical, turn or size), motion_direction (forward or backward), background (its number);
+        the state at frame 0: phase_x and phase_y (of the
         center, in frame widths), phase_size (in cycles) and angle (in degrees, clockwise); by how
         much each of these advances per frame: step_phase_x, step_phase_y, step_phase_size,
         step_angle; size (in frame widths), speed (0 the slowest of the motion's kind, 1 the
