@@ -9,7 +9,6 @@ median over pairs.
 """
 
 import argparse
-import resource
 import statistics
 import time
 from collections.abc import Callable

@@ -36,3 +36,12 @@ def test_damage_is_found_and_harms_nothing(call, root):
     harm = {"parent_deaths": "0", "timeouts": "0", "false_alarms": "0"}
     assert found == {"files": "100"} | harm, done.stdout
     assert share >= 0.85, done.stdout
+
+
+def test_search_in_blocks_finds_what_scikit_learn_finds(call, root):
+    """On a gallery of two blocks; the figures for a million stand in docs/performance.md."""
+    sizes = ("--entries", "20000", "--queries", "300", "--channels", "16")
+    done = call("python", "benchmarks/retrieval.py", *sizes, cwd=root, check=True)
+    found = re.findall(r"(\w+) ([\d.]+)", done.stdout.splitlines()[-1])
+    assert [name for name, _ in found] == ["peak_gib", "seconds", "ratio"]
+    assert 0 < float(found[0][1]) < 1, done.stdout
