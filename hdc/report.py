@@ -65,6 +65,7 @@ def page(results: Results, tables: list[Table], pictures: list[Picture]) -> str:
             for picture in pictures
         ],
         views=views(results),
+        neighbors=neighbors(results),
         runs=runs(results),
         protocols=protocol_cards(results),
         provenance=provenance(results),
@@ -77,6 +78,16 @@ def views(results: Results) -> list[dict[str, str]]:
     found = []
     for row in results.evaluations.drop_duplicates("ablation").itertuples(index=False):
         path = Path(row.run_folder) / "views.png"
+        if path.is_file():
+            found.append({"run": row.ablation, "image": _inline(path.read_bytes())})
+    return found[:SHOWN_VIEWS]
+
+
+def neighbors(results: Results) -> list[dict[str, str]]:
+    """The pictures of what lies near to test videos, of the first runs that have one."""
+    found = []
+    for row in results.evaluations.drop_duplicates("ablation").itertuples(index=False):
+        path = Path(row.folder) / "neighbors.png"
         if path.is_file():
             found.append({"run": row.ablation, "image": _inline(path.read_bytes())})
     return found[:SHOWN_VIEWS]

@@ -124,6 +124,14 @@ def levels_of(results: Results, backbone: str, data: str) -> list[str]:
     return list(dict.fromkeys(level for record in records for level in record["metrics"]["levels"]))
 
 
+def controls_of(results: Results, backbone: str, data: str) -> list[str]:
+    """Variants of the last level that are probed, too, such as `layer4.still`."""
+    last = levels_of(results, backbone, data)[-1:]
+    records = results.of("evaluate", backbone=backbone, data=data)
+    names = [name for record in records for name in record["metrics"].get("linear", {})]
+    return [name for name in dict.fromkeys(names) if name.split(".")[:-1] == last]
+
+
 def factors_of(results: Results, data: str) -> dict[str, str]:
     """What is probed on a data set, and how it is scored: factor -> `accuracy` or `r2`."""
     kinds = {}
@@ -175,9 +183,9 @@ def _cell(results: Results, row: Any, stage: str, path: tuple[str, ...]) -> tupl
     level = getattr(row, "level", None) or value["metrics"].get("levels", [""])[-1]
     try:
         for key in path:
-            value = value[level if key == LEVEL else key]
+            value = value[key.replace(LEVEL, level)]
     except (KeyError, TypeError):
-        name = " ".join(level if key == LEVEL else key for key in path[1:])
+        name = " ".join(key.replace(LEVEL, level) for key in path[1:])
         return math.nan, f"lacks {name}: {place}"
     return (math.nan if value is None else float(value)), ""
 

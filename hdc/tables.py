@@ -5,10 +5,14 @@ from dataclasses import replace
 import pandas as pd
 
 from hdc.measures import ROWS, Measure, Table, build
-from hdc.results import BASE, LEVEL, Results, factors_of, levels_of
+from hdc.results import BASE, LEVEL, Results, controls_of, factors_of, levels_of
 from hdc.wording import BLANK, chance_line, missing_line, percent, protocol_line
 
 RANKS = ("r1", "r5", "r10", "r20", "r50")
+CONTROLS = (
+    "Still: features of one frame repeated; shuffled: of frames in random order; with a probe of "
+    "its own. A direction of motion is read within the motions that only order tells apart."
+)
 COMPARED_FACTORS = ("label", "shape", "motion")
 HOW = (
     "Mean ± sample standard deviation over seeds; splits are averaged inside a seed first, and a "
@@ -18,7 +22,9 @@ HOW = (
 
 def all_tables(results: Results) -> list[Table]:
     """The tables of a study, the one that answers its question first."""
-    makers = (ablation_table, finetune_table, retrieval_table, factors_table, cost_table)
+    makers = (
+        ablation_table, finetune_table, retrieval_table, probes_table, factors_table, cost_table
+    )  # fmt: skip
     tables = [maker(results) for maker in makers]
     note = missing_line(results)
     return [replace(table, caption=f"{table.caption} {note}".strip()) for table in tables]
@@ -36,7 +42,7 @@ def finetune_table(results: Results) -> Table:
             visible=metric == "top1",
         )
         for data in data_sets(results)
-        for metric in ("top1", "top5")
+        for metric in ("top1", "top5", "clip_top1", "clip_top5")
     ]
     caption = f"{HOW} {protocol_line(results, 'finetune')} {chance_line(results, 'label')}"
     title = "Fine-tuned accuracy, video top-1"
@@ -45,10 +51,69 @@ def finetune_table(results: Results) -> Table:
 
 def retrieval_table(results: Results) -> Table:
     """Retrieval by nearest neighbors of frozen features at the last level."""
-    neighbors = Measure("knn", "kNN (%)", "evaluate", ("metrics", "knn", LEVEL))
+    others = [
+        Measure("mean_average_precision", "mAP (%)", "evaluate",
+                ("metrics", "mean_average_precision", LEVEL)),
+        Measure("knn", "kNN (%)", "evaluate", ("metrics", "knn", LEVEL)),
+    ]  # fmt: skip
+    maximum = f"{LEVEL}.spatial_max"
+    others += [
+        Measure(f"{rank}_spatial_max", f"R@{rank[1:]} (%)", "evaluate",
+                ("metrics", "retrieval", maximum, rank), visible=False)
+        for rank in RANKS
+    ]  # fmt: skip
     caption = f"{HOW} {protocol_line(results, 'evaluate')} {chance_line(results, 'R@1')}"
     title = "Retrieval and nearest neighbors at the last level"
-    return build(results, "retrieval", title, caption, [*retrieval_measures(), neighbors])
+    return build(results, "retrieval", title, caption, [*retrieval_measures(), *others])
+
+
+def probes_table(results: Results) -> Table:
+    """Classifiers of the label on frozen features of the last level, also with few labels."""
+    path = ("metrics", "few_labels", LEVEL)
+    amounts = dict.fromkeys(
+        amount
+        for record in results.of("evaluate")
+        for found in record["metrics"].get("few_labels", {}).values()
+        for amount in found
+    )
+    measures = [
+        Measure("linear", "all (%)", "evaluate", ("metrics", "linear", LEVEL, "label", "accuracy"))
+    ]
+    measures += [
+        Measure(f"linear_{amount.replace('%', '_percent').replace(' ', '_')}",
+                f"{amount.replace(' videos', ' a class')} (%)", "evaluate",
+                (*path, amount, "accuracy"))
+        for amount in amounts
+    ]  # fmt: skip
+    for control in ("still", "shuffled"):
+        where = ("metrics", "linear", f"{LEVEL}.{control}", "label", "accuracy")
+        measures.append(Measure(f"linear_{control}", f"{control} (%)", "evaluate", where))
+    for factor in unseen_factors(results):
+        where = ("metrics", "combinations", LEVEL, factor)
+        measures += [
+            Measure(f"{name}_{factor}", f"{factor}: {words} (%)", "evaluate", (*where, name))
+            for name, words in (("seen", "pairs seen"), ("unseen", "pairs not seen"))
+        ]
+    caption = (
+        f"{HOW} Logistic regression of the label. A share or number: only so many training videos "
+        "of each class have a label, averaged over draws; the probe's strength is the one that "
+        "validation chose with all labels. Still: one frame repeated. Shuffled: frames in random "
+        "order; with the probe fitted on such clips. Pairs: the factor is read by probes that have "
+        "seen the pair of shape and motion, or have not, with equally many training videos. "
+        f"{protocol_line(results, 'evaluate')} {chance_line(results, 'label')}"
+    )
+    return build(results, "probes", "Linear probes of the label, last level", caption, measures)
+
+
+def unseen_factors(results: Results) -> list[str]:
+    """Factors that were read in combinations that the probe had not seen."""
+    found = [
+        factor
+        for record in results.of("evaluate")
+        for scores in record["metrics"].get("combinations", {}).values()
+        for factor in scores
+    ]
+    return list(dict.fromkeys(found))
 
 
 def retrieval_measures() -> list[Measure]:
@@ -101,10 +166,12 @@ def factors_table(results: Results) -> Table:
         if each.path[-1] == "accuracy"
     ]
     names = [each.name for each in probed]
-    caption = f"{HOW} {protocol_line(results, 'evaluate')} {chance_line(results, *names)}"
+    caption = (
+        f"{HOW} {CONTROLS} {protocol_line(results, 'evaluate')} {chance_line(results, *names)}"
+    )
     title = "Linear probes by level"
     by = [*ROWS, "level"]
-    rows = with_levels(results)
+    rows = with_levels(results, controls=True)
     return build(results, "factors", title, caption, [*probed, *chance], by=by, evaluations=rows)
 
 
@@ -162,11 +229,15 @@ def data_sets(results: Results) -> list[str]:
     return list(results.evaluations["data"].unique())
 
 
-def with_levels(results: Results) -> pd.DataFrame:
-    """Evaluations once for each level of their backbone; the level is empty where none is known."""
+def with_levels(results: Results, *, controls: bool = False) -> pd.DataFrame:
+    """Evaluations once for each level of their backbone; the level is empty where none is known.
+
+    With `controls` also for the controls of the last level.
+    """
     frames = []
     for (backbone, data), rows in results.evaluations.groupby(["backbone", "data"], observed=True):
         levels = levels_of(results, backbone, data) or [""]
+        levels += controls_of(results, backbone, data) if controls else []
         frames += [rows.assign(level=level) for level in levels]
     rows = pd.concat(frames)
     order = list(dict.fromkeys(rows["level"]))

@@ -99,6 +99,7 @@ def write_record(path: Path, stage: str, metrics: dict, seed: int, protocol: dic
 def judged(share: float) -> dict:
     """Metrics of evaluate: the last level has `share`, each level below 0.05 less."""
     by_level = {level: share - 0.05 * (2 - place) for place, level in enumerate(LEVELS)}
+    controls = {f"{LEVELS[-1]}.still": 0.2, f"{LEVELS[-1]}.shuffled": 0.25}
     return {
         "levels": list(LEVELS),
         "chance": 1 / 48,
@@ -106,14 +107,28 @@ def judged(share: float) -> dict:
             level: {f"r{k}": min(1.0, value - 0.2 + 0.008 * k) for k in (1, 5, 10, 20, 50)}
             for level, value in by_level.items()
         },
+        "mean_average_precision": {level: value / 2 for level, value in by_level.items()},
         "knn": dict(by_level),
+        "few_labels": {
+            LEVELS[-1]: {
+                "1%": {"accuracy": share / 4, "spread_over_draws": 0.01, "labels": 48},
+                "10 videos": {"accuracy": share / 2, "spread_over_draws": 0.01, "labels": 480},
+            }
+        },
+        "combinations": {
+            level: {
+                factor: {"seen": value, "unseen": value - 0.1, "drop": 0.1}
+                for factor in ("shape", "motion")
+            }
+            for level, value in by_level.items()
+        },
         "linear": {
             level: {
                 factor: {"accuracy": value + 0.02 * place, "chance": chance, "strength": 1.0}
                 for place, (factor, chance) in enumerate(CHANCES.items())
             }
             | {"size": {"r2": value / 2}}
-            for level, value in by_level.items()
+            for level, value in (by_level | controls).items()
         },
     }
 

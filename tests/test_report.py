@@ -25,7 +25,7 @@ def files(folder):
 def test_writes_every_table_figure_and_the_page(report, tmp_path):
     said, output = report(plant(tmp_path))
     assert said.endswith("report.html: 0 records missing\n")
-    tables = ("ablation", "cost", "factors", "finetune", "retrieval")
+    tables = ("ablation", "cost", "factors", "finetune", "probes", "retrieval")
     figures = ("factors", "retrieval_curve", "training_curves")
     expected = {f"tables/{name}.{kind}" for name in tables for kind in ("csv", "md", "tex")}
     expected |= {f"figures/{name}.{kind}" for name in figures for kind in ("png", "pdf")}

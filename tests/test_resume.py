@@ -12,7 +12,11 @@ CHOICES = ["scale=smoke", "data=synthetic_smoke", "backbone=r3d18", "ablation=hd
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 QUICK = {
     "pretrain": ["pretrain.batch_size=4", "pretrain.epochs=3"],
-    "finetune": ["finetune.batch_size=4", "finetune.epochs=3"],
+    "finetune": [
+        "finetune.batch_size=4",
+        "finetune.epochs=3",
+        "finetune.checkpoint=best_on_validation",
+    ],
 }
 
 

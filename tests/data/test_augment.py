@@ -135,8 +135,15 @@ def test_a_changed_probability_changes_nothing_else():
 
 
 def test_central_square():
-    assert augment.central_square(40, 53, 1.0) == Draw(0, 6, 40, 40)
-    assert augment.central_square(128, 171, 0.875) == Draw(8, 29, 112, 112)
+    assert augment.squares(40, 53, 1.0) == [Draw(0, 6, 40, 40)]
+    assert augment.squares(128, 171, 0.875) == [Draw(8, 29, 112, 112)]
+
+
+def test_three_squares_along_the_longer_side():
+    wide = [Draw(8, left, 112, 112) for left in (0, 29, 59)]
+    assert augment.squares(128, 171, 0.875, count=3) == wide
+    tall = [Draw(top, 8, 112, 112) for top in (0, 29, 59)]
+    assert augment.squares(171, 128, 0.875, count=3) == tall
 
 
 def test_clips_of_different_sizes_share_a_batch():

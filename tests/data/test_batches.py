@@ -99,6 +99,16 @@ def test_testing_clips_are_spread_evenly_over_each_video(tiny):
     assert np.array_equal(found[0].clips[:3].numpy(), np.stack(expected))
 
 
+def test_three_squares_of_each_tested_clip(tiny):
+    store, inference = ClipStore(tiny), Inference(clips=2, crop=0.5, batch_size=6)
+    (task, *_) = inference_batches(store, [3], clip=CLIP, inference=inference, crops=3)
+    batch = task()
+    assert batch.rows == [3] * 6
+    assert [(draw.top, draw.left) for draw in batch.draws] == [(5, 0), (5, 5), (5, 10)] * 2
+    same = [np.array_equal(batch.clips[0], clip) for clip in batch.clips]
+    assert same == [True, True, True, False, False, False]
+
+
 @pytest.mark.parametrize("workers", [0, 1, 2, 4])
 def test_ahead_gives_the_same_items_in_order_and_errors(workers):
     def task(number):

@@ -47,6 +47,22 @@ def test_even_starts(total, clips, expected):
     assert even_starts(total, 8, clips=clips) == expected
 
 
+@pytest.mark.parametrize("total", range(1, 81))
+def test_clips_cover_every_frame_of_a_video_that_is_no_longer_than_all_of_them(total):
+    starts = even_starts(total, 8, clips=10)
+    seen = {
+        frame for start in starts for frame in clip_frames(start, frames=8, stride=1, total=total)
+    }
+    assert seen == set(range(total))
+
+
+@pytest.mark.parametrize("total", range(1, 22))
+def test_a_looped_video_is_seen_whole_also_with_a_stride(total):
+    starts = even_starts(total, span(frames=8, stride=3), clips=3, stride=3)
+    seen = [clip_frames(start, frames=8, stride=3, total=total) for start in starts]
+    assert set(np.concatenate(seen)) == set(range(total))
+
+
 def test_a_third_crop_keeps_its_distance_from_both():
     random = np.random.default_rng(0)
     limits = {"minimum": 3, "maximum": None}

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from hdc.factor_probes import classify_combinations, classify_held_out, classify_within
+
+SETTINGS = {"strengths": [1.0], "iterations": 300}
+SHAPES, MOTIONS = (
+    np.array(["bar", "square", "star", "cross"]),
+    np.array(["up", "down", "in", "out"]),
+)
+
+
+@pytest.fixture
+def videos():
+    """Shape and motion of 480 videos by part, each pair equally often."""
+    pairs = np.array([(shape, motion) for shape in SHAPES for motion in MOTIONS] * 30)
+    rows = {"train": pairs[:240], "val": pairs[240:320], "test": pairs[320:]}
+    shapes = {part: each[:, 0] for part, each in rows.items()}
+    return shapes, {part: each[:, 1] for part, each in rows.items()}
+
+
+def one_hot(values, names):
+    return (np.asarray(values)[:, None] == names).astype(np.float32)
+
+
+def apart(shapes, motions):
+    """Features that hold shape and motion in columns of their own."""
+    return {
+        part: np.hstack([one_hot(shapes[part], SHAPES), one_hot(motions[part], MOTIONS)])
+        for part in shapes
+    }
+
+
+def tangled(shapes, motions):
+    """Features that hold nothing but the pair."""
+    names = np.array([f"{shape} {motion}" for shape in SHAPES for motion in MOTIONS])
+    return {
+        part: one_hot([f"{a} {b}" for a, b in zip(shapes[part], motions[part], strict=True)], names)
+        for part in shapes
+    }
+
+
+def test_an_entangled_factor_is_not_read_in_pairs_that_were_not_seen(videos):
+    shapes, motions = videos
+    for features, unseen in ((apart(*videos), 1.0), (tangled(*videos), 0.0)):
+        right, shares = classify_combinations(
+            features, shapes, motions, strength=1.0, iterations=300
+        )
+        assert shares["seen"] == 1.0
+        assert shares["unseen"] == right.mean()
+        assert shares["drop"] == 1.0 - shares["unseen"]
+        assert abs(shares["unseen"] - unseen) < 0.01
+
+
+def test_probes_within_another_factor(videos):
+    """The direction is told by one column for one axis and by its negative for the other."""
+    random = np.random.default_rng(0)
+    axes = {part: random.choice(["x", "y"], len(each)) for part, each in videos[0].items()}
+    ways = {part: random.choice(["forward", "backward"], len(axes[part])) for part in axes}
+    features = {}
+    for part in axes:
+        sign = np.where(ways[part] == "forward", 1, -1) * np.where(axes[part] == "x", 1, -1)
+        noise = random.standard_normal((len(sign), 3))
+        features[part] = np.hstack([sign[:, None], noise]).astype(np.float32)
+    predicted, by_axis = classify_within(features, ways, axes, **SETTINGS)
+    assert (predicted == ways["test"]).all()
+    assert by_axis == {"x": 1.0, "y": 1.0}
+    features = {part: table[:, 1:] for part, table in features.items()}  # nothing but noise
+    predicted, _ = classify_within(features, ways, axes, **SETTINGS)
+    assert abs(np.mean(predicted == ways["test"]) - 0.5) < 3 * np.sqrt(0.25 / len(predicted))
+
+
+def test_a_value_that_was_never_trained_on_is_wrong(videos):
+    axes = {part: np.full(len(each), "x") for part, each in videos[0].items()}
+    axes["test"][:5] = "y"
+    predicted, by_axis = classify_within(apart(*videos), videos[1], axes, **SETTINGS)
+    assert predicted[:5].tolist() == [None] * 5 and list(by_axis) == ["x"]
+
+
+def test_held_out_videos_of_the_training_part(videos):
+    shapes, motions = videos
+    features = apart(shapes, motions)["train"]
+    found = classify_held_out(features, shapes["train"], **SETTINGS)
+    assert found["accuracy"] == 1.0 and found["chance"] == pytest.approx(0.25, abs=0.02)
+    constant = np.zeros_like(features)
+    found = classify_held_out(constant, shapes["train"], **SETTINGS)
+    assert found["accuracy"] < 0.4
