@@ -39,9 +39,9 @@ def classify_within(
         if len(set(own["train"])) > 1:
             found, _ = classify(some, own, strengths=strengths, iterations=iterations)
         else:
-            found = [own["train"][0]] * len(own["test"])
+            found = np.repeat(own["train"][:1], len(own["test"]))
         predicted[chosen["test"]] = found
-        accuracies[str(value)] = float(np.mean(np.asarray(found) == own["test"]))
+        accuracies[str(value)] = float(np.mean(found == own["test"]))
     return predicted, accuracies
 
 
@@ -68,7 +68,7 @@ def classify_held_out(
     )
     fitted = np.concatenate([own["train"], own["val"]])
     chance = np.unique(fitted, return_counts=True)[1].max() / len(fitted)
-    accuracy = np.mean(np.asarray(predicted) == own["test"])
+    accuracy = np.mean(predicted == own["test"])
     return {"accuracy": float(accuracy), "chance": float(chance), "strength": strength}
 
 

@@ -1,11 +1,11 @@
 """Judges frozen features on one split, and keeps who of the test videos was right."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float, Shaped
+from numpy.typing import ArrayLike
 
 from hdc.data.index import factor_columns, rows_of
 from hdc.data.motions import PERIODS
@@ -185,7 +185,7 @@ class Judge:
             iterations=settings.probe_iterations,
         )
         self.strengths[name, target] = strength
-        right = np.asarray(predicted) == truth["test"]
+        right = predicted == truth["test"]
         accuracy = self._record(f"linear_{name}_{target}", right)
         trained = pd.Series(np.concatenate([truth["train"], truth["val"]]))
         chance = float(trained.value_counts(normalize=True).max())
@@ -212,7 +212,7 @@ class Judge:
         if period:
             truth = {part: on_circle(values, period) for part, values in truth.items()}
         predicted, strength = regress(features, truth, strengths=self.settings.probe_strengths)
-        shown = off_circle(np.asarray(predicted), period) if period else predicted
+        shown = off_circle(predicted, period) if period else predicted
         self._new[f"linear_{name}_{target}"] = self._placed(shown, np.nan)
         return {"r2": explained(predicted, truth["test"]), "strength": strength}
 
@@ -220,14 +220,14 @@ class Judge:
         column = self.index[target].to_numpy()
         return {part: column[rows] for part, rows in self.rows.items()}
 
-    def _record(self, name: str, outcome: Iterable[float]) -> float:
+    def _record(self, name: str, outcome: Shaped[np.ndarray, " usable"]) -> float:
         """Keep an outcome, and return its mean over all test videos, the unusable counted as 0."""
         placed = self._placed(outcome, 0.0)
         whole = (placed == placed.astype(int)).all()
         self._new[name] = placed.astype(int) if whole else placed
         return float(placed.mean())
 
-    def _placed(self, values: Iterable[float], missing: float) -> Int | Float:
+    def _placed(self, values: ArrayLike, missing: float) -> Float[np.ndarray, " row"]:
         """`values` of the usable test videos at their places among all of them."""
         column = np.full(len(self.outcomes), missing, dtype=float)
         column[self.places] = values

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -20,7 +21,7 @@ def classify(
     *,
     strengths: Sequence[float],
     iterations: int,
-) -> tuple[list[str], float]:
+) -> tuple[np.ndarray, float]:
     """Predictions for part `test` by logistic regression, and the strength that was chosen.
 
     `features` and `labels` are by part: train, val and test. The inverse L2 penalty with the best
@@ -36,7 +37,7 @@ def classify(
         for strength in sorted(strengths)
     }
     best = max(accuracies, key=lambda strength: accuracies[strength])
-    return fit(best, "train", "val").predict(features["test"]).tolist(), best
+    return fit(best, "train", "val").predict(features["test"]), best
 
 
 def classify_once(
@@ -56,7 +57,7 @@ def classify_once(
 
 def regress(
     features: dict[str, Features], values: dict[str, np.ndarray], *, strengths: Sequence[float]
-) -> tuple[list[float], float]:
+) -> tuple[np.ndarray, float]:
     """Predictions for part `test` by ridge regression; else as `classify`, by squared error.
 
     `values` are numbers, or rows of several that are predicted together.
@@ -72,10 +73,10 @@ def regress(
         for strength in sorted(strengths)
     }
     best = min(errors, key=lambda strength: errors[strength])
-    return fit(best, "train", "val").predict(features["test"]).tolist(), best
+    return fit(best, "train", "val").predict(features["test"]), best
 
 
-def explained(predicted: Sequence[float], true: Sequence[float] | np.ndarray) -> float:
+def explained(predicted: ArrayLike, true: ArrayLike) -> float:
     """R2: the share of the variance of `true` that `predicted` explains; below 0 if it is worse
     than the mean of `true`. The variance of rows of several numbers is the sum of theirs."""
     true = np.asarray(true)

@@ -42,7 +42,7 @@ def tangled(shapes, motions):
 
 def test_an_entangled_factor_is_not_read_in_pairs_that_were_not_seen(videos):
     shapes, motions = videos
-    for features, unseen in ((apart(*videos), 1.0), (tangled(*videos), 0.0)):
+    for features, unseen in ((apart(*videos), 1.0), (tangled(*videos), 0.25)):  # 0.25: guessing
         right, shares = classify_combinations(
             features, shapes, motions, strength=1.0, iterations=300
         )

@@ -60,7 +60,7 @@ def test_a_copy_under_another_name_is_seen_all_the_same(encoder, index, split):
 def test_a_list_that_is_not_the_encoders_is_refused(encoder, index, split, tmp_path):
     path = encoder(0, 4)
     index.iloc[[0]].to_csv(tmp_path / "videos.csv", index=False)  # to hide the leak
-    with pytest.raises(InputError, match="expected the list of videos that .* was made from"):
+    with pytest.raises(InputError, match=r"expected the list of videos that .* was made from"):
         require_unseen(path, index, split, allow=False)
 
 
