@@ -23,7 +23,7 @@ MARGIN, HEAD = 0.1, 0.55  # inches: around, above
 CAPTIONS, HEADINGS = {"size": 7.5}, {"size": 8}  # fonts, in points
 TITLE = {"size": 9, "weight": "bold"}
 MOST_BYTES = 150_000  # as far as the fewest colors reach that; a report holds many pictures
-COLORS = (252, 124, 60, 28)  # of the palette, beside the four that are always there
+COLORS = (252, 124, 60, 28)  # of the palette, beside those of the outlines
 # Told apart by word, sign and line, so in black and white, too.
 RIGHT = {"word": "✓ right", "color": "#009E73", "linestyle": "-", "linewidth": 2.6}
 WRONG = {"word": "✗ wrong", "color": "#D55E00", "linestyle": (0, (2, 1.5)), "linewidth": 2.0}
@@ -129,14 +129,15 @@ def _png(figure: Figure) -> bytes:
 
 
 def _with_palette(image: Image.Image, colors: int) -> bytes:
-    """The picture as PNG in that many colors of its own, those of the outlines and white.
+    """The picture as PNG in that many colors of its own and those of the outlines.
 
     A single outline is too small to win a color in the palette, so those are given.
     """
-    found = image.quantize(colors, kmeans=3).getpalette()[: 3 * colors]
+    found = np.reshape(image.quantize(colors, kmeans=3).getpalette()[: 3 * colors], (-1, 3))
+    found[found.min(axis=1) > 245] = 255  # the paper is white, not nearly so
     outlines = [ImageColor.getrgb(look["color"]) for look in (RIGHT, WRONG, QUERY)]
     palette = Image.new("P", (1, 1))
-    palette.putpalette([*found, *np.ravel(outlines).tolist(), 255, 255, 255])
+    palette.putpalette(np.vstack([found, outlines]).ravel().tolist())
     file = io.BytesIO()
     reduced = image.quantize(palette=palette, dither=Image.Dither.NONE)
     reduced.save(file, format="png", optimize=True)
