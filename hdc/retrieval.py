@@ -117,7 +117,7 @@ def _unit_blocks(
         block = table[start : start + size]
         units = np.zeros((len(block), table.shape[1] + 2))
         units[:, :-2] = block
-        lengths = np.linalg.norm(units, axis=1, keepdims=True)  # in float64: nothing overflows
+        lengths = np.sqrt(np.einsum("ij,ij->i", units, units))[:, None]  # float64: no overflow
         if not np.isfinite(lengths).all():
             row = start + int(np.flatnonzero(~np.isfinite(lengths))[0])
             raise InputError(
