@@ -107,7 +107,7 @@ def typed(run: DictConfig, *nodes: str) -> list[Any]:
 
 def plain(node: Any) -> Any:
     """A node of a run as plain dicts, lists, numbers and texts, to be written as JSON."""
-    return OmegaConf.to_container(node, resolve=True)
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
 def _check(run: DictConfig, choices: dict[str, str]) -> None:

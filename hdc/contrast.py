@@ -10,8 +10,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from hdc.atomic import write_bytes
-from hdc.data.augment import MEAN, STANDARD_DEVIATION, augment
+from hdc.data.augment import augment
 from hdc.data.batches import ClipBatch, VideoBatches
+from hdc.data.normalization import MEAN, STANDARD_DEVIATION
 from hdc.objective import Embedded, HierarchicalContrast
 from hdc.random_draws import torch_seed
 from hdc.settings import Objective, View

@@ -1,19 +1,25 @@
 """Encoders: built with first weights of their own, written and read whole."""
 
+import importlib.util
+import inspect
 import json
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from safetensors import safe_open
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor, nn
 
 from hdc.atomic import write_bytes
+from hdc.data.normalization import MEAN, STANDARD_DEVIATION
 from hdc.errors import InputError
+from hdc.facts import encoder_facts
 from hdc.random_draws import torch_seed
+
+_TARGET = re.compile(r"(hdc\.backbones\.[a-z]\w*)\.([a-z]\w*)")
 
 
 def build_encoder(backbone: dict[str, Any], *, seed: int) -> nn.Module:
@@ -26,14 +32,41 @@ def build_encoder(backbone: dict[str, Any], *, seed: int) -> nn.Module:
         return _build(backbone)
 
 
+def build_to_fill(backbone: dict[str, Any]) -> nn.Module:
+    """A backbone whose weights are about to be overwritten, so none are fetched from a hub."""
+    return _build(backbone | {"pretrained": False} if "pretrained" in backbone else backbone)
+
+
 def _build(backbone: dict[str, Any]) -> nn.Module:
-    """What `_target_` makes of the settings; bad ones are refused as the backbone refuses them."""
+    """What the function named in `_target_` makes of the other settings.
+
+    Raises InputError for settings that it does not take; bad values are refused by the backbone.
+    """
+    function = _backbone(backbone.get("_target_"))
+    settings = {name: value for name, value in backbone.items() if name != "_target_"}
     try:
-        return instantiate(backbone)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, InputError):
-            raise error.__cause__ from None
-        raise
+        inspect.signature(function).bind(**settings)
+    except TypeError as error:
+        raise InputError(
+            f"backbone: expected the arguments of {backbone['_target_']}, found others: {error}"
+        ) from error
+    return function(**settings)
+
+
+def _backbone(target: Any) -> Callable[..., nn.Module]:
+    """A function of `hdc.backbones`, by its dotted name.
+
+    Nothing else can be called, because the name may come out of a file that anybody wrote.
+    """
+    parts = _TARGET.fullmatch(target) if isinstance(target, str) else None
+    found = None
+    if parts and importlib.util.find_spec(parts[1]):
+        found = getattr(importlib.import_module(parts[1]), parts[2], None)
+    if not inspect.isfunction(found) or found.__module__ != parts[1]:
+        raise InputError(
+            f"backbone._target_: expected a function of a module in hdc.backbones, got {target}"
+        )
+    return found
 
 
 def write_encoder(path: str | Path, encoder: nn.Module, facts: dict[str, Any]) -> None:
@@ -47,15 +80,11 @@ def write_encoder(path: str | Path, encoder: nn.Module, facts: dict[str, Any]) -
 
 
 def read_encoder(path: str | Path, backbone: dict[str, Any]) -> nn.Module:
-    """The encoder written to `path`, in evaluation mode.
+    """The encoder written to `path`, in evaluation mode, for input normalized our way.
 
     Raises InputError if the file is missing or its weights are not exactly those of `backbone`.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: expected an encoder, found none; run hdc.pretrain first")
-    # Weights from a hub would only be overwritten.
-    encoder = _build(backbone | {"pretrained": False} if "pretrained" in backbone else backbone)
+    facts, encoder = encoder_facts(path), build_to_fill(backbone)
     with safe_open(path, "pt") as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     expected = {name: tuple(tensor.shape) for name, tensor in _state(encoder).items()}
@@ -67,13 +96,29 @@ def read_encoder(path: str | Path, backbone: dict[str, Any]) -> nn.Module:
             f"{', '.join(wrong[:5])}{', ...' if len(wrong) > 5 else ''}"
         )
     encoder.load_state_dict(weights)
+    if "input" in facts:
+        renormalize(encoder, **facts["input"])
     return encoder.eval()
 
 
-def encoder_facts(path: str | Path) -> dict[str, Any]:
-    """What `write_encoder` wrote about an encoder."""
-    with safe_open(path, "pt") as file:
-        return json.loads(file.metadata()["hdc"])
+def renormalize(encoder: nn.Module, *, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Let an encoder take input normalized our way that was trained on another normalization.
+
+    `mean` and `std`: of red, green and blue in 0 to 1, as the encoder was trained with. The weights
+    and their names stay as they are.
+    """
+    means, deviations = (
+        torch.tensor(values, dtype=torch.float32).view(3, 1, 1, 1) for values in (mean, std)
+    )
+    # Buffers follow the encoder to its device; not persistent ones are no part of its weights.
+    encoder.register_buffer("input_scale", STANDARD_DEVIATION / deviations, persistent=False)
+    encoder.register_buffer("input_shift", (MEAN - means) / deviations, persistent=False)
+    encoder.register_forward_pre_hook(_renormalized)
+
+
+def _renormalized(encoder: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    """Clips from our normalization to the encoder's; a plain function, so that copies work."""
+    return (inputs[0] * encoder.input_scale + encoder.input_shift,)
 
 
 def multiply_adds(encoder: nn.Module, clip_shape: tuple[int, int, int]) -> int:

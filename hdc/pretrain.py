@@ -2,7 +2,8 @@
 
 Writes encoder.safetensors, the record pretrain.json, the resolved config.yaml, the list videos.csv
 of what it saw, views.png with a batch as the network sees it, and log.jsonl while it runs. Killed
-and started again, it goes on where it stopped.
+and started again, it goes on where it stopped. Where the setting `encoder` names an encoder, that
+one is taken over as it is, with the list of what it saw, and nothing is trained.
 """
 
 import json
@@ -14,11 +15,19 @@ from typing import Any
 import pandas as pd
 
 from hdc.atomic import write_text
-from hdc.data.index import missing_facts, read_index, read_split, rows_of, write_table
+from hdc.data.index import (
+    missing_facts,
+    read_index,
+    read_split,
+    read_table,
+    rows_of,
+    write_table,
+)
 from hdc.data.store import MANIFEST, ClipStore
 from hdc.digest import digest
 from hdc.errors import InputError
-from hdc.leaks import require_apart
+from hdc.facts import require_adoptable
+from hdc.leaks import pretraining_list, require_apart
 from hdc.records import Stopwatch, write_record
 from hdc.settings import PRETRAIN_READS, Clip
 from hdc.stage import Stage
@@ -47,7 +56,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
 
     from hdc.contrast import augmented, see_views
     from hdc.data.batches import VideoBatches
-    from hdc.encoders import build_encoder, write_encoder
+    from hdc.encoders import build_encoder, read_encoder, write_encoder
     from hdc.fabric import device_name, peak_device_memory, precision_name, start_fabric
     from hdc.training import Training
 
@@ -57,7 +66,9 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     store = ClipStore(arguments.prepared, index.video.tolist())
     allow_copies = arguments.allow_copies == "true"
     rows = pretraining_rows(index, arguments.prepared, arguments.split, allow_copies)
-    videos = index.loc[rows, ["video", "sha256"]]
+    videos, adopted = index.loc[rows, ["video", "sha256"]], None
+    if settings.encoder is not None:
+        adopted, videos = adopted_facts(settings)
     if arguments.measured:
         frozen = measured_invariance(arguments.measured)
     labels = index.label.to_csv(index=False) if settings.pretrain.labels else ""
@@ -79,7 +90,10 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         part=(fabric.global_rank, fabric.world_size),
     )
     epochs = math.ceil(settings.pretrain.epochs * settings.pretrain.epochs_factor)
-    encoder = build_encoder(settings.backbone, seed=seed)
+    if adopted is None:
+        encoder = build_encoder(settings.backbone, seed=seed)
+    else:
+        epochs, encoder = 0, read_encoder(settings.encoder, settings.backbone)
     steps = epochs * batches.steps_per_epoch
     model = build_model(encoder, settings, index, seed=seed, steps=steps, frozen=frozen)
     several_gpus = fabric.world_size > 1 and fabric.device.type == "cuda"
@@ -112,16 +126,17 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     write_record(
         output / "pretrain.json",
         stage="pretrain",
-        metrics=metrics(training, model, clip) | {"pretraining_videos": len(rows)},
+        metrics=metrics(training, model, clip)
+        | {"pretraining_videos": 0 if adopted else len(rows)},
         settings=settings.record,
-        protocol=protocol(arguments) | {"precision": precision_name(fabric)},
+        protocol=protocol(arguments, adopted) | {"precision": precision_name(fabric)},
         seed=seed,
         stopwatch=stopwatch,
         seconds_before=training.seconds_before,
         device=device_name(fabric),
         peak_memory_bytes=peak_device_memory(fabric),
     )
-    facts = encoder_facts(settings, arguments, videos)
+    facts = run_facts(settings, arguments, videos) | (adopted or {})
     write_encoder(output / "encoder.safetensors", encoder, facts)
     training.finish()
     print(f"{output / 'encoder.safetensors'}: {training.step} steps", flush=True)
@@ -167,8 +182,29 @@ def metrics(training: Any, model: Any, clip: Clip) -> dict[str, Any]:
     }
 
 
-def protocol(arguments: SimpleNamespace) -> dict[str, Any]:
+def adopted_facts(settings: SimpleNamespace) -> tuple[dict[str, Any], pd.DataFrame]:
+    """What stays true of an encoder that is taken over, and the list of the videos that it saw.
+
+    Raises InputError if it is no encoder, or one of another backbone.
+    """
+    facts = require_adoptable(settings.encoder, settings.backbone)
+    trained_here = f"what its run {facts.get('ablation')}, seed {facts.get('seed')}, was"
+    kept = {key: facts[key] for key in ("imported_from", "input") if key in facts} | {
+        "pretrained_on": facts.get("pretrained_on", trained_here),
+        "videos_known": facts.get("videos_known", True),
+    }
+    videos = read_table(pretraining_list(settings.encoder), ("video", "sha256"))
+    return kept, videos[["video", "sha256"]]
+
+
+def protocol(arguments: SimpleNamespace, adopted: dict[str, Any] | None) -> dict[str, Any]:
     """What the encoder was pretrained on, for the record."""
+    if adopted is not None:
+        return {
+            "trained_on": f"nothing here; imported, pretrained on {adopted['pretrained_on']}",
+            "checkpoint": adopted.get("imported_from", {}).get("file", "encoder.safetensors"),
+            "videos_known": adopted["videos_known"],
+        }
     return {
         "data": arguments.data,
         "split": int(arguments.split) if arguments.split else None,
@@ -177,7 +213,7 @@ def protocol(arguments: SimpleNamespace) -> dict[str, Any]:
     } | missing_facts(arguments.prepared, arguments.split)
 
 
-def encoder_facts(
+def run_facts(
     settings: SimpleNamespace, arguments: SimpleNamespace, videos: pd.DataFrame
 ) -> dict[str, Any]:
     """What an encoder's file says about it."""

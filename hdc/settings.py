@@ -258,6 +258,7 @@ class Config:
 
     about: About = field(default_factory=About)
     pretrained_by: str | None = None  # run whose encoder to evaluate; null: this one's own
+    encoder: str | None = None  # file of an encoder to take over, not to train; null: train one
     data: Data = field(default_factory=Data)
     decoding: Decoding = field(default_factory=Decoding)
     store: Store = field(default_factory=Store)
@@ -271,10 +272,21 @@ class Config:
     evaluate: Evaluate = field(default_factory=Evaluate)
     progress: Progress = field(default_factory=Progress)
 
+    def check(self) -> None:
+        if self.encoder is None:
+            return
+        require("encoder", "none", self.encoder, "a path")
+        for key, value in (
+            ("pretrained_by", self.pretrained_by),
+            ("objective.measured_by", self.objective.measured_by),
+            ("pretrain.labels", self.pretrain.labels or None),
+        ):
+            require(key, value, value is None, "nothing beside an encoder to take over")
+
 
 # What each stage reads; Snakemake reruns a stage when one of these has changed, and only then.
 PREPARE_READS = ("data", "decoding", "store")
-PRETRAIN_READS = ("backbone", "clip", "objective", "augment", "pretrain")
+PRETRAIN_READS = ("backbone", "clip", "objective", "augment", "pretrain", "encoder")
 FINETUNE_READS = ("backbone", "clip", "finetune", "inference")
 EMBED_READS = ("backbone", "clip", "inference")
 EVALUATE_READS = ("evaluate",)

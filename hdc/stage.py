@@ -25,6 +25,8 @@ CHOICES = {
 _ANY = {"scale": "demo", "data": "synthetic", "backbone": "r3d18", "ablation": "hdc"}
 _ANY |= {"protocol": "ours"}
 
+_SINGLE = ("encoder",)  # settings with none below them
+
 # What goes wrong outside of the program: no traceback helps.
 _OF_THE_DISK = (
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO,
@@ -116,7 +118,7 @@ class Stage:
                 raise InputError(f"{self.name}: expected key=value, got {word}; see --help")
             if key in known:
                 given[key] = value
-            elif key.split(".")[0] in (*self.reads, "progress") and "." in key:
+            elif key.split(".")[0] in (*self.reads, "progress") and ("." in key or key in _SINGLE):
                 overrides.append(word)
             else:
                 raise InputError(

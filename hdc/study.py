@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from hdc.config import allowed, compose_run, require_allowed, settings_text, typed
+from hdc.config import allowed, compose_run, plain, require_allowed, settings_text, typed
 from hdc.data.sources import count_shards, count_videos, require_named
 from hdc.errors import InputError
+from hdc.facts import require_adoptable
 from hdc.settings import PREPARE_READS, PRETRAIN_READS
 
 MAIN_RUNS = ("hdc", "coupled_single_level", "random_init")  # what every backbone gets
@@ -147,6 +148,18 @@ class Study:
                     f"{where}: pretrained_by: expected the settings of pretraining to be those of "
                     f"{run.pretrained_by}, found others; leave pretrained_by out"
                 )
+        if run.encoder is not None:
+            self._require_adoptable(ablation, run.encoder, data)
+
+    def _require_adoptable(self, ablation: str, encoder: str, data: str) -> None:
+        """Refuse to take an encoder over for a backbone that is not its own."""
+        for backbone in self.backbones:
+            if ablation in self.runs_of(backbone):
+                settings = plain(self._compose(backbone, ablation, data).backbone)
+                try:
+                    require_adoptable(encoder, settings)
+                except InputError as error:
+                    raise InputError(f"ablations/{ablation}.yaml: encoder: {error}") from error
 
     def evaluations(self) -> Iterator[Evaluation]:
         """Every encoder on every split it is judged on, in the order of the tables."""

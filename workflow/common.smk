@@ -13,6 +13,7 @@ from hdc.config import compose_run, settings_text
 from hdc.devices import visible_gpus
 from hdc.digest import digest
 from hdc.errors import InputError
+from hdc.leaks import pretraining_list
 from hdc.settings import (
     EMBED_READS,
     EVALUATE_READS,
@@ -153,6 +154,17 @@ def measured(wildcards):
         f"results/{wildcards.study}/runs/{wildcards.backbone}/{run.objective.measured_by}/"
         f"seed{wildcards.seed}/{wildcards.pretrained_on}/pretrain.json"
     )
+
+
+def adopted(wildcards):
+    """The encoder that a run takes over and the list of its videos; nothing for other runs."""
+    run = compose_run(
+        wildcards.ablation,
+        backbone=wildcards.backbone,
+        data=part_of(wildcards.pretrained_on)[0],
+        scale=STUDY.scale,
+    )
+    return [run.encoder, str(pretraining_list(run.encoder))] if run.encoder else []
 
 
 def prepared(data, split=None):

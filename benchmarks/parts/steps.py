@@ -17,8 +17,9 @@ from torchvision.transforms.v2 import functional
 
 from hdc.config import compose_run, plain, typed
 from hdc.contrast import ContrastiveModel, augmented, contrastive_model
-from hdc.data.augment import MEAN, STANDARD_DEVIATION, Draw, blur_radius, draw
+from hdc.data.augment import Draw, blur_radius, draw
 from hdc.data.batches import ClipBatch
+from hdc.data.normalization import MEAN, STANDARD_DEVIATION
 from hdc.encoders import build_encoder
 from hdc.random_draws import generator
 from hdc.settings import View

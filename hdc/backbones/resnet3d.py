@@ -9,6 +9,7 @@ from torchvision.models.video.resnet import (
     BasicBlock,
     BasicStem,
     Conv2Plus1D,
+    Conv3DNoTemporal,
     Conv3DSimple,
     R2Plus1dStem,
     VideoResNet,
@@ -26,14 +27,14 @@ class ResNet3d(VideoResNet):
     def __init__(
         self,
         block: type[nn.Module],
-        convolution: type[nn.Module],
+        convolutions: list[type[nn.Module]],
         blocks: list[int],
         stem: Callable[[], nn.Sequential],
         *,
         width: float | int,
     ) -> None:
         self.width = width  # before the base class builds its stages, which ask for it
-        super().__init__(block, [convolution] * 4, blocks, lambda: _scaled_stem(stem(), width))
+        super().__init__(block, convolutions, blocks, lambda: _scaled_stem(stem(), width))
         del self.fc, self.avgpool
         self.levels = {f"layer{stage}": self._scaled(32 * 2**stage) for stage in (2, 3, 4)}
 
@@ -83,7 +84,7 @@ def r3d18(*, width: float | int) -> ResNet3d:
 
     Source: Tran et al. 2018 (arXiv 1711.11248), R3D-18, as torchvision's `r3d_18`.
     """
-    return ResNet3d(BasicBlock, Conv3DSimple, [2, 2, 2, 2], BasicStem, width=width)
+    return ResNet3d(BasicBlock, [Conv3DSimple] * 4, [2, 2, 2, 2], BasicStem, width=width)
 
 
 def r2plus1d10(*, width: float | int) -> ResNet3d:
@@ -91,4 +92,21 @@ def r2plus1d10(*, width: float | int) -> ResNet3d:
 
     Source: Tran et al. 2018 (arXiv 1711.11248), R(2+1)D, as torchvision's `VideoResNet` builds it.
     """
-    return ResNet3d(BasicBlock, Conv2Plus1D, [1, 1, 1, 1], R2Plus1dStem, width=width)
+    return ResNet3d(BasicBlock, [Conv2Plus1D] * 4, [1, 1, 1, 1], R2Plus1dStem, width=width)
+
+
+def r2plus1d18(*, width: float | int) -> ResNet3d:
+    """R(2+1)D-18: as `r2plus1d10`, two blocks a stage.
+
+    Source: Tran et al. 2018 (arXiv 1711.11248), R(2+1)D-18, as torchvision's `r2plus1d_18`.
+    """
+    return ResNet3d(BasicBlock, [Conv2Plus1D] * 4, [2, 2, 2, 2], R2Plus1dStem, width=width)
+
+
+def mc318(*, width: float | int) -> ResNet3d:
+    """MC3-18: 3D convolutions in the first stage, 2D ones in the others, which keep all time steps.
+
+    Source: Tran et al. 2018 (arXiv 1711.11248), MC3, as torchvision's `mc3_18`.
+    """
+    convolutions = [Conv3DSimple, *[Conv3DNoTemporal] * 3]
+    return ResNet3d(BasicBlock, convolutions, [2, 2, 2, 2], BasicStem, width=width)

@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from hdc.data.normalization import MEAN, STANDARD_DEVIATION
 from hdc.settings import Augment
 
-MEAN, STANDARD_DEVIATION = 0.45, 0.225  # of all channels alike, the convention for Kinetics
 LUMA = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as torchvision
 CROP_TRIES = 10  # as torchvision; then the central square
 

@@ -1,8 +1,9 @@
 rule pretrain:
-    """Train the encoder of one run, with one seed, on unlabelled videos."""
+    """Train the encoder of one run, with one seed, on unlabelled videos, or take one over."""
     input:
         lambda wildcards: prepared(*part_of(wildcards.pretrained_on)),
         measured=measured,
+        adopted=adopted,
     output:
         encoder="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/encoder.safetensors",
         record="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/pretrain.json",

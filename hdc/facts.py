@@ -1,0 +1,62 @@
+"""What an encoder's file says about it, read without torch: planning a study asks for it, too."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from hdc.errors import InputError
+from hdc.leaks import pretraining_list
+
+
+def encoder_facts(path: str | Path) -> dict[str, Any]:
+    """What `hdc.encoders.write_encoder` wrote about an encoder.
+
+    Raises InputError if there is no file, or one that `hdc` did not write.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: expected an encoder, found none; run hdc.pretrain first")
+    try:
+        with safe_open(path, "np") as file:
+            facts = json.loads((file.metadata() or {}).get("hdc", "null"))
+    except (SafetensorError, json.JSONDecodeError):
+        facts = None
+    if not isinstance(facts, dict) or not isinstance(facts.get("build"), dict):
+        raise InputError(
+            f"{path}: expected an encoder written by hdc, found another file; bring other weights "
+            "in by python -m hdc.import_encoder"
+        )
+    return facts
+
+
+def require_adoptable(path: str | Path, backbone: dict[str, Any]) -> dict[str, Any]:
+    """The facts of an encoder that a run takes over, whose backbone's settings are `backbone`.
+
+    Raises InputError if the encoder is none, was built otherwise, or lacks the list of its videos.
+    """
+    facts = encoder_facts(path)
+    built, wanted = facts["build"], dict(backbone)
+    for settings in (built, wanted):
+        settings.pop("pretrained", None)  # where first weights came from; these are others
+    if built.get("_target_") != wanted["_target_"]:
+        raise InputError(
+            f"{path}: expected an encoder of {wanted['_target_']}, found one of "
+            f"{built.get('_target_')}; choose the backbones of the study so that they fit"
+        )
+    other = {key: value for key, value in built.items() if wanted.get(key) != value}
+    if other:
+        found = ", ".join(f"{key} {value}" for key, value in other.items())
+        lines = ", ".join(f"backbone.{key}: {value}" for key, value in other.items())
+        expected = ", ".join(f"{key} {wanted.get(key)}" for key in other)
+        raise InputError(
+            f"{path}: expected an encoder of {expected}, found one of {found}; "
+            f"set {lines} in the ablation"
+        )
+    if not pretraining_list(path).is_file():
+        raise InputError(
+            f"{path}: expected {pretraining_list(path)} beside it, the list of the videos that it "
+            "saw, found none; copy both"
+        )
+    return facts

@@ -1,0 +1,116 @@
+"""Brings in an encoder that was trained elsewhere: a checkpoint to an encoder of ours.
+
+Writes encoder.safetensors and, beside it, videos.csv, the list of what it saw. Strictly: every
+weight of the backbone comes from the checkpoint, and every weight of that is used or named as not
+needed. An ablation takes the encoder over by `encoder: <path>`.
+"""
+
+import hashlib
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+
+from hdc.data.index import read_table, write_table
+from hdc.digest import digest
+from hdc.errors import InputError
+from hdc.facts import encoder_facts
+from hdc.leaks import pretraining_list
+from hdc.stage import Stage
+
+STAGE = Stage(
+    name="import_encoder",
+    about=__doc__,
+    choices=("scale", "backbone"),
+    arguments={
+        "checkpoint": "a state dict, or what holds one: .safetensors, or a file of torch.save",
+        "mapping": "torchvision, or a YAML file (docs/adding-an-ablation.md); empty: as ours",
+        "pretrained_on": "words for the report: which videos, with labels or without",
+        "videos": "CSV of what it saw, columns video and sha256 of the file; empty: not known",
+        "output": "<folder>/encoder.safetensors",
+    },
+    reads=("backbone",),
+    optional=("videos",),
+)
+COLUMNS = ["video", "sha256"]
+
+
+def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
+    """Import one encoder."""
+    output = Path(arguments.output)
+    require_free(output)
+    if not arguments.pretrained_on.strip():
+        raise InputError("pretrained_on: expected words such as Kinetics-400, got nothing")
+    videos = read_videos(arguments.videos)
+    # Late: with bad arguments there is no need to wait for torch.
+    from hdc.encoders import build_to_fill, write_encoder
+    from hdc.foreign import named, read_naming, read_weights
+
+    naming = read_naming(arguments.mapping)
+    weights = read_weights(arguments.checkpoint, naming.weights)
+    encoder = build_to_fill(settings.backbone)
+    encoder.load_state_dict(
+        named(weights, encoder.state_dict(), naming, where=arguments.checkpoint)
+    )
+    facts = imported_facts(settings, arguments, videos)
+    if naming.mean is not None:
+        facts["input"] = {"mean": naming.mean, "std": naming.std}
+    # The list first: an encoder without its list could not be told apart from one that saw nothing.
+    write_table(pretraining_list(output), videos)
+    write_encoder(output, encoder, facts)
+    print(f"{output}: {arguments.backbone} pretrained on {facts['pretrained_on']}", flush=True)
+
+
+def imported_facts(
+    settings: SimpleNamespace, arguments: SimpleNamespace, videos: pd.DataFrame
+) -> dict[str, Any]:
+    """What the encoder's file says about it, but for its input."""
+    with Path(arguments.checkpoint).open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "ablation": None,
+        "backbone": arguments.backbone,
+        "build": settings.backbone,
+        "imported_from": {"file": Path(arguments.checkpoint).name, "sha256": sha256},
+        "pretrained_on": arguments.pretrained_on.strip(),
+        "seed": None,
+        "videos": digest(videos.to_csv(index=False)),
+        "videos_known": bool(arguments.videos),
+        "width": settings.backbone.get("width"),
+    }
+
+
+def read_videos(path: str) -> pd.DataFrame:
+    """The list of the videos an encoder saw, as hdc.pretrain writes it; empty without a list.
+
+    Raises InputError if a checksum is none: it would never match, and a leak go unseen.
+    """
+    if not path:
+        return pd.DataFrame(columns=COLUMNS, dtype=str)
+    if not Path(path).is_file():
+        raise InputError(f"videos: expected a CSV file or nothing, got {path}")
+    videos = read_table(path, tuple(COLUMNS))[COLUMNS]
+    wrong = videos[~videos.sha256.map(lambda one: bool(re.fullmatch("[0-9a-f]{64}", one)))]
+    if len(wrong):
+        raise InputError(
+            f"{path}: expected the sha256 of each file, 64 digits of 0-9 and a-f, "
+            f"found {wrong.sha256.iloc[0] or 'none'} of {wrong.video.iloc[0]}"
+        )
+    return videos
+
+
+def require_free(output: Path) -> None:
+    """Refuse to write over anything but an encoder that was imported to the same place before."""
+    if output.name != "encoder.safetensors":
+        raise InputError(f"output: expected <folder>/encoder.safetensors, got {output}")
+    beside = pretraining_list(output)
+    ours = output.is_file() and encoder_facts(output).get("ablation") is None
+    if not ours and (output.exists() or beside.exists()):
+        taken = output if output.exists() else beside
+        raise InputError(f"output: expected a folder of its own, found {taken}; choose another")
+
+
+if __name__ == "__main__":
+    STAGE.run(main)
