@@ -56,7 +56,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
 
     from hdc.contrast import augmented, see_views
     from hdc.data.batches import VideoBatches
-    from hdc.encoders import build_encoder, read_encoder, write_encoder
+    from hdc.encoders import write_encoder
     from hdc.fabric import device_name, peak_device_memory, precision_name, start_fabric
     from hdc.training import Training
 
@@ -66,9 +66,9 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     store = ClipStore(arguments.prepared, index.video.tolist())
     allow_copies = arguments.allow_copies == "true"
     rows = pretraining_rows(index, arguments.prepared, arguments.split, allow_copies)
-    videos, adopted = index.loc[rows, ["video", "sha256"]], None
+    videos, adopted, trained_on = index.loc[rows, ["video", "sha256"]], None, len(rows)
     if settings.encoder is not None:
-        adopted, videos = adopted_facts(settings)
+        (adopted, videos), trained_on = adopted_facts(settings), 0
     if arguments.measured:
         frozen = measured_invariance(arguments.measured)
     labels = index.label.to_csv(index=False) if settings.pretrain.labels else ""
@@ -89,11 +89,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         seed=seed,
         part=(fabric.global_rank, fabric.world_size),
     )
-    epochs = math.ceil(settings.pretrain.epochs * settings.pretrain.epochs_factor)
-    if adopted is None:
-        encoder = build_encoder(settings.backbone, seed=seed)
-    else:
-        epochs, encoder = 0, read_encoder(settings.encoder, settings.backbone)
+    encoder, epochs = start(settings, seed=seed)
     steps = epochs * batches.steps_per_epoch
     model = build_model(encoder, settings, index, seed=seed, steps=steps, frozen=frozen)
     several_gpus = fabric.world_size > 1 and fabric.device.type == "cuda"
@@ -126,8 +122,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     write_record(
         output / "pretrain.json",
         stage="pretrain",
-        metrics=metrics(training, model, clip)
-        | {"pretraining_videos": 0 if adopted else len(rows)},
+        metrics=metrics(training, model, clip) | {"pretraining_videos": trained_on},
         settings=settings.record,
         protocol=protocol(arguments, adopted) | {"precision": precision_name(fabric)},
         seed=seed,
@@ -140,6 +135,16 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     write_encoder(output / "encoder.safetensors", encoder, facts)
     training.finish()
     print(f"{output / 'encoder.safetensors'}: {training.step} steps", flush=True)
+
+
+def start(settings: SimpleNamespace, *, seed: int) -> tuple[Any, int]:
+    """The encoder to start from and the epochs to train it: none if it is taken over."""
+    from hdc.encoders import build_encoder, read_encoder
+
+    if settings.encoder is not None:
+        return read_encoder(settings.encoder, settings.backbone), 0
+    epochs = math.ceil(settings.pretrain.epochs * settings.pretrain.epochs_factor)
+    return build_encoder(settings.backbone, seed=seed), epochs
 
 
 def build_model(

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hdc.backbones.c3d import c3d
-from hdc.backbones.resnet3d import r2plus1d10, r3d18
+from hdc.backbones.resnet3d import mc318, r2plus1d10, r2plus1d18, r3d18
 
 RESNET_LEVELS = {
     "layer2": (128, 8, 28, 28), "layer3": (256, 4, 14, 14), "layer4": (512, 2, 7, 7),
@@ -16,6 +16,11 @@ PUBLISHED = {
     ),
     r3d18: (RESNET_LEVELS, 33_166_272),
     r2plus1d10: (RESNET_LEVELS, 12_487_005),
+    r2plus1d18: (RESNET_LEVELS, 31_300_125),
+    mc318: (
+        {"layer2": (128, 16, 28, 28), "layer3": (256, 16, 14, 14), "layer4": (512, 16, 7, 7)},
+        11_490_240,
+    ),
 }
 by_name = pytest.mark.parametrize("build", PUBLISHED, ids=lambda build: build.__name__)
 
@@ -46,6 +51,5 @@ def test_odd_sizes_work_at_any_width(build, width, frames, pixels):
     with torch.no_grad():
         features = encoder(torch.zeros(2, 3, frames, pixels, pixels))
     assert encoder.levels == {name: table.shape[1] for name, table in features.items()}
-    assert [table.shape[2] for table in features.values()] == [
-        -(-frames // 2), -(-frames // 4), -(-frames // 8)
-    ]  # fmt: skip
+    halved = [frames] * 3 if build is mc318 else [-(-frames // part) for part in (2, 4, 8)]
+    assert [table.shape[2] for table in features.values()] == halved
