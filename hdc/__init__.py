@@ -35,7 +35,7 @@ def to_clips(frames: Any, *, pixels: int, crop: float = 1.0) -> "torch.Tensor":
     """
     import torch
 
-    from hdc.data.augment import augment, central_square
+    from hdc.data.augment import augment, squares
     from hdc.errors import InputError
 
     frames = torch.as_tensor(frames)
@@ -44,5 +44,4 @@ def to_clips(frames: Any, *, pixels: int, crop: float = 1.0) -> "torch.Tensor":
             "frames: expected uint8 (batch, time, height, width, 3), "
             f"got {frames.dtype} {tuple(frames.shape)}"
         )
-    square = central_square(*frames.shape[2:4], crop)
-    return augment(frames, [square] * len(frames), pixels=pixels)
+    return augment(frames, squares(*frames.shape[2:4], crop) * len(frames), pixels=pixels)

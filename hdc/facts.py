@@ -7,7 +7,11 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from hdc.errors import InputError
-from hdc.leaks import pretraining_list
+
+
+def pretraining_list(encoder: str | Path) -> Path:
+    """The list of videos that an encoder saw; it lies beside the encoder."""
+    return Path(encoder).with_name("videos.csv")
 
 
 def encoder_facts(path: str | Path) -> dict[str, Any]:

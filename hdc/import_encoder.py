@@ -16,8 +16,7 @@ import pandas as pd
 from hdc.data.index import read_table, write_table
 from hdc.digest import digest
 from hdc.errors import InputError
-from hdc.facts import encoder_facts
-from hdc.leaks import pretraining_list
+from hdc.facts import encoder_facts, pretraining_list
 from hdc.stage import Stage
 
 STAGE = Stage(

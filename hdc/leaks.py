@@ -1,22 +1,16 @@
 """Refuses to judge an encoder on what it was trained on, and splits that share a file."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from safetensors import safe_open
 
 from hdc.data.index import read_table
 from hdc.digest import digest
 from hdc.errors import InputError
+from hdc.facts import encoder_facts, pretraining_list
 
 SHOWN = 3  # names in a message
-
-
-def pretraining_list(encoder: str | Path) -> Path:
-    """The list of videos that an encoder saw; it lies beside the encoder."""
-    return Path(encoder).with_name("videos.csv")
 
 
 def require_apart(index: pd.DataFrame, split: pd.DataFrame, *, allow: bool) -> dict[str, int]:
@@ -50,7 +44,7 @@ def require_unseen(
     """
     path = pretraining_list(encoder)
     listed = read_table(path, ("video", "sha256"), made_by="hdc.pretrain")
-    facts = _facts(encoder)
+    facts = encoder_facts(encoder)
     if facts["videos"] != digest(path.read_text()):
         raise InputError(
             f"{path}: expected the list of videos that {encoder} was made from, found another; "
@@ -67,11 +61,3 @@ def require_unseen(
     if not facts.get("videos_known", True):
         return {"pretraining_videos_unknown": facts.get("pretrained_on", "not said")}
     return {"pretrained_on_test_videos": len(leaked)} if len(leaked) else {}
-
-
-def _facts(encoder: str | Path) -> dict[str, Any]:
-    """What an encoder's file says about it, read without torch."""
-    if not Path(encoder).is_file():
-        raise InputError(f"{encoder}: expected an encoder, found none; run hdc.pretrain first")
-    with safe_open(encoder, "numpy") as file:
-        return json.loads(file.metadata()["hdc"])

@@ -26,8 +26,8 @@ from hdc.data.index import (
 from hdc.data.store import MANIFEST, ClipStore
 from hdc.digest import digest
 from hdc.errors import InputError
-from hdc.facts import require_adoptable
-from hdc.leaks import pretraining_list, require_apart
+from hdc.facts import pretraining_list, require_adoptable
+from hdc.leaks import require_apart
 from hdc.records import Stopwatch, write_record
 from hdc.settings import PRETRAIN_READS, Clip
 from hdc.stage import Stage

@@ -30,7 +30,7 @@ def encoder(index, tmp_path):
     def make(*rows, **facts):
         text = index.iloc[list(rows)].to_csv(index=False)
         (tmp_path / "videos.csv").write_text(text)
-        facts = {"videos": digest(text)} | facts
+        facts = {"build": {}, "videos": digest(text)} | facts
         save_file({"weight": np.zeros(1)}, tmp_path / "encoder.safetensors",
                   {"hdc": json.dumps(facts)})  # fmt: skip
         return tmp_path / "encoder.safetensors"
