@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
 import hdc
-from hdc.data.augment import augment, central_square
+from hdc.data.augment import augment, squares
 from hdc.encoders import build_encoder, read_encoder, renormalize, write_encoder
 from hdc.errors import InputError
 from hdc.facts import encoder_facts, require_adoptable
@@ -76,7 +76,7 @@ def test_a_written_encoder_loads_as_it_was(written, frames):
 
 def test_frames_become_clips_as_in_embedding(frames):
     batch = torch.from_numpy(frames)
-    expected = augment(batch, [central_square(40, 48, 0.875)] * 2, pixels=32)
+    expected = augment(batch, squares(40, 48, 0.875) * 2, pixels=32)
     assert torch.equal(hdc.to_clips(frames, pixels=32, crop=0.875), expected)
     assert expected.shape == (2, 3, 8, 32, 32)
 
