@@ -7,6 +7,7 @@ miss.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,8 +29,7 @@ from hdc.settings import EVALUATE_READS
 from hdc.stage import Stage
 
 CONTROLS = (".still", ".shuffled")
-SHOWN_QUERIES = 6  # in the picture of neighbors
-SHOWN_NEIGHBORS = 5
+SHOWN_NEIGHBORS = 5  # in the picture
 
 STAGE = Stage(
     name="evaluate",
@@ -58,13 +58,13 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     leaks = require_apart(index, split, allow=arguments.allow_copies == "true")
     allow = arguments.allow_pretrain_on_test == "true"
     leaks |= require_unseen(arguments.encoder, index, split, allow=allow)
-    features, facts = read_features(arguments.features, len(index))
+    names, load, facts = read_features(arguments.features, len(index))
     if facts["encoder"] != digest(Path(arguments.encoder).read_bytes()):
         raise InputError(
             f"{arguments.features}: expected features by {arguments.encoder}, found others"
         )
     judge, last = Judge(index, split, settings.evaluate), facts["levels"][-1]
-    metrics, found = judgements(judge, features, facts["levels"])
+    metrics, found = judgements(judge, names, load, facts["levels"])
     write_table(output / "outcomes.csv", judge.table())
     store = ClipStore(arguments.prepared, index.video.tolist())
     write_bytes(output / "neighbors.png", picture(store, index, judge, found[last], arguments))
@@ -83,20 +83,19 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
 
 
 def judgements(
-    judge: Judge, features: dict[str, np.ndarray], levels: list[str]
+    judge: Judge, names: list[str], load: Callable[[str], np.ndarray], levels: list[str]
 ) -> tuple[dict[str, Any], dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """Every number on every table of features, and the nearest neighbors that were found.
+    """Every number on every table of features, one in memory at a time, and the neighbors found.
 
     Controls are only probed, the spatial maximum is only searched. Few labels and single classes
     are looked at on the last level.
     """
-    names = ("retrieval", "mean_average_precision", "knn", "linear", "combinations", "few_labels")
+    parts = ("retrieval", "mean_average_precision", "knn", "linear", "combinations", "few_labels")
     metrics: dict[str, Any] = {"levels": levels, "chance": judge.retrieval_chance()}
-    metrics |= {name: {} for name in names}
+    metrics |= {part: {} for part in parts}
     found = {}
-    for name, table in progress(
-        features.items(), total=len(features), unit="table", what="probing"
-    ):
+    for name in progress(names, total=len(names), unit="table", what="probing"):
+        table = load(name)
         if not name.endswith(CONTROLS):
             near = judge.neighbors(name, table)
             metrics["retrieval"][name], found[name] = near["recall"], near["found"]
@@ -124,11 +123,10 @@ def picture(
     arguments: SimpleNamespace,
 ) -> bytes:
     """Evenly chosen test videos with their nearest neighbors at the last level, as a PNG."""
-    from hdc.neighbor_figure import neighbor_picture
+    from hdc.neighbor_figure import evenly_spaced, neighbor_picture
 
     similarity, rows = found
-    count = min(SHOWN_QUERIES, len(rows))
-    places = np.linspace(0, len(rows) - 1, count).round().astype(int)
+    places = evenly_spaced(range(len(rows)))
     return neighbor_picture(
         store,
         index.video.tolist(),
@@ -155,22 +153,24 @@ def protocol(arguments: SimpleNamespace, judge: Judge, facts: dict[str, Any]) ->
     } | missing_facts(arguments.prepared, arguments.split)
 
 
-def read_features(path: str, videos: int) -> tuple[dict[str, np.ndarray], dict]:
-    """Features (video, number) by name, and the facts stored with them.
+def read_features(
+    path: str, videos: int
+) -> tuple[list[str], Callable[[str], np.ndarray], dict[str, Any]]:
+    """The names of the tables of features, what loads one, and the facts stored with them.
 
-    First the levels, shallow to deep, then their variants. Raises InputError if there is no file
-    or it has other than `videos` rows.
+    A table is float32 (video, number). First come the levels, shallow to deep, then their variants.
+    Raises InputError if there is no file or a table has other than `videos` rows.
     """
     if not Path(path).is_file():
         raise InputError(f"{path}: expected features, found none; run hdc.embed first")
-    with safe_open(path, "numpy") as file:
-        facts = json.loads(file.metadata()["hdc"])
-        names = sorted(file.keys(), key=lambda name: (name not in facts["levels"], name))
-        features = {name: file.get_tensor(name) for name in names}
-    found = {len(table) for table in features.values()}
+    file = safe_open(path, "numpy")
+    facts, names = json.loads(file.metadata()["hdc"]), list(file.keys())
+    found = {file.get_slice(name).get_shape()[0] for name in names}
     if found != {videos}:
         raise InputError(f"{path}: expected {videos} rows as in index.csv, found {sorted(found)}")
-    return features, facts
+    levels = facts["levels"]
+    variants = sorted(name for name in names if name not in levels)
+    return levels + variants, file.get_tensor, facts
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def test_an_unusable_test_video_is_in_every_denominator(planted):
     table[:, 2] = 4 * (index.motion == "up")
     usable = [row for row in range(80) if row not in (50, 60, 70)]  # three test videos are not
     judge = Judge(index.iloc[usable].reset_index(drop=True), split, SETTINGS)
-    metrics, _ = judgements(judge, {"layer4": table[usable]}, ["layer4"])
+    metrics, _ = judgements(judge, ["layer4"], lambda _: table[usable], ["layer4"])
     assert metrics["linear"]["layer4"]["label"]["accuracy"] == 27 / 30
     outcomes = judge.table().set_index("video")
     assert len(outcomes) == 30
@@ -76,7 +76,7 @@ def test_an_unusable_test_video_is_in_every_denominator(planted):
 def test_mean_average_precision_and_single_classes(planted):
     index, split, table = planted
     judge = Judge(index, split, SETTINGS)
-    metrics, _ = judgements(judge, {"layer4": table}, ["layer4"])
+    metrics, _ = judgements(judge, ["layer4"], lambda _: table, ["layer4"])
     units = table / np.linalg.norm(table, axis=1, keepdims=True)
     labels = index.label.to_numpy()
     plain = [
@@ -92,7 +92,7 @@ def test_mean_average_precision_and_single_classes(planted):
 def test_controls_are_probed_and_not_searched(planted):
     index, split, table = planted
     tables = {"layer4": table, "layer4.spatial_max": table, "layer4.still": 0 * table}
-    metrics, found = judgements(Judge(index, split, SETTINGS), tables, ["layer4"])
+    metrics, found = judgements(Judge(index, split, SETTINGS), list(tables), tables.get, ["layer4"])
     assert set(metrics["retrieval"]) == set(found) == {"layer4", "layer4.spatial_max"}
     assert set(metrics["linear"]) == {"layer4", "layer4.still"}
     assert metrics["linear"]["layer4.still"]["label"]["accuracy"] == 0.5  # nothing to be read
