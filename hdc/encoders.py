@@ -108,11 +108,12 @@ def renormalize(encoder: nn.Module, *, mean: Sequence[float], std: Sequence[floa
     and their names stay as they are.
     """
     means, deviations = (
-        torch.tensor(values, dtype=torch.float32).view(3, 1, 1, 1) for values in (mean, std)
+        torch.tensor(values, dtype=torch.float64).view(3, 1, 1, 1) for values in (mean, std)
     )
+    scale, shift = STANDARD_DEVIATION / deviations, (MEAN - means) / deviations
     # Buffers follow the encoder to its device; not persistent ones are no part of its weights.
-    encoder.register_buffer("input_scale", STANDARD_DEVIATION / deviations, persistent=False)
-    encoder.register_buffer("input_shift", (MEAN - means) / deviations, persistent=False)
+    encoder.register_buffer("input_scale", scale.float(), persistent=False)
+    encoder.register_buffer("input_shift", shift.float(), persistent=False)
     encoder.register_forward_pre_hook(_renormalized)
 
 

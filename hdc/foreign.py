@@ -1,8 +1,9 @@
 """Checkpoints of others: reading their weights, and giving each the name it has here."""
 
+import math
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -56,33 +57,44 @@ def read_naming(name: str) -> Naming:
         unknown = [key for key in content if key not in known]
     if unknown:
         raise InputError(f"{path}: expected some of {', '.join(known)}, found {unknown[0]}")
-    naming = Naming(**content)
-    _check(naming, path)
-    return naming
+    content = asdict(Naming()) | content
+    _check(content, path)
+    numbers = {
+        key: [float(value) for value in content[key]]
+        for key in ("mean", "std")
+        if content[key] is not None
+    }
+    return Naming(**content | numbers)
 
 
-def _check(naming: Naming, path: Path) -> None:
+def _check(content: dict[str, Any], path: Path) -> None:
     """Refuse values of a mapping that are not what they should be."""
-    if not isinstance(naming.weights, str):
-        raise InputError(f"{path}: weights: expected a dotted place, found {naming.weights}")
-    if not isinstance(naming.rename, dict) or not isinstance(naming.drop, list):
+    weights, rename, drop = content["weights"], content["rename"], content["drop"]
+    if not isinstance(weights, str):
+        raise InputError(f"{path}: weights: expected a dotted place, found {weights}")
+    if not isinstance(rename, dict) or not isinstance(drop, list):
         raise InputError(f"{path}: expected a table under rename and a list under drop")
-    for pattern, text in [*naming.rename.items(), *((pattern, "") for pattern in naming.drop)]:
+    for pattern, text in [*rename.items(), *((pattern, "") for pattern in drop)]:
         try:
             re.compile(pattern).sub("" + text, "")
         except (re.error, TypeError) as error:
             raise InputError(
                 f"{path}: expected a regular expression, found {pattern}: {error}"
             ) from error
-    if (naming.mean is None) != (naming.std is None):
+    if (content["mean"] is None) != (content["std"] is None):
         raise InputError(f"{path}: expected mean and std together, found one of them")
-    for key in ("mean", "std"):
-        values = getattr(naming, key)
-        if values is None:
-            continue
-        numbers = isinstance(values, list) and [type(value) in (int, float) for value in values]
-        if numbers != [True] * 3 or (key == "std" and min(values) <= 0):
+    for key, least in (("mean", -math.inf), ("std", 0.0)):
+        values = content[key]
+        if values is not None and not _are_three(values, least):
             raise InputError(f"{path}: {key}: expected 3 numbers of RGB in 0 to 1, found {values}")
+
+
+def _are_three(values: Any, least: float) -> bool:
+    """Whether these are three numbers above `least`."""
+    numbers = values if isinstance(values, list) else []
+    return len(numbers) == 3 and all(
+        type(value) in (int, float) and least < value < math.inf for value in numbers
+    )
 
 
 def read_weights(path: str | Path, place: str = "") -> dict[str, Tensor]:
@@ -96,7 +108,7 @@ def read_weights(path: str | Path, place: str = "") -> dict[str, Tensor]:
     content = _content(path)
     for key in filter(None, place.split(".")):
         if not isinstance(content, Mapping) or key not in content:
-            found = _shown(map(str, content)) if isinstance(content, Mapping) else "no table"
+            found = _shown([*map(str, content)]) if isinstance(content, Mapping) else "no table"
             raise InputError(f"{path}: expected {key} of weights: {place}, found {found}")
         content = content[key]
     others = ["no table"]
@@ -178,8 +190,7 @@ def _alike(one: Tensor, other: Tensor) -> bool:
     return one.shape == other.shape and one.is_floating_point() == other.is_floating_point()
 
 
-def _shown(names: Collection[str]) -> str:
+def _shown(names: Sequence[str]) -> str:
     """The first few names, and how many more."""
-    names = list(names)
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
