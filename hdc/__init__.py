@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def load_encoder(path: "str | Path") -> "torch.nn.Module":
+def load_encoder(path: str | Path) -> "torch.nn.Module":
     """The encoder in an `encoder.safetensors`, trained here or imported, in evaluation mode.
 
     It takes RGB clips as float (batch, 3, time, height, width), normalized as `to_clips` does, also

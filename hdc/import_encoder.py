@@ -59,7 +59,9 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     # The list first: an encoder without its list could not be told apart from one that saw nothing.
     write_table(pretraining_list(output), videos)
     write_encoder(output, encoder, facts)
-    print(f"{output}: {arguments.backbone} pretrained on {facts['pretrained_on']}", flush=True)
+    unknown = "" if arguments.videos else "; not known which videos, so no leak can be found"
+    words = f"{arguments.backbone} pretrained on {facts['pretrained_on']}{unknown}"
+    print(f"{output}: {words}", flush=True)
 
 
 def imported_facts(

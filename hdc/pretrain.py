@@ -193,7 +193,7 @@ def adopted_facts(settings: SimpleNamespace) -> tuple[dict[str, Any], pd.DataFra
     Raises InputError if it is no encoder, or one of another backbone.
     """
     facts = require_adoptable(settings.encoder, settings.backbone)
-    trained_here = f"what its run {facts.get('ablation')}, seed {facts.get('seed')}, was"
+    trained_here = f"the videos of run {facts.get('ablation')}, seed {facts.get('seed')}"
     kept = {key: facts[key] for key in ("imported_from", "input") if key in facts} | {
         "pretrained_on": facts.get("pretrained_on", trained_here),
         "videos_known": facts.get("videos_known", True),
