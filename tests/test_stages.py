@@ -109,9 +109,14 @@ def test_finetune_predicts_every_test_video(judged, tiny):
 
 def test_features_have_a_row_a_video(judged, tiny):
     features = load_file(judged.parent / "features.safetensors")
-    assert {name: table.shape for name, table in features.items()} == {
-        "layer2": (24, 8), "layer3": (24, 16), "layer4": (24, 32),
-    }  # fmt: skip
+    sizes = {"layer2": 8, "layer3": 16, "layer4": 32}
+    expected = {
+        f"{level}{suffix}": (24, size)
+        for level, size in sizes.items()
+        for suffix in ("", ".still", ".shuffled")
+    }
+    expected["layer4.spatial_max"] = (24, 32 * 2)  # two time steps of a single place
+    assert {name: table.shape for name, table in features.items()} == expected
     assert all(table.dtype == np.float32 for table in features.values())
 
 
@@ -121,7 +126,10 @@ def test_evaluate_judges_every_level_and_factor(judged):
     for level in record["metrics"]["levels"]:
         assert set(record["metrics"]["retrieval"][level]) == {"r1", "r5", "r10", "r20", "r50"}
         assert {"label", "shape", "motion", "speed"} <= set(record["metrics"]["linear"][level])
+        assert set(record["metrics"]["combinations"][level]) == {"shape", "motion"}
+    assert set(record["metrics"]["few_labels"]["layer4"]) == {"1%", "5%", "10%", "10 videos"}
     assert len(pd.read_csv(judged / "outcomes.csv")) == 8
+    assert (judged / "neighbors.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_an_encoder_pretrained_on_everything_is_refused(call, root, tiny, pretrain, tmp_path):
