@@ -130,3 +130,57 @@ def tiny(tmp_path_factory, call):
     words = ("data=synthetic_smoke", "folder=", f"output_dir={folder}")
     call("hdc.prepare", *words, *TINY, cwd=ROOT, check=True)
     return folder
+
+
+@pytest.fixture
+def bring(tmp_path, root, monkeypatch):
+    """Import a checkpoint at the smoke scale, in this process; returns the encoder's path."""
+    from hdc.import_encoder import STAGE, main
+
+    monkeypatch.chdir(root)
+
+    def run(checkpoint, mapping="", videos="", folder="imported", **changes):
+        output = tmp_path / folder / "encoder.safetensors"
+        arguments = {
+            "checkpoint": checkpoint, "scale": "smoke", "backbone": "r3d18", "mapping": mapping,
+            "pretrained_on": "planted videos", "videos": videos, "output": output,
+        } | changes  # fmt: skip
+        main(*STAGE.read([f"{key}={value}" for key, value in arguments.items()]))
+        return output
+
+    return run
+
+
+@pytest.fixture
+def weights():
+    """The state dict of a small encoder, as somebody else might have trained it."""
+    from hdc.encoders import build_encoder
+
+    build = {"_target_": "hdc.backbones.resnet3d.r3d18", "width": 0.0625}
+    return dict(build_encoder(build, seed=5).state_dict())
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Save a checkpoint by torch."""
+
+    def save(content, name="checkpoint.pt"):
+        import torch
+
+        torch.save(content, tmp_path / name)
+        return tmp_path / name
+
+    return save
+
+
+@pytest.fixture
+def mapping(tmp_path):
+    """Write a mapping."""
+
+    def write(**content):
+        import yaml
+
+        (tmp_path / "mapping.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+        return tmp_path / "mapping.yaml"
+
+    return write
