@@ -69,6 +69,7 @@ def test_parts():
         ({"pretrain_on": "weizmann-split10"}, "pretrain_on: weizmann has splits 1 to 9, got 10"),
         ({"pretrain_on": "a b"}, "pretrain_on: expected a data set such as ucf101"),
         ({"pretrain_on": "synthetic"}, "pretrain_on: expected same, or synthetic-split1"),
+        ({"protocol": "vcp"}, "protocol: expected one of ours, rspnet, vcop .*, got vcp"),
         ({"study": "data"}, "expected a name other than data and published"),
         ({"ablate_on": ["c3d"]}, "ablate_on: expected some of r3d18, got c3d"),
     ],
@@ -76,6 +77,14 @@ def test_parts():
 def test_refuses_unknown_names(change, message):
     with pytest.raises(InputError, match=message):
         Study.read(DEMO | change)
+
+
+def test_judging_on_what_was_pretrained_on_has_to_be_asked_for():
+    change = {"pretrain_on": "synthetic"}
+    with pytest.raises(InputError, match="allow_pretrain_on_test: true goes on"):
+        Study.read(DEMO | change)
+    study = Study.read(DEMO | change | {"allow_pretrain_on_test": True})
+    assert {one.run.pretrained_on for one in study.evaluations()} == {"synthetic"}
 
 
 def test_where_videos_come_from(workplace, monkeypatch):

@@ -14,6 +14,7 @@ from hdc.tables import (
     cost_table,
     factors_table,
     finetune_table,
+    probes_table,
     retrieval_table,
 )
 
@@ -110,6 +111,37 @@ def test_a_file_that_is_no_study_is_refused(tmp_path):
     path.write_text(json.dumps({"study": "x"}))
     with pytest.raises(InputError, match="expected a study with ablations and evaluations"):
         read_results(path)
+
+
+def test_rows_that_a_leak_flatters_are_marked(study):
+    results = read_results(study)
+    for path, record in results.records.items():
+        if "/hdc/" in path and path.endswith("evaluate.json"):
+            record["protocol"] |= {"data": "synthetic", "pretrained_on_test_videos": 24}
+        if "/random_init/" in path and path.endswith("finetune.json"):
+            record["protocol"] |= {"data": "synthetic", "pretraining_videos_unknown": "Kinetics"}
+    table = retrieval_table(results)
+    assert table.text.run.tolist() == ["hdc [1]", "random_init [2]"]
+    assert table.notes == [
+        "pretrained on 24 of the 480 test videos of synthetic, which flatters it",
+        "which videos it was pretrained on is not known (Kinetics)",
+    ]
+    assert table.numbers.ablation.tolist() == ["hdc", "random_init"]
+
+
+def test_probes_with_few_labels_and_controls(study):
+    found = row(probes_table(read_results(study)), "hdc")
+    assert found.linear == pytest.approx(0.56)
+    assert found.linear_1_percent == pytest.approx(0.56 / 4)
+    assert found.linear_10_videos == pytest.approx(0.56 / 2)
+    assert found.linear_still == pytest.approx(0.2)
+    assert found.seen_shape - found.unseen_shape == pytest.approx(0.1)
+
+
+def test_controls_are_rows_of_the_factors(study):
+    table = factors_table(read_results(study))
+    assert row(table, "hdc", level="layer4.shuffled").label == pytest.approx(0.25)
+    assert "layer3.still" not in set(table.numbers.level.astype(str))
 
 
 def test_every_table_says_how_many_listed_videos_were_missing(study):

@@ -105,6 +105,22 @@ def test_a_wrong_study_stops_before_the_first_job(plan, study, changes, message)
     assert "config/changed.yaml" in line
 
 
+def test_what_a_study_allows_and_its_protocol_reach_the_stages(plan, study):
+    name = study(protocol="vcop", allow_copies=True, allow_pretrain_on_test=True)
+    done, _ = plan("--printshellcmds", study=name)
+    for stage, words in {
+        "pretrain": ["allow_copies=true"],
+        "finetune": ["protocol=vcop", "allow_copies=true", "allow_pretrain_on_test=true"],
+        "embed": ["protocol=vcop"],
+        "evaluate": ["allow_copies=true", "allow_pretrain_on_test=true"],
+    }.items():
+        command = done.stdout.partition(f"python -m hdc.{stage} ")[2].partition("2>&1")[0]
+        assert set(words) <= set(command.split()), stage
+    plain, _ = plan("--printshellcmds")
+    assert "allow_copies=false allow_pretrain_on_test=false" in plain.stdout
+    assert "protocol=ours" in plain.stdout
+
+
 def test_a_wrong_setting_of_a_run_stops_before_the_first_job(plan, workplace):
     with (workplace / "ablations/random_init.yaml").open("a") as file:
         file.write("objectve: {temperature: 1}\n")
