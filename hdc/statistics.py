@@ -13,7 +13,7 @@ ALPHA = 0.05  # two-sided, before any correction
 POWER = 0.8
 SEEDS_FOR_P = 5  # with fewer, a t test rests on a normal distribution that nobody could see
 MOST_SEEDS = 1000  # more than this is told as such
-LARGEST_EFFECT = 1000  # two seeds show it; SciPy's noncentral t ends at about 10,000
+LARGEST_EFFECT = 1000.0  # two seeds show it; SciPy's noncentral t ends at about 10,000
 ROUNDING = 1e-12  # relative to the values; shares of n videos differ by 1/n, which is far more
 
 Number = float | int
@@ -71,7 +71,7 @@ def paired(first: Mapping[int, Number], second: Mapping[int, Number]) -> Paired:
     seeds it is 25 % too large on average). Equal differences, up to rounding, have a spread of 0
     and neither interval, p nor d_z: dividing by a noise that was not seen would claim p = 0.
 
-    Source of d_z: Lakens 2013 (doi 10.3389/fpsyg.2013.00863), equation 7.
+    Source of d_z: Lakens 2013 (doi 10.3389/fpsyg.2013.00863).
     Raises InputError if no seed is shared or a shared one has no number in either.
     """
     shared = sorted(first.keys() & second.keys())
