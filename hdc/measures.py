@@ -33,7 +33,7 @@ class Measure:
     def summary(
         self, results: Results, by: list[str], evaluations: pd.DataFrame | None = None
     ) -> pd.DataFrame:
-        """Mean, spread, seeds, splits and missing reasons, one row a group of `by`."""
+        """Mean, spread, interval, seeds, splits and missing reasons, one row a group of `by`."""
         rows = results.evaluations if evaluations is None else evaluations
         if self.data is not None:
             rows = rows[rows["data"] == self.data]
@@ -129,11 +129,13 @@ def build(
 def _numbers(
     groups: pd.Index, measures: list[Measure], summaries: list[pd.DataFrame]
 ) -> pd.DataFrame:
-    """All digits: per measure mean, spread, seeds and splits; per row the most and the reasons."""
+    """All digits: per measure mean, spread, 95 % interval, seeds, splits; per row the reasons."""
     columns = {}
     for measure, summary in zip(measures, summaries, strict=True):
         columns[measure.name] = summary["mean"]
         columns[f"{measure.name}_spread"] = summary["spread"]
+        columns[f"{measure.name}_low"] = summary["low"]
+        columns[f"{measure.name}_high"] = summary["high"]
         columns[f"{measure.name}_seeds"] = summary["seeds"].fillna(0).astype(int)
         columns[f"{measure.name}_splits"] = summary["splits"].fillna(0).astype(int)
     reasons = pd.concat([summary["missing"].fillna("") for summary in summaries], axis=1)

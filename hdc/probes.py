@@ -116,4 +116,6 @@ def _fit(model: LogisticRegression | Ridge, features: np.ndarray, targets: np.nd
     with warnings.catch_warnings():
         # The number of iterations is a setting and part of the protocol.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        # A video a class is what few labels can mean.
+        warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%")
         return make_pipeline(StandardScaler(), model).fit(features, targets)

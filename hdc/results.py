@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from hdc.errors import InputError
+from hdc.statistics import summary
 
 BASE = "hdc"  # the run that every other run is compared with
 LEVEL = "<level>"  # in a path: the row's level, or the record's last where rows have none
@@ -106,16 +107,28 @@ def against(seeds: pd.DataFrame, base: str = BASE) -> pd.DataFrame:
 
 
 def over_seeds(seeds: pd.DataFrame) -> pd.DataFrame:
-    """Mean, sample standard deviation (blank for one seed), number of seeds, splits, reasons."""
+    """Mean, sample standard deviation, ends of the 95 % interval, seeds, splits and reasons.
+
+    Spread and interval are blank for one seed.
+    """
     by = [level for level in seeds.index.names if level != "seed"]
     groups = seeds.groupby(by, observed=True)
     return groups.agg(
         mean=("value", "mean"),
         spread=("value", "std"),
+        low=("value", lambda values: _end(values, "low")),
+        high=("value", lambda values: _end(values, "high")),
         seeds=("value", "count"),
         splits=("splits", "max"),
         missing=("missing", joined),
     )
+
+
+def _end(values: pd.Series, which: str) -> float:
+    """An end of the interval of the mean over the seeds that have a value; NaN if there is none."""
+    known = values.dropna().to_numpy(dtype=float)
+    end = getattr(summary(known), which) if len(known) else None
+    return math.nan if end is None else end
 
 
 def levels_of(results: Results, backbone: str, data: str) -> list[str]:

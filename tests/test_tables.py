@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 from planted_study import plant
+from scipy import stats
 
 from hdc.errors import InputError
 from hdc.results import read_results
@@ -74,10 +75,17 @@ def test_readable_forms_show_percent_spread_and_seeds(study):
     assert "test videos: 480" in markdown and "Chance on synthetic (%): label 2.1" in markdown
 
 
+def test_the_interval_over_seeds_is_students(study):
+    found = row(finetune_table(read_results(study)), "hdc")
+    plain = stats.t.interval(0.95, 1, loc=0.56, scale=0.1 / 2)  # 0.51 and 0.61
+    assert (found.synthetic_top1_low, found.synthetic_top1_high) == pytest.approx(plain)
+
+
 def test_one_seed_has_no_spread_and_says_so(tmp_path):
     table = finetune_table(read_results(plant(tmp_path, seeds=(0,))))
     assert "1 seed" in table.markdown() and "±" not in table.text.to_string()
     assert pd.isna(row(table, "hdc").synthetic_top1_spread)
+    assert pd.isna(row(table, "hdc").synthetic_top1_low)
 
 
 def test_a_missing_record_is_shown_with_its_path_and_fills_nothing(study):
