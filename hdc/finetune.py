@@ -90,8 +90,9 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         seed=seed,
     )
     encoder = read_encoder(arguments.encoder, settings.backbone).train()
+    model = Classifier(encoder, len(labels), dropout=settings.finetune.dropout, seed=seed)
     training = Training(
-        Classifier(encoder, len(labels), dropout=settings.finetune.dropout, seed=seed),
+        model,
         settings.finetune,
         settings.progress,
         fabric=fabric,
@@ -120,16 +121,12 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
 
     scores = scores_of(rows["test"], what="test")
     predictions = judged(scores, index.video.iloc[rows["test"]], split, labels, settings, output)
-    own = index.label.iloc[rows["test"]].tolist()
-    top1 = accuracies(predictions)["top1"]
+    metrics = test_metrics(predictions, scores, index.label.iloc[rows["test"]].tolist(), labels)
+    metrics |= {"train_loss": training.log.loss} | (best.facts() if best else {})
     write_record(
         output / "finetune.json",
         stage="finetune",
-        metrics=accuracies(predictions)
-        | clip_accuracies(scores, own, labels, videos=len(predictions))
-        | {"per_class": by_label(predictions), "confusion": confusion(predictions)}
-        | {"train_loss": training.log.loss}
-        | (best.facts() if best else {}),
+        metrics=metrics,
         settings=settings.record,
         protocol=protocol(settings, arguments, len(batches.rows), predictions) | leaks,
         seed=seed,
@@ -139,7 +136,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         peak_memory_bytes=peak_device_memory(fabric),
     )
     training.finish()
-    tested = f"top-1 {top1:.3f} on {len(predictions)} test videos"
+    tested = f"top-1 {metrics['top1']:.3f} on {len(predictions)} test videos"
     print(f"{output / 'finetune.json'}: {tested}", flush=True)
 
 
@@ -245,6 +242,18 @@ def judged(
     predictions = prediction_table(split, table)
     write_table(output / "predictions.csv", predictions)
     return predictions
+
+
+def test_metrics(
+    predictions: pd.DataFrame, scores: np.ndarray, own: list[str], labels: list[str]
+) -> dict[str, Any]:
+    """Accuracies of videos and of clips, by class, and the confusion matrix; own: of `scores`."""
+    return {
+        **accuracies(predictions),
+        **clip_accuracies(scores, own, labels, videos=len(predictions)),
+        "per_class": by_label(predictions),
+        "confusion": confusion(predictions),
+    }
 
 
 def protocol(
