@@ -97,6 +97,17 @@ def test_every_file_composes(data, scale):
     compose_run("hdc", backbone="r3d18", data=data, scale=scale)
 
 
+@pytest.mark.parametrize("protocol", allowed("protocol"))
+def test_a_protocol_decides_over_the_defaults_and_a_scale_over_it(protocol):
+    found = {
+        scale: compose_run("hdc", **(PLAIN | {"scale": scale}), protocol=protocol).finetune
+        for scale in ("paper", "demo")
+    }
+    rates = {"ours": 0.01, "vcop": 0.001, "rspnet": 0.1}
+    assert found["paper"].learning_rate == rates[protocol]
+    assert found["demo"].learning_rate == 0.05
+
+
 @pytest.mark.parametrize("path", CONF_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_value_says_whose_it_is(path):
     for line in path.read_text().splitlines():
