@@ -42,9 +42,8 @@ def require_unseen(
     `allow`: go on. Returns what a record has to say of it: how many test videos were seen, or that
     nobody knows. Raises InputError, too, if the list beside the encoder is not the one it names.
     """
-    path = pretraining_list(encoder)
+    facts, path = encoder_facts(encoder), pretraining_list(encoder)
     listed = read_table(path, ("video", "sha256"), made_by="hdc.pretrain")
-    facts = encoder_facts(encoder)
     if facts["videos"] != digest(path.read_text()):
         raise InputError(
             f"{path}: expected the list of videos that {encoder} was made from, found another; "

@@ -13,6 +13,10 @@ CONTROLS = (
     "Still: features of one frame repeated; shuffled: of frames in random order; with a probe of "
     "its own. A direction of motion is read within the motions that only order tells apart."
 )
+PAIRS = (
+    "Pairs: the factor is read by probes that have seen the pair of shape and motion, or have not, "
+    "with equally many training videos. "
+)
 COMPARED_FACTORS = ("label", "shape", "motion")
 HOW = (
     "Mean ± sample standard deviation over seeds; splits are averaged inside a seed first, and a "
@@ -99,8 +103,7 @@ def probes_table(results: Results) -> Table:
         f"{HOW} Logistic regression of the label. A share or number: only so many training videos "
         "of each class have a label, averaged over draws; the probe's strength is the one that "
         "validation chose with all labels. Still: one frame repeated. Shuffled: frames in random "
-        "order; with the probe fitted on such clips. Pairs: the factor is read by probes that have "
-        "seen the pair of shape and motion, or have not, with equally many training videos. "
+        f"order; with the probe fitted on such clips. {PAIRS if unseen_factors(results) else ''}"
         f"{protocol_line(results, 'evaluate')} {chance_line(results, 'label')}"
     )
     return build(results, "probes", "Linear probes of the label, last level", caption, measures)
