@@ -34,7 +34,9 @@ def few_label_draws(
             for label in sorted(set(labels))
         }
         for share in shares:
-            taken = [order[: max(1, math.ceil(share * len(order)))] for order in orders.values()]
+            # Rounded first: 0.07 * 100 is a little more than 7.
+            counts = [max(1, math.ceil(round(share * len(each), 9))) for each in orders.values()]
+            taken = [each[:count] for each, count in zip(orders.values(), counts, strict=True)]
             yield f"{100 * share:g}%", draw, np.sort(np.concatenate(taken))
         for count in videos:
             taken = [order[:count] for order in orders.values()]

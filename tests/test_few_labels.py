@@ -17,6 +17,11 @@ def test_every_label_keeps_its_share_and_at_least_one_video():
     assert counts == {"1%": [2, 1, 1], "10%": [20, 4, 1], "10 videos": [10, 10, 4]}
 
 
+def test_a_share_is_not_rounded_up_by_a_binary_fraction():
+    ((_, _, rows),) = few_label_draws(["x"] * 100, shares=[0.07], videos=[], draws=1)
+    assert len(rows) == 7
+
+
 def test_draws_differ_and_fewer_labels_are_part_of_more():
     found = {
         (name, draw): set(rows) for name, draw, rows in few_label_draws(LABELS, **ASKED, draws=3)
