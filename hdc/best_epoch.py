@@ -1,13 +1,17 @@
 """Keeps the epoch of a training that does best on validation videos, also across interruptions."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+from hdc.errors import InputError
 from hdc.training import Training
 
 
 class BestEpoch:
     """The weights after the epoch with the least loss on validation; the earliest among equals.
+
+    `judge` raises InputError for a loss that is not finite.
 
     Everything is kept in the training's state, so a resumed training chooses the same epoch.
     """
@@ -23,7 +27,13 @@ class BestEpoch:
         judged = kept.setdefault("validation_loss", [])
         if inside or epoch != len(judged) + 1:
             return
-        judged.append(self.loss())
+        loss = self.loss()
+        if not math.isfinite(loss):
+            raise InputError(
+                f"expected a finite loss on validation, got {loss} after epoch {epoch}; lower "
+                "finetune.learning_rate"
+            )
+        judged.append(loss)
         if judged[-1] <= min(judged) and judged.count(judged[-1]) == 1:
             kept["epoch"], kept["model"] = epoch, _copied(training.model.module.state_dict())
         training.model.train()

@@ -149,7 +149,7 @@ def protocol(arguments: SimpleNamespace, judge: Judge, facts: dict[str, Any]) ->
         "unusable_test_videos": len(judge.outcomes) - len(judge.rows["test"]),
         "clips_per_video": facts["clips_per_video"],
         "averaging": "mean of features",
-        "checkpoint": "last epoch of pretraining",
+        "checkpoint": "the encoder as it is",
     } | missing_facts(arguments.prepared, arguments.split)
 
 

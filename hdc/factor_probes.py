@@ -54,12 +54,15 @@ def classify_held_out(
 ) -> dict[str, float]:
     """Accuracy of a factor on videos of the training part that the probe did not see.
 
-    One video in five is judged, another chooses the strength. For factors of which the test part
-    has other values.
+    Of each value one video in five is judged, another chooses the strength. For factors of which
+    the test part has other values. Empty if too few videos share a value.
     """
-    turn, truth = np.arange(len(truth)) % EVERY, np.asarray(truth)
+    truth = np.asarray(truth)
+    turn = _turns(truth.tolist()) % EVERY
     rows = {"train": turn < EVERY - 2, "val": turn == EVERY - 2, "test": turn == EVERY - 1}
     own = {part: truth[each] for part, each in rows.items()}
+    if len(set(own["train"])) < 2 or not (len(own["val"]) and len(own["test"])):
+        return {}
     predicted, strength = classify(
         {part: features[each] for part, each in rows.items()},
         own,
@@ -74,13 +77,13 @@ def classify_held_out(
 
 def classify_combinations(
     features: ByPart, truth: ByPart, others: ByPart, *, strength: float, iterations: int
-) -> tuple[np.ndarray, dict[str, float]]:
+) -> dict[str, np.ndarray]:
     """How much worse a factor is read in combinations with another that the probe has not seen.
 
     Half of the pairs of values train one probe, the other half another, each with half of the
     values of either factor in turn; a test video is judged by the probe that has not seen its pair
     (`unseen`). `seen` is the same with as many training videos of every pair. Returns who is right
-    where unseen, and the accuracies; `drop` is their difference. train + val are fitted on.
+    in either case. train + val are fitted on.
     """
     fitted = np.concatenate([features["train"], features["val"]])
     own = np.concatenate([truth["train"], truth["val"]])
@@ -100,8 +103,7 @@ def classify_combinations(
                 iterations=iterations,
             )
             right[name][judged] = predicted == np.asarray(truth["test"])[judged]
-    shares = {name: float(each.mean()) for name, each in right.items()}
-    return right["unseen"], shares | {"drop": shares["seen"] - shares["unseen"]}
+    return right
 
 
 def _checkerboard(
@@ -117,9 +119,14 @@ def _checkerboard(
 
 def _alternating(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """0 or 1 for each video, in turn among the videos of one pair of values."""
-    seen: dict[tuple, int] = {}
+    return _turns(list(zip(first, second, strict=True))) % 2
+
+
+def _turns(values: Sequence[Any]) -> np.ndarray:
+    """For each video how many before it have its value."""
+    seen: dict[Any, int] = {}
     turns = []
-    for pair in zip(first, second, strict=True):
-        turns.append(seen.get(pair, 0) % 2)
-        seen[pair] = seen.get(pair, 0) + 1
+    for value in values:
+        turns.append(seen.get(value, 0))
+        seen[value] = turns[-1] + 1
     return np.array(turns, dtype=int)

@@ -80,7 +80,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     )
     store = ClipStore(prepared, index.video.tolist())
     labels = sorted(set(split.label))
-    targets = np.array([labels.index(label) for label in index.label])
+    numbers = {label: number for number, label in enumerate(labels)}
+    targets = np.array([numbers.get(label, -1) for label in index.label])  # -1: not in this split
     batches = VideoBatches(
         store,
         rows["train"],
@@ -233,6 +234,11 @@ def judged(
     """Write what the scores of every clip say, and return the predictions by video."""
     from safetensors.numpy import save
 
+    if not np.isfinite(scores).all():
+        raise InputError(
+            "expected finite scores of the test videos, found others: the last step broke the "
+            "network; lower finetune.learning_rate"
+        )
     facts = {"videos": videos.tolist(), "labels": labels, "axes": "video, clip, label"}
     metadata = {"hdc": json.dumps(facts, sort_keys=True)}
     write_bytes(output / "clip_scores.safetensors", save({"scores": scores}, metadata))

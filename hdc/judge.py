@@ -98,15 +98,18 @@ class Judge:
         features = {part: table[rows] for part, rows in self.rows.items()}
         results = {}
         for factor, other in (COMBINED, COMBINED[::-1]):
-            right, results[factor] = classify_combinations(
+            right = classify_combinations(
                 features,
                 self._targets(factor),
                 self._targets(other),
                 strength=self.strengths[name, factor],
                 iterations=self.settings.probe_iterations,
             )
-            share = self._record(f"unseen_{name}_{factor}", right)
-            results[factor] |= {"unseen": share, "drop": results[factor]["seen"] - share}
+            seen, unseen = (
+                self._record(f"{which}_{name}_{factor}", right[which])
+                for which in ("seen", "unseen")
+            )
+            results[factor] = {"seen": seen, "unseen": unseen, "drop": seen - unseen}
         return results
 
     def few_labels(self, name: str, table: Table) -> dict[str, Scores]:

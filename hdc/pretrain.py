@@ -85,7 +85,10 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         rows,
         clip=clip,
         augment=settings.augment,
-        batch_size=settings.pretrain.batch_size,
+        # With an encoder to take over nothing is trained: a batch is only shown.
+        batch_size=min(settings.pretrain.batch_size, len(rows))
+        if settings.encoder is not None
+        else settings.pretrain.batch_size,
         seed=seed,
         part=(fabric.global_rank, fabric.world_size),
     )

@@ -66,10 +66,11 @@ def clip_accuracies(
     clips = scores.shape[1]
     flat = scores.reshape(-1, scores.shape[2]).astype(float)
     rank = _rank(flat, np.repeat(_numbers(pd.Series(own), labels), clips))
-    # A tie goes to the label that stands first, as it does in the prediction of a video.
-    first = flat.argmax(axis=1) == np.repeat(_numbers(pd.Series(own), labels), clips)
     count = videos * clips
-    return {"clip_top1": float(first.sum() / count), "clip_top5": float((rank < 5).sum() / count)}
+    return {
+        "clip_top1": float((rank < 1).sum() / count),
+        "clip_top5": float((rank < 5).sum() / count),
+    }
 
 
 def by_label(predictions: pd.DataFrame) -> dict[str, float]:
@@ -100,5 +101,8 @@ def _numbers(own: pd.Series, labels: Sequence[str]) -> Int[np.ndarray, " row"]:
 def _rank(
     scores: Float[np.ndarray, "row label"], own: Int[np.ndarray, " row"]
 ) -> Int[np.ndarray, " row"]:
-    """How many labels score higher than the own one; NaN compares false."""
-    return (scores > scores[np.arange(len(scores)), own][:, None]).sum(axis=1)
+    """How many labels come before the own one; ties go to the label that stands first, as in
+    argmax. NaN compares false."""
+    mine = scores[np.arange(len(scores)), own][:, None]
+    earlier = np.arange(scores.shape[1]) < own[:, None]
+    return ((scores > mine) | ((scores == mine) & earlier)).sum(axis=1)

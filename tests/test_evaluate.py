@@ -62,6 +62,8 @@ def test_an_unusable_test_video_is_in_every_denominator(planted):
         "linear_layer4_label": metrics["linear"]["layer4"]["label"]["accuracy"],
         "linear_layer4_shape": metrics["linear"]["layer4"]["shape"]["accuracy"],
         "linear_layer4_motion": metrics["linear"]["layer4"]["motion"]["accuracy"],
+        "seen_layer4_shape": metrics["combinations"]["layer4"]["shape"]["seen"],
+        "seen_layer4_motion": metrics["combinations"]["layer4"]["motion"]["seen"],
         "unseen_layer4_shape": metrics["combinations"]["layer4"]["shape"]["unseen"],
         "unseen_layer4_motion": metrics["combinations"]["layer4"]["motion"]["unseen"],
         "few_labels_layer4_10%": metrics["few_labels"]["layer4"]["10%"]["accuracy"],

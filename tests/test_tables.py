@@ -135,6 +135,7 @@ def test_rows_that_a_leak_flatters_are_marked(study):
         "which videos it was pretrained on is not known (Kinetics)",
     ]
     assert table.numbers.ablation.tolist() == ["hdc", "random_init"]
+    assert "24" not in table.caption and "Kinetics" not in table.caption  # true of one row only
 
 
 def test_probes_with_few_labels_and_controls(study):

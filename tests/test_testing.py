@@ -83,3 +83,13 @@ def test_clip_accuracies_are_sklearns_and_clips_of_unusable_videos_are_wrong():
             np.repeat(own, 4), scores.reshape(-1, 7), k=k, labels=range(7), normalize=False
         )
         assert found[name] == pytest.approx(plain / (12 * 4))
+
+
+def test_ties_go_to_the_label_that_stands_first():
+    """A network that says the same of all labels is no better than chance in any rank."""
+    labels = [f"l{i}" for i in range(10)]
+    split = pd.DataFrame({"video": labels, "label": labels, "part": "test"})
+    equal = pd.DataFrame(np.full((10, 10), 0.1), index=labels, columns=labels)
+    assert accuracies(prediction_table(split, equal)) == {"top1": 0.1, "top5": 0.5}
+    found = clip_accuracies(np.zeros((10, 2, 10)), labels, labels, videos=10)
+    assert found == {"clip_top1": 0.1, "clip_top5": 0.5}
