@@ -20,7 +20,7 @@ from hdc.tables import all_tables
 from hdc.wording import protocols, sentence
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
-SHOWN_VIEWS = 3  # runs whose augmented views the page shows
+SHOWN_RUNS = 3  # whose augmented views and nearest neighbors the page shows
 
 STAGE = Stage(
     name="report",
@@ -64,8 +64,8 @@ def page(results: Results, tables: list[Table], pictures: list[Picture]) -> str:
             }
             for picture in pictures
         ],
-        views=views(results),
-        neighbors=neighbors(results),
+        views=pictures_of_runs(results, "run_folder", "views.png"),
+        neighbors=pictures_of_runs(results, "folder", "neighbors.png"),
         runs=runs(results),
         protocols=protocol_cards(results),
         provenance=provenance(results),
@@ -73,24 +73,14 @@ def page(results: Results, tables: list[Table], pictures: list[Picture]) -> str:
     )
 
 
-def views(results: Results) -> list[dict[str, str]]:
-    """The pictures of what the network saw, of the first runs that have one."""
+def pictures_of_runs(results: Results, folder: str, name: str) -> list[dict[str, str]]:
+    """A picture that the stages left in a `folder` of each run, of the first runs that have it."""
     found = []
     for row in results.evaluations.drop_duplicates("ablation").itertuples(index=False):
-        path = Path(row.run_folder) / "views.png"
+        path = Path(getattr(row, folder)) / name
         if path.is_file():
             found.append({"run": row.ablation, "image": _inline(path.read_bytes())})
-    return found[:SHOWN_VIEWS]
-
-
-def neighbors(results: Results) -> list[dict[str, str]]:
-    """The pictures of what lies near to test videos, of the first runs that have one."""
-    found = []
-    for row in results.evaluations.drop_duplicates("ablation").itertuples(index=False):
-        path = Path(row.folder) / "neighbors.png"
-        if path.is_file():
-            found.append({"run": row.ablation, "image": _inline(path.read_bytes())})
-    return found[:SHOWN_VIEWS]
+    return found[:SHOWN_RUNS]
 
 
 def runs(results: Results) -> list[dict[str, Any]]:
