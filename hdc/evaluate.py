@@ -1,9 +1,9 @@
 """Retrieval, kNN and linear probes on frozen features, judged on the test part of a split.
 
 Gallery and final probes use train + val; val chooses a probe's strength; the test part is read
-once. Writes the record evaluate.json, outcomes.csv (per test video of the split who was right) and
-neighbors.png (some test videos with their nearest training videos). An unusable test video is a
-miss.
+once. Writes the record evaluate.json, outcomes.csv (per test video of the split who was right),
+map.csv (where the test videos lie in feature space) and neighbors.png (some test videos with their
+nearest training videos). An unusable test video is a miss.
 """
 
 import json
@@ -17,10 +17,11 @@ import pandas as pd
 from safetensors import safe_open
 
 from hdc.atomic import write_bytes
-from hdc.data.index import missing_facts, read_index, read_split, write_table
+from hdc.data.index import missing_facts, read_index, read_split, video_counts, write_table
 from hdc.data.store import ClipStore
 from hdc.digest import digest
 from hdc.errors import InputError
+from hdc.feature_map import feature_map
 from hdc.judge import Judge
 from hdc.leaks import require_apart, require_unseen
 from hdc.progress import progress
@@ -65,7 +66,10 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         )
     judge, last = Judge(index, split, settings.evaluate), facts["levels"][-1]
     metrics, found = judgements(judge, names, load, facts["levels"])
+    places, shares = feature_map(load(last), index, judge.rows["test"])
+    metrics |= {"map_shares": shares, "videos": video_counts(arguments.prepared, split)}
     write_table(output / "outcomes.csv", judge.table())
+    write_table(output / "map.csv", places)
     store = ClipStore(arguments.prepared, index.video.tolist())
     write_bytes(output / "neighbors.png", picture(store, index, judge, found[last], arguments))
     write_record(

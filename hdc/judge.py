@@ -42,7 +42,7 @@ class Judge:
                 raise InputError(f"expected usable videos in part {part}, found none")
         self.gallery = sorted(self.rows["train"] + self.rows["val"])
         test = split[split.part == "test"]
-        self.outcomes = test[["video", "label"]].reset_index(drop=True)
+        self.outcomes = test[["video", "label", "group"]].reset_index(drop=True)
         # Where each usable test video stands among all test videos.
         places = {video: place for place, video in enumerate(test.video)}
         self.places = [places[video] for video in index.video.iloc[self.rows["test"]]]
@@ -147,7 +147,7 @@ class Judge:
         return float(self.outcomes.label.map(shares).fillna(0).mean())
 
     def table(self) -> pd.DataFrame:
-        """Video, label and every outcome so far."""
+        """Video, label, group and every outcome so far."""
         return pd.concat([self.outcomes, pd.DataFrame(self._new)], axis=1)
 
     def _probe(self, name: str, target: str, features: dict, table: Table) -> Scores:

@@ -98,12 +98,15 @@ class Log:
         if step % self.every and step < total:
             return
         seconds = max(time.monotonic() - self.since, 1e-9)
-        line = {"step": step, "epoch": round(epoch, 4)}
+        steps = len(next(iter(self.values.values())))
+        left = (total - step) * seconds / steps
+        line = {"step": step, "steps": total, "epoch": round(epoch, 4)}
         line |= {name: float(torch.stack(group).mean()) for name, group in self.values.items()}
         line["clips_per_second"] = round(self.clips / seconds, 2)
         line["data_wait_share"] = round(self.wait_seconds / seconds, 4)
         line["saving_share"] = round(self.saving_seconds / seconds, 4)
         line["peak_memory_bytes"] = memory()
+        line["seconds_left"] = round(left, 1)
         self.loss = line["loss"]
         if self.writes:
             self._write(line, total)

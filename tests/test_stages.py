@@ -129,6 +129,10 @@ def test_evaluate_judges_every_level_and_factor(judged):
         assert set(record["metrics"]["combinations"][level]) == {"shape", "motion"}
     assert set(record["metrics"]["few_labels"]["layer4"]) == {"1%", "5%", "10%", "10 videos"}
     assert len(pd.read_csv(judged / "outcomes.csv")) == 8
+    assert len(pd.read_csv(judged / "map.csv")) == 8
+    videos = record["metrics"]["videos"]
+    assert videos["test"] == 8 and sum(videos[part] for part in ("train", "val", "test")) == 24
+    assert videos["rejected"] == {}
     assert (judged / "neighbors.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -132,6 +132,9 @@ def test_the_log_holds_means_of_its_steps(start, tmp_path):
         training.update(loss, clips=2, spatial_layer4=2 * value)
     line = json.loads((tmp_path / "log.jsonl").read_text())
     assert line["step"] == 2 and line["epoch"] == 0.5
+    assert line["steps"] == 3 * STEPS
+    seconds = 2 * 2 / line["clips_per_second"]  # of both steps, two clips each
+    assert line["seconds_left"] == pytest.approx((line["steps"] - 2) * seconds / 2, abs=0.1)
     assert line["loss"] == 2.0 and line["spatial_layer4"] == 4.0
     assert {"learning_rate", "clips_per_second", "data_wait_share", "peak_memory_bytes"} <= set(
         line

@@ -1,6 +1,7 @@
 """The lists of a prepared data set: its videos, which are usable, which part each is in."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -99,6 +100,21 @@ def missing_facts(prepared: str | Path, split: str | int) -> dict[str, dict[str,
     table = read_split(prepared, int(split))
     counts = table.part[table.video.isin(missing)].replace("val", "train").value_counts()
     return {"missing_videos": {str(part): int(count) for part, count in sorted(counts.items())}}
+
+
+def video_counts(prepared: str | Path, split: pd.DataFrame) -> dict[str, Any]:
+    """For a record: a split's listed videos by part, its classes, and why videos were rejected.
+
+    Reasons are counted for all of the data set, by what stands before their colon.
+    """
+    parts = split.part.value_counts()
+    rejected = read_table(Path(prepared) / "rejected.csv", ("video", "reason")).reason
+    reasons = rejected.str.split(":").str[0].value_counts()
+    return {
+        **{part: int(parts[part]) for part in PARTS},
+        "classes": int(split.label.nunique()),
+        "rejected": {str(reason): int(count) for reason, count in sorted(reasons.items())},
+    }
 
 
 def rows_of(index: pd.DataFrame, split: pd.DataFrame, *parts: str) -> list[int]:

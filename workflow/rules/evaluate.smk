@@ -69,6 +69,7 @@ rule evaluate:
     output:
         record="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/evaluate.json",
         outcomes="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/outcomes.csv",
+        map="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/map.csv",
         neighbors="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/neighbors.png",
     log:
         "results/{study}/logs/evaluate/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}.log",
