@@ -77,7 +77,7 @@ def pictures_of_runs(results: Results, folder: str, name: str) -> list[dict[str,
     """A picture that the stages left in a `folder` of each run, of the first runs that have it."""
     found = []
     for row in results.evaluations.drop_duplicates("ablation").itertuples(index=False):
-        path = Path(getattr(row, folder)) / name
+        path = results.file(getattr(row, folder)) / name
         if path.is_file():
             found.append({"run": row.ablation, "image": _inline(path.read_bytes())})
     return found[:SHOWN_RUNS]

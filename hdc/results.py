@@ -25,6 +25,13 @@ class Results:
     evaluations: pd.DataFrame
     records: dict[str, dict[str, Any]]  # path -> record
     missing: dict[str, str]  # path -> reason
+    folder: Path  # of study.json
+
+    def file(self, path: str) -> Path:
+        """Where a path that the study names lies: a study may have been copied elsewhere."""
+        inside = Path(path).parts
+        own = ("results", self.study["study"])
+        return self.folder.joinpath(*inside[2:]) if inside[:2] == own else Path(path)
 
     def of(self, stage: str, **where: str) -> list[dict[str, Any]]:
         """The records of a stage that are there, each once; `where` selects evaluations."""
@@ -45,13 +52,13 @@ def read_results(path: str | Path) -> Results:
             f"{path}: expected a study with ablations and evaluations, found {error!r}; "
             "let the workflow write it again"
         ) from error
-    records, missing = {}, {}
+    results = Results(study, evaluations, {}, {}, Path(path).parent)
     for row in evaluations.itertuples(index=False):
         for stage in STAGES:
             place = record_path(row, stage)
-            if place not in records and place not in missing:
-                _read_record(place, records, missing)
-    return Results(study, evaluations, records, missing)
+            if place not in results.records and place not in results.missing:
+                _read_record(place, results)
+    return results
 
 
 def record_path(evaluation: Any, stage: str) -> str:
@@ -159,7 +166,7 @@ def read_logs(results: Results) -> pd.DataFrame:
     """The training logs, one row a logging step, each pretraining once."""
     frames = []
     for row in results.evaluations.drop_duplicates("run_folder").itertuples(index=False):
-        log = Path(row.run_folder) / "log.jsonl"
+        log = results.file(row.run_folder) / "log.jsonl"
         lines = log.read_text().splitlines(keepends=True) if log.is_file() else []
         # A killed run may have left half a line.
         whole = pd.DataFrame([json.loads(line) for line in lines if line.endswith("\n")])
@@ -174,17 +181,17 @@ def joined(reasons: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(parts))
 
 
-def _read_record(path: str, records: dict[str, Any], missing: dict[str, str]) -> None:
+def _read_record(path: str, results: Results) -> None:
     """Put a record under its path into `records`, or the reason why not into `missing`."""
     try:
-        record = json.loads(Path(path).read_text())
+        record = json.loads(results.file(path).read_text())
         if not isinstance(record["metrics"], dict):
             raise TypeError("a record without numbers is none")
-        records[path] = record
+        results.records[path] = record
     except FileNotFoundError:
-        missing[path] = f"no record: {path}"
+        results.missing[path] = f"no record: {path}"
     except (ValueError, KeyError, TypeError):
-        missing[path] = f"not a record: {path}"
+        results.missing[path] = f"not a record: {path}"
 
 
 def _cell(results: Results, row: Any, stage: str, path: tuple[str, ...]) -> tuple[float, str]:

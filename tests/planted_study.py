@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 LEVELS = ("layer2", "layer3", "layer4")
+NAMED = "results/planted"  # the folder of the study as study.json names it
 CHANCES = {"label": 1 / 48, "shape": 0.125, "motion": 0.25, "color": 0.1}
 
 
@@ -20,8 +21,8 @@ def plant(
     for ablation in ablations:
         for seed in seeds:
             for split in splits:
-                run = root / f"runs/r3d18/{ablation}/seed{seed}/{data}-split{split}"
-                folder = run / f"{data}/split{split}"
+                place = f"runs/r3d18/{ablation}/seed{seed}/{data}-split{split}"
+                run, folder = root / place, root / place / f"{data}/split{split}"
                 evaluations.append(
                     {
                         "backbone": "r3d18",
@@ -30,8 +31,8 @@ def plant(
                         "pretrained_on": run.name,
                         "data": data,
                         "split": split,
-                        "run_folder": str(run),
-                        "folder": str(folder),
+                        "run_folder": f"{NAMED}/{place}",
+                        "folder": f"{NAMED}/{place}/{data}/split{split}",
                     }
                 )
                 share = score(ablation, seed, split)

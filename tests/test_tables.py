@@ -4,7 +4,7 @@ import json
 
 import pandas as pd
 import pytest
-from planted_study import plant
+from planted_study import NAMED, plant
 from scipy import stats
 
 from hdc.errors import InputError
@@ -94,8 +94,9 @@ def test_a_missing_record_is_shown_with_its_path_and_fills_nothing(study):
     table = finetune_table(read_results(study))
     found = row(table, "hdc")
     assert found.synthetic_top1 == pytest.approx(0.51)  # seed 0 alone: seed 1 lacks a split
-    assert found.missing == f"no record: {gone}"
-    assert f"[1] no record: {gone}" in table.markdown()
+    named = f"{NAMED}/{gone.relative_to(study.parent)}"
+    assert found.missing == f"no record: {named}"
+    assert f"[1] no record: {named}" in table.markdown()
     assert row(table, "random_init").missing == ""
 
 
