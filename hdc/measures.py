@@ -1,16 +1,15 @@
-"""From numbers in records to a table: every digit as CSV, readable as Markdown and as LaTeX."""
+"""From numbers in records to the cells of a table."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from hdc.atomic import write_text
 from hdc.results import BASE, Results, against, by_seed, cells, joined, over_seeds
-from hdc.wording import BLANK, doubts, latex, percent, points, seeds_text, sentence
+from hdc.table import Cell, Origin, Table
+from hdc.wording import BLANK, doubts, interval_text, percent, points, seeds_text, sentence
 
 ROWS = ["backbone", "data", "ablation"]
 HEADINGS = {"backbone": "backbone", "data": "data set", "ablation": "run", "level": "level"}
@@ -27,6 +26,7 @@ class Measure:
     show: Callable[[float], str] = percent
     show_spread: Callable[[float], str] | None = percent
     data: str | None = None  # this data set only
+    outcome: str = ""  # its column of right or wrong by test video; empty: there is none
     against: str | None = None  # difference to this run
     visible: bool = True  # otherwise in the CSV only
 
@@ -47,53 +47,6 @@ class Measure:
         return replace(self, name=name, title=title, show=points, against=BASE)
 
 
-@dataclass(frozen=True)
-class Table:
-    """One table: all digits, the readable form, what holds for all of it, notes on single cells."""
-
-    name: str
-    title: str
-    caption: str
-    numbers: pd.DataFrame
-    text: pd.DataFrame
-    notes: list[str]
-
-    def markdown(self) -> str:
-        """Title, table, caption and notes."""
-        plain = self.text.map(lambda value: value.replace("|", "\\|"))
-        body = plain.to_markdown(index=False, disable_numparse=True)
-        notes = [f"[{number}] {note}" for number, note in enumerate(self.notes, start=1)]
-        return "\n\n".join([f"# {self.title}", body, self.caption, *notes]) + "\n"
-
-    def latex(self) -> str:
-        """A floating table for a document that loads booktabs."""
-        style = self.text.map(latex).rename(columns=latex).style.hide(axis="index")
-        text = style.to_latex(
-            hrules=True,
-            caption=latex(f"{self.title}. {self.caption}"),
-            label=f"tab:{self.name}",
-            position="htbp",
-            position_float="centering",
-            column_format="".join(
-                "p{4.5cm}" if column == "question" else "l" for column in self.text
-            ),
-        )
-        notes = "".join(
-            f"\\par [{number}] {latex(note)}\n" for number, note in enumerate(self.notes, start=1)
-        )
-        text = text.replace(
-            "\\centering", "\\centering\\footnotesize\\setlength{\\tabcolsep}{3pt}", 1
-        )
-        return text.replace("\\end{table}", f"{notes}\\end{{table}}")
-
-    def write(self, folder: Path) -> None:
-        """Write the three files of the table."""
-        csv = self.numbers.to_csv(index=False, lineterminator="\n")
-        write_text(folder / f"{self.name}.csv", csv)
-        write_text(folder / f"{self.name}.md", self.markdown())
-        write_text(folder / f"{self.name}.tex", self.latex())
-
-
 def build(
     results: Results,
     name: str,
@@ -103,13 +56,17 @@ def build(
     *,
     by: list[str] = ROWS,
     evaluations: pd.DataFrame | None = None,
+    foldable: tuple[str, ...] = ("backbone", "data"),
 ) -> Table:
-    """A table of measures, one row a group of `by`; what all rows share moves to the caption."""
+    """A table of measures, one row a group of `by`; what all rows share moves to the caption.
+
+    Only `foldable` columns do.
+    """
     rows = results.evaluations if evaluations is None else evaluations
     groups = rows.groupby(by, observed=True).size().index
     summaries = [measure.summary(results, by, rows).reindex(groups) for measure in measures]
     numbers, text = _numbers(groups, measures, summaries), groups.to_frame(index=False).astype(str)
-    most = _most_seeds(measures, summaries, groups)
+    keys, most = text.copy(), _most_seeds(measures, summaries, groups)
     notes: list[str] = []
     for measure, summary in zip(measures, summaries, strict=True):
         if measure.visible:
@@ -118,12 +75,26 @@ def build(
     text["n"] = [seeds_text(seeds) for seeds in most]
     doubted = [_doubts(results, row._asdict(), notes) for row in text.itertuples(index=False)]
     text["ablation"] = text["ablation"] + doubted
-    shared = [
-        column for column in by if column in ("backbone", "data") and text[column].nunique() == 1
-    ]
+    shared = [column for column in foldable if column in by and _one(text[column])]
     facts = "".join(f"{sentence(HEADINGS[column])} {text[column].iloc[0]}. " for column in shared)
     text = text.drop(columns=shared).rename(columns=HEADINGS)
-    return Table(name, title, facts + caption, numbers, text, notes)
+    return Table(name, title, facts + caption, numbers, text, notes, _origins(keys, measures))
+
+
+def _one(column: pd.Series) -> bool:
+    return column.nunique() == 1
+
+
+def _origins(keys: pd.DataFrame, measures: list[Measure]) -> dict[Cell, Origin]:
+    """Which records each visible cell is made of."""
+    return {
+        (row, measure.title): Origin(
+            measure.stage, key["backbone"], measure.data or key["data"], key["ablation"]
+        )
+        for row, key in enumerate(keys.to_dict("records"))
+        for measure in measures
+        if measure.visible
+    }
 
 
 def _numbers(
@@ -165,7 +136,9 @@ def _text(measure: Measure, row: Any, seeds: int, notes: list[str]) -> str:
     if not row.seeds > 0:
         return f"missing {_note(reason, notes)}" if reason else BLANK
     text = measure.show(row.mean)
-    if measure.show_spread is not None and not math.isnan(row.spread):
+    if measure.against is not None:
+        text += interval_text(measure.show, row.low, row.high)
+    elif measure.show_spread is not None and not math.isnan(row.spread):
         text += f" ± {measure.show_spread(row.spread)}"
     if row.seeds < seeds:
         text += f" ({seeds_text(int(row.seeds))})"

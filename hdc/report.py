@@ -13,9 +13,9 @@ import jinja2
 
 from hdc.atomic import write_text
 from hdc.figures import Picture, all_figures
-from hdc.measures import Table
 from hdc.results import STAGES, Results, read_results
 from hdc.stage import Stage
+from hdc.table import Table
 from hdc.tables import all_tables
 from hdc.wording import protocols, sentence
 

@@ -33,12 +33,17 @@ class Results:
         own = ("results", self.study["study"])
         return self.folder.joinpath(*inside[2:]) if inside[:2] == own else Path(path)
 
-    def of(self, stage: str, **where: str) -> list[dict[str, Any]]:
-        """The records of a stage that are there, each once; `where` selects evaluations."""
+    def select(self, **where: str) -> pd.DataFrame:
+        """The evaluations that have some values."""
         rows = self.evaluations
         for column, value in where.items():
             rows = rows[rows[column] == value]
-        paths = dict.fromkeys(record_path(row, stage) for row in rows.itertuples(index=False))
+        return rows
+
+    def of(self, stage: str, **where: str) -> list[dict[str, Any]]:
+        """The records of a stage that are there, each once; `where` selects evaluations."""
+        rows = self.select(**where).itertuples(index=False)
+        paths = dict.fromkeys(record_path(row, stage) for row in rows)
         return [self.records[path] for path in paths if path in self.records]
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from hdc.config import allowed, compose_run, plain, require_allowed, settings_text, typed
 from hdc.data.sources import count_shards, count_videos, require_named
+from hdc.declared import Contrast, read_contrast
 from hdc.errors import InputError
 from hdc.facts import require_adoptable
+from hdc.runs import Evaluation, Run, part_of
 from hdc.settings import PREPARE_READS, PRETRAIN_READS
 
 MAIN_RUNS = ("hdc", "coupled_single_level", "random_init")  # what every backbone gets
@@ -17,45 +19,6 @@ SAME = "same"
 NAME = re.compile(r"[a-z0-9_]+")  # of everything that names a folder
 ALLOWED = ("missing", "copies", "pretrain_on_test")  # what a study may allow by `allow_<what>`
 TAKEN = ("data", "published")  # folders under results/ that are no study's
-
-
-@dataclass(frozen=True)
-class Run:
-    """One pretrained encoder: a backbone, an ablation, a seed and what it was pretrained on."""
-
-    study: str
-    backbone: str
-    ablation: str
-    seed: int
-    pretrained_on: str  # a data set, or `<data set>-split<K>` for the training part of a split
-
-    @property
-    def folder(self) -> str:
-        """Where its encoder and record lie."""
-        return (
-            f"results/{self.study}/runs/{self.backbone}/{self.ablation}/"
-            f"seed{self.seed}/{self.pretrained_on}"
-        )
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One encoder judged on one split of one data set."""
-
-    run: Run
-    data: str
-    split: int
-
-    @property
-    def folder(self) -> str:
-        """Where its records lie."""
-        return f"{self.run.folder}/{self.data}/split{self.split}"
-
-
-def part_of(pretrained_on: str) -> tuple[str, int | None]:
-    """Data set and split of `kinetics400` (None: all videos) or `ucf101-split1`."""
-    name, _, split = pretrained_on.partition("-split")
-    return name, int(split) if split else None
 
 
 @dataclass(frozen=True)
@@ -84,6 +47,8 @@ class Study:
     allow_missing: bool
     allow_copies: bool
     allow_pretrain_on_test: bool
+    question: str = ""
+    contrasts: tuple[Contrast, ...] = ()
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> "Study":
@@ -114,6 +79,15 @@ class Study:
             data=dict(config.get("data", {})),
             protocol=config.get("protocol", "ours"),
             **{f"allow_{what}": config.get(f"allow_{what}", False) for what in ALLOWED},
+            question=config.get("question", ""),
+        )
+        runs = {backbone: study.runs_of(backbone) for backbone in study.backbones}
+        study = replace(
+            study,
+            contrasts=tuple(
+                read_contrast(one, runs=runs, data_sets=study.evaluate_on)
+                for one in config.get("contrasts", [])
+            ),
         )
         for evaluation in () if study.allow_pretrain_on_test else study.evaluations():
             _require_apart(evaluation)
@@ -195,6 +169,8 @@ class Study:
             {
                 "study": self.study,
                 "scale": self.scale,
+                "question": self.question,
+                "contrasts": [asdict(one) for one in self.contrasts],
                 "ablations": questions,
                 "evaluations": evaluations,
             }

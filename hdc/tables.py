@@ -4,11 +4,17 @@ from dataclasses import replace
 
 import pandas as pd
 
-from hdc.measures import ROWS, Measure, Table, build
-from hdc.results import BASE, LEVEL, Results, controls_of, factors_of, levels_of
-from hdc.wording import BLANK, chance_line, missing_line, percent, protocol_line
+from hdc.ablation_table import ablation_table
+from hdc.answers import answers
+from hdc.contrasts_table import contrasts_table
+from hdc.measures import ROWS, Measure, build
+from hdc.outcomes import Outcomes
+from hdc.published import foldable, with_published
+from hdc.quantities import RANKS, fine_tuned, nearest_neighbors, probe, probes, recall
+from hdc.results import LEVEL, Results, controls_of, levels_of
+from hdc.table import Table
+from hdc.wording import BLANK, HOW, chance_line, missing_line, protocol_line
 
-RANKS = ("r1", "r5", "r10", "r20", "r50")
 CONTROLS = (
     "Still: features of one frame repeated; shuffled: of frames in random order; with a probe of "
     "its own. A direction of motion is read within the motions that only order tells apart."
@@ -17,32 +23,25 @@ PAIRS = (
     "Pairs: the factor is read by probes that have seen the pair of shape and motion, or have not, "
     "with equally many training videos. "
 )
-COMPARED_FACTORS = ("label", "shape", "motion")
-HOW = (
-    "Mean ± sample standard deviation over seeds; splits are averaged inside a seed first, and a "
-    "seed that lacks a split is not counted. One seed has no spread. 95 % intervals of the mean "
-    "(Student t over seeds) are in the CSV file."
-)
 
 
 def all_tables(results: Results) -> list[Table]:
     """The tables of a study, the one that answers its question first."""
-    makers = (
-        ablation_table, finetune_table, retrieval_table, probes_table, factors_table, cost_table
-    )  # fmt: skip
-    tables = [maker(results) for maker in makers]
+    outcomes = Outcomes(results)
+    found = answers(outcomes)
+    tables = [ablation_table(outcomes, found), contrasts_table(results, found)]
+    makers = (finetune_table, retrieval_table, probes_table, factors_table, cost_table)
+    tables += [maker(results) for maker in makers]
     note = missing_line(results)
     return [replace(table, caption=f"{table.caption} {note}".strip()) for table in tables]
 
 
 def finetune_table(results: Results) -> Table:
-    """Fine-tuned accuracy: one row a run, one column a data set."""
+    """Fine-tuned accuracy: one row a run, one column a data set; then published values."""
     measures = [
-        Measure(
-            f"{data}_{metric}",
-            f"{data} top-1 (%)",
-            "finetune",
-            ("metrics", metric),
+        replace(
+            fine_tuned(metric, f"{data} top-1 (%)"),
+            name=f"{data}_{metric}",
             data=data,
             visible=metric == "top1",
         )
@@ -51,25 +50,30 @@ def finetune_table(results: Results) -> Table:
     ]
     caption = f"{HOW} {protocol_line(results, 'finetune')} {chance_line(results, 'label')}"
     title = "Fine-tuned accuracy, video top-1"
-    return build(results, "finetune", title, caption, measures, by=["backbone", "ablation"])
+    fold = {"foldable": foldable(results, "finetune"), "by": ["backbone", "ablation"]}
+    table = build(results, "finetune", title, caption, measures, **fold)
+    return with_published(table, results, "finetune", measures)
 
 
 def retrieval_table(results: Results) -> Table:
-    """Retrieval by nearest neighbors of frozen features at the last level."""
-    others = [
-        Measure("mean_average_precision", "mAP (%)", "evaluate",
-                ("metrics", "mean_average_precision", LEVEL)),
-        Measure("knn", "kNN (%)", "evaluate", ("metrics", "knn", LEVEL)),
-    ]  # fmt: skip
+    """Retrieval by nearest neighbors of frozen features at the last level; then published ones."""
     maximum = f"{LEVEL}.spatial_max"
-    others += [
-        Measure(f"{rank}_spatial_max", f"R@{rank[1:]} (%)", "evaluate",
-                ("metrics", "retrieval", maximum, rank), visible=False)
+    others = [
+        replace(
+            recall(rank),
+            name=f"r{rank}_spatial_max",
+            path=("metrics", "retrieval", maximum, f"r{rank}"),
+            outcome=f"retrieval_{maximum}_r{rank}",
+            visible=False,
+        )
         for rank in RANKS
-    ]  # fmt: skip
+    ]
     caption = f"{HOW} {protocol_line(results, 'evaluate')} {chance_line(results, 'R@1')}"
     title = "Retrieval and nearest neighbors at the last level"
-    return build(results, "retrieval", title, caption, [*retrieval_measures(), *others])
+    measures = [*map(recall, RANKS), *nearest_neighbors(), *others]
+    fold = {"foldable": foldable(results, "retrieval")}
+    table = build(results, "retrieval", title, caption, measures, **fold)
+    return with_published(table, results, "retrieval", measures)
 
 
 def probes_table(results: Results) -> Table:
@@ -81,9 +85,7 @@ def probes_table(results: Results) -> Table:
         for found in record["metrics"].get("few_labels", {}).values()
         for amount in found
     )
-    measures = [
-        Measure("linear", "all (%)", "evaluate", ("metrics", "linear", LEVEL, "label", "accuracy"))
-    ]
+    measures = [replace(probe("label"), name="linear", title="all (%)")]
     measures += [
         Measure(f"linear_{amount.replace('%', '_percent').replace(' ', '_')}",
                 f"{amount.replace(' videos', ' a class')} (%)", "evaluate",
@@ -120,50 +122,9 @@ def unseen_factors(results: Results) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def retrieval_measures() -> list[Measure]:
-    """R@k at the last level, by rising k."""
-    return [
-        Measure(rank, f"R@{rank[1:]} (%)", "evaluate", ("metrics", "retrieval", LEVEL, rank))
-        for rank in RANKS
-    ]
-
-
-def ablation_table(results: Results) -> Table:
-    """Every run with its question, its numbers and their differences to the base run."""
-    known = {factor for data in data_sets(results) for factor in factors_of(results, data)}
-    probed = [name for name in COMPARED_FACTORS if name in known or name == "label"]
-    measures = [
-        Measure("top1", "top-1 (%)", "finetune", ("metrics", "top1")),
-        Measure("r1", "R@1 (%)", "evaluate", ("metrics", "retrieval", LEVEL, "r1")),
-    ]
-    measures += [
-        Measure(
-            f"linear_{factor}",
-            f"{factor} (%)",
-            "evaluate",
-            ("metrics", "linear", LEVEL, factor, "accuracy"),
-        )
-        for factor in probed
-    ]
-    both = [each for measure in measures for each in (measure, measure.difference())]
-    caption = (
-        f"{HOW} top-1: fine-tuned, by video. The rest: frozen features at the last level, with "
-        f"linear probes for {', '.join(probed)}. Δ: difference to {BASE}, seed by seed, in "
-        f"percentage points. {protocol_line(results, 'finetune', 'evaluate')} "
-        f"{chance_line(results, 'R@1', *probed)}"
-    )
-    table = build(results, "ablation", "What each part is good for", caption, both)
-    names = results.study["ablations"]
-    asked = [names.get(run, {}).get("question", "") for run in table.numbers["ablation"]]
-    place = table.text.columns.get_loc("run") + 1
-    table.text.insert(place, "question", asked)
-    table.numbers.insert(len(ROWS), "question", asked)
-    return table
-
-
 def factors_table(results: Results) -> Table:
     """What a linear probe reads from each level: one row a run and level, one column a factor."""
-    probed = factor_measures(results)
+    probed = probes(results)
     chance = [
         replace(each, name=f"{each.name}_chance", path=(*each.path[:-1], "chance"), visible=False)
         for each in probed
@@ -177,20 +138,6 @@ def factors_table(results: Results) -> Table:
     by = [*ROWS, "level"]
     rows = with_levels(results, controls=True)
     return build(results, "factors", title, caption, [*probed, *chance], by=by, evaluations=rows)
-
-
-def factor_measures(results: Results) -> list[Measure]:
-    """The score of each linear probe: accuracy, or R² for a factor on a scale."""
-    kinds = {"label": "accuracy"}  # also where no record tells
-    for data in data_sets(results):
-        kinds |= factors_of(results, data)
-    measures = []
-    for factor, kind in kinds.items():
-        title = f"{factor} (R²)" if kind == "r2" else f"{factor} (%)"
-        show = "{:z.2f}".format if kind == "r2" else percent
-        path = ("metrics", "linear", LEVEL, factor, kind)
-        measures.append(Measure(factor, title, "evaluate", path, show, show))
-    return measures
 
 
 def cost_table(results: Results) -> Table:

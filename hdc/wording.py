@@ -1,5 +1,7 @@
 """How numbers, protocols and captions read."""
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 from hdc.results import LEVEL, Results, cells
@@ -17,6 +19,11 @@ DOUBTED = (
     "pretraining videos unknown",
     "test videos with copies in training",
 )
+HOW = (
+    "Mean ± sample standard deviation over seeds; splits are averaged inside a seed first, and a "
+    "seed that lacks a split is not counted. One seed has no spread. 95 % intervals of the mean "
+    "(Student t over seeds) are in the CSV file."
+)
 BLANK = "n/a"  # nothing to show, and nothing missing
 
 
@@ -28,6 +35,18 @@ def percent(value: float) -> str:
 def points(value: float) -> str:
     """A difference of shares in percentage points, with its sign."""
     return f"{100 * value:+z.1f}"
+
+
+def interval_text(show: Callable[[float], str], low: float | None, high: float | None) -> str:
+    """An interval behind its number, as in ` [-0.4, 2.8]`; empty where it is not known."""
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return ""
+    return f" [{show(low)}, {show(high)}]"
+
+
+def p_text(p: float) -> str:
+    """A p value with two digits that count, as in `p 0.031`."""
+    return "p < 0.001" if p < 0.001 else f"p {p:.2g}"
 
 
 def seeds_text(seeds: int) -> str:

@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import pandas as pd
+
 LEVELS = ("layer2", "layer3", "layer4")
+VIDEOS = 50  # tested, so that every planted share of them is a whole number
 NAMED = "results/planted"  # the folder of the study as study.json names it
 CHANCES = {"label": 1 / 48, "shape": 0.125, "motion": 0.25, "color": 0.1}
 
@@ -66,7 +69,7 @@ def write_records(
     write_record(run / "pretrain.json", "pretrain", metrics, seed, {"parts": "train + val"})
     protocol = {
         "split": split,
-        "test_videos": 480,
+        "test_videos": VIDEOS,
         "clips_per_video": 2,
         "averaging": "probabilities",
         "checkpoint": "last step",
@@ -74,6 +77,9 @@ def write_records(
     metrics = {"top1": share, "top5": share + 0.2, "clip_top1": share - 0.05, "train_loss": 0.7}
     write_record(folder / "finetune.json", "finetune", metrics, seed, protocol)
     write_record(folder / "evaluate.json", "evaluate", judged(share), seed, protocol)
+    columns = {f"linear_{LEVELS[-1]}_{name}": 0.02 * place for place, name in enumerate(CHANCES)}
+    outcomes = {name: rightly(share + more, 7 * seed) for name, more in columns.items()}
+    write_outcomes(folder / "outcomes.csv", outcomes)
     steps = range(1, 21) if trained else ()
     lines = [json.dumps(log_line(step, ablation, seed)) + "\n" for step in steps]
     (run / "log.jsonl").write_text("".join(lines))
@@ -84,7 +90,10 @@ def write_record(path: Path, stage: str, metrics: dict, seed: int, protocol: dic
     record = {
         "stage": stage,
         "metrics": metrics,
-        "settings": {"pretrain": {"epochs": 20, "batch_size": 8}},
+        "settings": {
+            "clip": {"frames": 16, "pixels": 112},
+            "pretrain": {"epochs": 20, "batch_size": 8, "labels": False},
+        },
         "protocol": protocol,
         "seed": seed,
         "commit": "0123456789abcdef",
@@ -95,6 +104,21 @@ def write_record(path: Path, stage: str, metrics: dict, seed: int, protocol: dic
         "peak_memory_bytes": 700 * 2**20,
     }
     path.write_text(json.dumps(record))
+
+
+def rightly(share: float, first: int) -> list[int]:
+    """Who of VIDEOS is right: a share of them, one after the other from `first` on."""
+    right = [0] * VIDEOS
+    for place in range(round(share * VIDEOS)):
+        right[(first + place) % VIDEOS] = 1
+    return right
+
+
+def write_outcomes(path: Path, outcomes: dict[str, list[int]]) -> None:
+    """Outcomes by test video; five videos make a group."""
+    names = [f"{place:02d}.avi" for place in range(VIDEOS)]
+    facts = {"video": names, "label": "a", "group": [f"g{place // 5}" for place in range(VIDEOS)]}
+    pd.DataFrame(facts | outcomes).to_csv(path, index=False)
 
 
 def judged(share: float) -> dict:

@@ -5,7 +5,8 @@ import pytest
 from hdc import config
 from hdc.data.index import MISSING
 from hdc.errors import InputError
-from hdc.study import Run, Source, Study, part_of
+from hdc.runs import Run, part_of
+from hdc.study import Source, Study
 
 DEMO = {
     "study": "demo",

@@ -21,7 +21,8 @@ from hdc.settings import (
     PREPARE_READS,
     PRETRAIN_READS,
 )
-from hdc.study import Study, part_of, split_numbers
+from hdc.runs import part_of
+from hdc.study import Study, split_numbers
 
 # Jobs use the interpreter that runs Snakemake, also where its environment is not activated. A prefix
 # takes the place of Snakemake's own, which makes bash stop at the first error.

@@ -29,7 +29,7 @@ rule report:
         page="results/{study}/report.html",
         tables=expand(
             "results/{{study}}/tables/{table}.{form}",
-            table=["ablation", "finetune", "retrieval", "probes", "factors", "cost"],
+            table=["ablation", "contrasts", "finetune", "retrieval", "probes", "factors", "cost"],
             form=["csv", "md", "tex"],
         ),
         figures=expand(

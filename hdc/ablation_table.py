@@ -1,0 +1,160 @@
+"""The table of the ablations: every run, its numbers and what it differs by from the method."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import pandas as pd
+
+from hdc.answers import Answer
+from hdc.differences import Difference, Place, difference
+from hdc.measures import ROWS, Measure, build
+from hdc.outcomes import Outcomes
+from hdc.quantities import fine_tuned, probes, recall
+from hdc.results import BASE, Results
+from hdc.statistics import ALPHA, holm
+from hdc.table import Table
+from hdc.wording import HOW, chance_line, p_text, protocol_line
+
+COMPARED_FACTORS = ("label", "shape", "motion")
+DIFFERENCE = (
+    f"Δ: difference to {BASE}, seed by seed, in percentage points, with the 95 % interval over "
+    "seeds (Student t), which speaks of other seeds on these test videos. The CSV file and the "
+    "figure have the interval over seeds and test videos, too (two-way bootstrap, 10,000 draws), "
+    "which is too narrow for fewer than about 10 seeds. p is given for contrasts that the study "
+    "declared beforehand, corrected over all of them (Holm); every other difference is descriptive."
+)
+BOLD = (
+    "Bold: better than every other run of its kind beyond doubt (p corrected over the others, and "
+    "both intervals); runs pretrained with labels are not compared."
+)
+
+
+def ablation_measures(results: Results) -> list[Measure]:
+    """What the runs are compared by: fine-tuned, retrieved, probed at the last level."""
+    compared = [one for one in probes(results) if one.name in COMPARED_FACTORS]
+    made_of_parts = len(compared) > 1  # a label that is a pair of factors says nothing of its own
+    named_so = [
+        replace(one, name=f"linear_{one.name}", visible=one.name != "label" or not made_of_parts)
+        for one in compared
+    ]
+    return [fine_tuned(), recall(1), *named_so]
+
+
+def ablation_table(outcomes: Outcomes, answers: list[Answer]) -> Table:
+    """Every run with its question, its numbers and their differences to the base run."""
+    results, measures = outcomes.results, ablation_measures(outcomes.results)
+    both = [each for measure in measures for each in (measure, measure.difference())]
+    probed = [one.title.removesuffix(" (%)") for one in measures[2:]]
+    caption = (
+        f"{HOW} top-1: fine-tuned, by video. The rest: frozen features at the last level, with "
+        f"linear probes for {', '.join(probed)}. {DIFFERENCE} {BOLD} "
+        f"{protocol_line(results, 'finetune', 'evaluate')} {chance_line(results, 'R@1', *probed)}"
+    )
+    table = build(results, "ablation", "What each part is good for", caption, both)
+    _add_questions(table, results)
+    _add_differences(table, outcomes, measures, answers)
+    return replace(table, bold=frozenset(_bold(table, outcomes, measures)))
+
+
+def differences(
+    outcomes: Outcomes, measure: Measure, rows: pd.DataFrame
+) -> list[Difference | None]:
+    """Each row's run less the base run, in one measure; None for the base run itself.
+
+    `rows` have backbone, data and ablation.
+    """
+    return [
+        None
+        if place.ablation == BASE
+        else difference((outcomes, outcomes), [measure], (place, replace(place, ablation=BASE)))
+        for place in _places(rows)
+    ]
+
+
+def _add_questions(table: Table, results: Results) -> None:
+    names = results.study["ablations"]
+    asked = [names.get(run, {}).get("question", "") for run in table.numbers["ablation"]]
+    table.text.insert(table.text.columns.get_loc("run") + 1, "question", asked)
+    table.numbers.insert(len(ROWS), "question", asked)
+
+
+def _add_differences(
+    table: Table, outcomes: Outcomes, measures: list[Measure], answers: list[Answer]
+) -> None:
+    """Put two-way intervals, effect sizes and corrected p values behind the differences."""
+    numbers = table.numbers
+    for measure in measures:
+        name = measure.difference().name
+        found = differences(outcomes, measure, numbers)
+        p_values = [_declared_p(answers, measure, place) for place in _places(numbers)]
+        columns = {
+            "two_way_low": [_value(one, "two_way", "low") for one in found],
+            "two_way_high": [_value(one, "two_way", "high") for one in found],
+            "effect_size": [_value(one, "paired", "effect_size") for one in found],
+            "p_holm": [math.nan if p is None else p for p in p_values],
+        }
+        place = numbers.columns.get_loc(f"{name}_high") + 1
+        for offset, (column, values) in enumerate(columns.items()):
+            numbers.insert(place + offset, f"{name}_{column}", values)
+        if measure.visible:
+            shown = table.text[measure.difference().title]
+            for row, p in enumerate(p_values):
+                if p is not None:
+                    shown.iloc[row] += f", {p_text(p)}"
+
+
+def _value(found: Difference | None, kind: str, name: str) -> float:
+    """A number of a difference, NaN where it is not known."""
+    part = getattr(found, kind) if found is not None else None
+    value = getattr(part, name) if part is not None else None
+    return math.nan if value is None else value
+
+
+def _declared_p(answers: Iterable[Answer], measure: Measure, place: Place) -> float | None:
+    """The corrected p of the contrast of a run with the base run in one measure, if declared."""
+    for answer in answers:
+        contrast = answer.contrast
+        same = (contrast.backbone, contrast.data) == (place.backbone, place.data)
+        pair = {contrast.run, answer.against} == {place.ablation, BASE}
+        if same and pair and tuple(contrast.measure) == (measure.name,):
+            return answer.p_holm
+    return None
+
+
+def _bold(table: Table, outcomes: Outcomes, measures: list[Measure]) -> Iterator[tuple[int, str]]:
+    """Cells of runs that are better than all others of their backbone and data set."""
+    taught = [_has_labels(outcomes.results, place) for place in _places(table.numbers)]
+    compared = table.numbers[~pd.Series(taught, dtype=bool)]
+    for _, rows in compared.groupby(["backbone", "data"], observed=True, sort=False):
+        for measure in measures:
+            known = rows[rows[measure.name].notna()]
+            if measure.visible and len(known) > 1:
+                best = known[measure.name].idxmax()
+                if _beyond_doubt(outcomes, measure, known.loc[[best]], known.drop(index=best)):
+                    yield int(best), measure.title
+
+
+def _beyond_doubt(
+    outcomes: Outcomes, measure: Measure, best: pd.DataFrame, others: pd.DataFrame
+) -> bool:
+    """Whether a run is better than each of the others by corrected p and by both intervals."""
+    own = next(_places(best))
+    found = [difference((outcomes, outcomes), [measure], (own, other)) for other in _places(others)]
+    p_values = holm([one.paired.p if one.paired else None for one in found])
+    return all(p is not None and p < ALPHA for p in p_values) and all(
+        one.two_way is not None and one.two_way.low is not None and one.two_way.low > 0
+        for one in found
+    )
+
+
+def _has_labels(results: Results, place: Place) -> bool:
+    """Whether a run was pretrained with labels."""
+    where = {"backbone": place.backbone, "ablation": place.ablation, "data": place.data}
+    records = results.of("pretrain", **where)
+    return any(record["settings"].get("pretrain", {}).get("labels") for record in records)
+
+
+def _places(rows: pd.DataFrame) -> Iterator[Place]:
+    for row in rows[ROWS].itertuples(index=False):
+        yield Place(str(row.backbone), str(row.data), str(row.ablation))

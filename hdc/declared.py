@@ -1,0 +1,62 @@
+"""The few contrasts that a study declares before it is run; only these are tested."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hdc.errors import InputError
+
+KEYS = ("question", "run", "against", "measure")
+MEASURE = re.compile(r"top1|r(1|5|10|20|50)|mean_average_precision|knn|linear_[a-z0-9_]+")
+MEASURES = "top1, r1, r5, r10, r20, r50, mean_average_precision, knn, linear_label, linear_<factor>"
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One question: a run against another, or against the strongest of several."""
+
+    question: str
+    run: str
+    against: tuple[str, ...]
+    measure: tuple[str, ...]  # names as in the ablation table; the mean of several is compared
+    backbone: str
+    data: str
+
+
+def read_contrast(
+    config: Mapping[str, Any], *, runs: Mapping[str, Sequence[str]], data_sets: Iterable[str]
+) -> Contrast:
+    """One of a study's `contrasts`; `runs` are those of each of its backbones.
+
+    Backbone and data set are the study's first ones if none is named. Raises InputError for what
+    the study does not have.
+    """
+    data_sets = list(data_sets)
+    found = Contrast(
+        question=config["question"],
+        run=config["run"],
+        against=_several(config["against"]),
+        measure=_several(config["measure"]),
+        backbone=config.get("backbone", next(iter(runs))),
+        data=config.get("data", data_sets[0]),
+    )
+    _require("backbone", [found.backbone], runs)
+    _require("data", [found.data], data_sets)
+    _require("run", [found.run], runs[found.backbone])
+    _require("against", found.against, [run for run in runs[found.backbone] if run != found.run])
+    for name in found.measure:
+        if not MEASURE.fullmatch(name):
+            raise InputError(f"contrasts: measure: expected some of {MEASURES}, got {name}")
+    return found
+
+
+def _several(value: str | list[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _require(key: str, names: Iterable[str], known: Iterable[str]) -> None:
+    known = list(known)
+    for name in names:
+        if name not in known:
+            raise InputError(f"contrasts: {key}: expected one of {', '.join(known)}, got {name}")
