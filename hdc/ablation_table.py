@@ -98,10 +98,8 @@ def _add_differences(
         for offset, (column, values) in enumerate(columns.items()):
             numbers.insert(place + offset, f"{name}_{column}", values)
         if measure.visible:
-            shown = table.text[measure.difference().title]
-            for row, p in enumerate(p_values):
-                if p is not None:
-                    shown.iloc[row] += f", {p_text(p)}"
+            behind = ["" if p is None else f", {p_text(p)}" for p in p_values]
+            table.text[measure.difference().title] += behind
 
 
 def _value(found: Difference | None, kind: str, name: str) -> float:

@@ -86,11 +86,11 @@ def _ends(two_way: Any) -> tuple[float | None, float | None]:
     return (None, None) if two_way is None else (two_way.low, two_way.high)
 
 
-def _part(whole: Any, name: str) -> float:
+def _part(whole: Any, name: str) -> float | int:
     return math.nan if whole is None else _known(getattr(whole, name))
 
 
-def _known(value: float | None) -> float:
+def _known(value: float | int | None) -> float | int:
     return math.nan if value is None else value
 
 

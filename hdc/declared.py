@@ -18,8 +18,8 @@ class Contrast:
 
     question: str
     run: str
-    against: tuple[str, ...]
-    measure: tuple[str, ...]  # names as in the ablation table; the mean of several is compared
+    against: Sequence[str]
+    measure: Sequence[str]  # names as in the ablation table; the mean of several is compared
     backbone: str
     data: str
 

@@ -69,8 +69,8 @@ def seed_values(outcomes: Outcomes, measures: Sequence[Measure], place: Place) -
         for measure in measures
     ]
     values = pd.concat([table["value"] for table in tables], axis=1).mean(axis=1, skipna=False)
-    reasons = pd.concat([table["missing"] for table in tables], axis=1).apply(joined, axis=1)
-    return pd.DataFrame({"value": values, "missing": reasons})
+    reasons = pd.concat([table["missing"] for table in tables], axis=1).to_numpy()
+    return pd.DataFrame({"value": values, "missing": [joined(row) for row in reasons]})
 
 
 def _two_way(

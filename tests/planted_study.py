@@ -1,6 +1,7 @@
 """A study with planted records, whose averages are known by hand."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -18,8 +19,15 @@ def plant(
     seeds: tuple[int, ...] = (0, 1),
     splits: tuple[int, ...] = (1, 2),
     data: str = "synthetic",
+    shares: Callable[[str, int, int], float] | None = None,
+    contrasts: Sequence[dict] = (),
 ) -> Path:
-    """Write a study and all its records below `root`; returns the path of study.json."""
+    """Write a study and all its records below `root`; returns the path of study.json.
+
+    `shares` says what each ablation, seed and split reaches: a multiple of 1 / VIDEOS.
+    """
+    shares = shares or score
+    root.mkdir(parents=True, exist_ok=True)
     evaluations = []
     for ablation in ablations:
         for seed in seeds:
@@ -38,10 +46,11 @@ def plant(
                         "folder": f"{NAMED}/{place}/{data}/split{split}",
                     }
                 )
-                share = score(ablation, seed, split)
+                share = shares(ablation, seed, split)
                 write_records(run, folder, ablation=ablation, seed=seed, split=split, share=share)
     about = {name: {"question": f"What of {name}_100%?", "paper": "planted"} for name in ablations}
-    study = {"study": "planted", "scale": "demo", "ablations": about, "evaluations": evaluations}
+    study = {"study": "planted", "scale": "demo", "question": "Is it planted?"}
+    study |= {"contrasts": list(contrasts), "ablations": about, "evaluations": evaluations}
     path = root / "study.json"
     path.write_text(json.dumps(study))
     return path

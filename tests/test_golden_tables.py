@@ -1,0 +1,74 @@
+"""The tables of planted records, with one missing cell, as files that were checked by eye.
+
+Written anew, on purpose, with `python tests/test_golden_tables.py`; what they say is worked out by
+hand in test_tables.py, test_differences.py and test_answers.py.
+"""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from planted_contrasts import plant_contrasts
+
+from hdc.results import read_results
+from hdc.tables import all_tables
+
+GOLDEN = Path(__file__).parent / "golden" / "tables"
+TABLES = ("ablation", "contrasts", "finetune", "retrieval", "probes", "factors", "cost")
+DOCUMENT = r"""\documentclass{article}
+%s
+\begin{document}
+%s
+\end{document}
+"""
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tables")
+    for table in all_tables(read_results(plant_contrasts(folder / "study"))):
+        table.write(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("form", ["md", "tex"])
+def test_readable_forms(written, name, form):
+    found, expected = (folder / f"{name}.{form}" for folder in (written, GOLDEN))
+    assert found.read_text() == expected.read_text()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_all_digits(written, name):
+    """Equal but for the last digits, which versions of NumPy and SciPy may round otherwise."""
+    found, expected = (pd.read_csv(folder / f"{name}.csv") for folder in (written, GOLDEN))
+    pd.testing.assert_frame_equal(found, expected, check_exact=False, rtol=1e-9, atol=1e-12)
+
+
+def test_every_table_is_golden(written):
+    assert {path.stem for path in written.glob("*.csv")} == set(TABLES)
+
+
+@pytest.mark.parametrize("packages", ["booktabs", "booktabs,graphicx"])
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
+def test_the_latex_compiles_as_it_is(written, tmp_path, packages):
+    names = "\n".join(rf"\input{{{(written / name).as_posix()}.tex}}\clearpage" for name in TABLES)
+    (tmp_path / "all.tex").write_text(DOCUMENT % (rf"\usepackage{{{packages}}}", names))
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "all.pdf").stat().st_size > 10_000
+    if "graphicx" in packages:  # then every table fits the page
+        assert "Overfull \\hbox" not in done.stdout
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as planted:
+        for one in all_tables(read_results(plant_contrasts(Path(planted) / "study"))):
+            one.write(GOLDEN)
+    print(f"written: {GOLDEN}")
