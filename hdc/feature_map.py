@@ -8,6 +8,7 @@ from sklearn.preprocessing import normalize
 
 from hdc.data.index import factor_columns
 
+DECIMALS = 4  # of a plot
 SAME = 1e-9  # rows that differ by less are equal up to rounding: a point
 
 
@@ -28,4 +29,4 @@ def feature_map(
         found = analysis.transform(units)
         places[:, : found.shape[1]] = found
         shares[: found.shape[1]] = analysis.explained_variance_ratio_.tolist()
-    return facts.assign(first=places[:, 0], second=places[:, 1]), shares
+    return facts.assign(first=places[:, 0], second=places[:, 1]).round(DECIMALS), shares

@@ -14,6 +14,12 @@ PREDICTED = "predicted"  # the outcome of a classifier: right where it equals th
 _NAMES = dict.fromkeys(("video", "label", "group", PREDICTED), str)
 
 
+def outcome_columns(record: dict[str, Any], columns: list[str]) -> list[str]:
+    """The columns that a difference may ask for: names, and what is of the last level."""
+    last = record["metrics"].get("levels", [None])[-1]
+    return [name for name in columns if name in _NAMES or (last and f"_{last}_" in f"{name}_")]
+
+
 @dataclass(frozen=True)
 class Outcomes:
     """Reads the outcomes of a study's evaluations, each file once."""

@@ -180,6 +180,16 @@ def read_logs(results: Results) -> pd.DataFrame:
     return pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame()])
 
 
+def flat(settings: Any, key: str = "") -> dict[str, str]:
+    """Nested settings of a record as dotted key -> value."""
+    if not isinstance(settings, dict):
+        return {key: str(settings)}
+    found = {}
+    for name, value in settings.items():
+        found |= flat(value, f"{key}.{name}" if key else str(name))
+    return found
+
+
 def joined(reasons: Iterable[str]) -> str:
     """Different reasons, each once, out of texts that may hold several."""
     parts = [part for reason in reasons for part in reason.split("; ") if part]

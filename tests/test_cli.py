@@ -1,40 +1,75 @@
-import pytest
+import json
+import shutil
 
-RUN = "runs/r3d18/hdc/seed0/x"
-FILES = (
-    "report.html", "study.json", "tables/cost.csv", "figures/factors.png", f"{RUN}/pretrain.json",
-    f"{RUN}/encoder.safetensors", f"{RUN}/state/1/state.pt",
-)  # fmt: skip
+import pandas as pd
+import pytest
+from planted_contrasts import plant_contrasts
+
+from hdc.results import read_results
+from hdc.tables import all_tables
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A working folder with a finished study: records, tables, figures and much beside."""
+    root = tmp_path_factory.mktemp("work")
+    study = root / "results/planted"
+    plant_contrasts(study)
+    for table in all_tables(read_results(study / "study.json")):
+        table.write(study / "tables")
+    run = study / "runs/r3d18/hdc/seed0/synthetic-split1"
+    for name in ("report.html", "figures/a.png", "logs/report.log"):
+        (study / name).parent.mkdir(parents=True, exist_ok=True)
+        (study / name).write_text(name)
+    for name in ("encoder.safetensors", "state/1/state.json", "synthetic/features.safetensors"):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text(name)
+    facts = {"video": ["a", "nan"], "label": ["x", "y"], "group": ["g", "g"]}
+    scores = {"predicted": ["x", ""], "score_x": [0.9, 0.1]}
+    pd.DataFrame(facts | scores).to_csv(run / "synthetic/split1/predictions.csv", index=False)
+    return root
 
 
 @pytest.fixture
-def study(tmp_path):
-    folder = tmp_path / "results/demo"
-    for name in FILES:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(name)
-    return folder
+def work(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "work")
+    return tmp_path / "work"
 
 
-def published(tmp_path):
-    folder = tmp_path / "results/published/demo"
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+def published(work):
+    folder = work / "results/published/planted"
+    return {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
 
 
-def test_publish_copies_tables_figures_and_records(call, study, tmp_path):
-    done = call("hdc.cli", "publish", "demo", cwd=tmp_path, check=True)
-    expected = ["figures/factors.png", f"{RUN}/pretrain.json", "study.json", "tables/cost.csv"]
-    assert published(tmp_path) == expected
-    assert done.stdout == "results/published/demo: 4 files\n"
+def test_publish_copies_what_tables_and_figures_need(call, work):
+    done = call("hdc.cli", "publish", "planted", cwd=work, check=True)
+    files = published(work)
+    assert done.stdout.startswith(f"results/published/planted: {len(files)} files, ")
+    run = "runs/r3d18/hdc/seed0/synthetic-split1"
+    assert {"study.json", "figures/a.png", "tables/ablation.csv", f"{run}/log.jsonl"} <= set(files)
+    kinds = {path.suffix for path in files.values()}
+    assert kinds == {".json", ".jsonl", ".csv", ".md", ".tex", ".png"}
+    assert not any("state" in name.split("/") or name.startswith("logs") for name in files)
+    predictions = files[f"{run}/synthetic/split1/predictions.csv"].read_text()
+    assert predictions == "video,label,group,predicted\na,x,g,x\nnan,y,g,\n"  # no scores
 
 
-def test_publish_replaces_what_was_there(call, study, tmp_path):
-    call("hdc.cli", "publish", "demo", cwd=tmp_path, check=True)
-    (study / "tables/cost.csv").rename(study / "tables/finetune.csv")
-    call("hdc.cli", "publish", "demo", cwd=tmp_path, check=True)
-    assert "tables/cost.csv" not in published(tmp_path)
-    assert "tables/finetune.csv" in published(tmp_path)
-    assert [path.name for path in (tmp_path / "results/published").iterdir()] == ["demo"]
+def test_the_tables_can_be_made_again_from_the_copy(call, work, tmp_path):
+    call("hdc.cli", "publish", "planted", cwd=work, check=True)
+    shutil.move(work / "results/published/planted", tmp_path / "copy")
+    shutil.rmtree(work / "results")
+    for table in all_tables(read_results(tmp_path / "copy/study.json")):
+        table.write(tmp_path / "again")
+    for path in sorted((tmp_path / "again").iterdir()):
+        assert path.read_bytes() == (tmp_path / "copy/tables" / path.name).read_bytes()
+
+
+def test_publish_replaces_what_was_there(call, work):
+    call("hdc.cli", "publish", "planted", cwd=work, check=True)
+    (work / "results/planted/figures/a.png").rename(work / "results/planted/figures/b.png")
+    call("hdc.cli", "publish", "planted", cwd=work, check=True)
+    assert {name for name in published(work) if name.endswith("png")} == {"figures/b.png"}
+    assert [path.name for path in (work / "results/published").iterdir()] == ["planted"]
 
 
 def test_publish_refuses_a_study_that_is_not_finished(call, tmp_path):
@@ -43,5 +78,16 @@ def test_publish_refuses_a_study_that_is_not_finished(call, tmp_path):
     assert done.stderr.startswith("error: results/demo: expected a finished study with a report")
 
 
+def test_compare_prints_text_or_json(call, work):
+    folders = ("results/planted", "results/planted")
+    text = call("hdc.cli", "compare", *folders, cwd=work, check=True).stdout
+    assert text.startswith("first:  results/planted\n") and "settings: the same" in text
+    found = call("hdc.cli", "compare", "--json", *folders, cwd=work, check=True).stdout
+    assert {"settings", "numbers"} <= set(json.loads(found))
+    done = call("hdc.cli", "compare", "results/planted", "results/none", cwd=work)
+    assert done.returncode == 1 and done.stderr.startswith("error: results/none: expected")
+
+
 def test_help(call, tmp_path):
-    assert "publish" in call("hdc.cli", "--help", cwd=tmp_path, check=True).stdout
+    text = call("hdc.cli", "--help", cwd=tmp_path, check=True).stdout
+    assert all(name in text for name in ("doctor", "compare", "publish"))

@@ -1,0 +1,71 @@
+"""Copies what is worth committing of a finished study: tables, figures, and the records they need.
+
+The report can be made again from the copy alone: `python -m hdc.report study=<copy>/study.json`.
+Left out are encoders, features, pictures of videos and what no table or figure reads: scores of
+single classes, and outcomes of other levels than the last.
+"""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from hdc.atomic import write_text
+from hdc.errors import InputError
+from hdc.outcomes import FILES, outcome_columns
+from hdc.results import Results, read_results, record_path
+
+RESULTS = Path("results")
+WHOLE = ("study.json", "tables/*", "figures/*", "runs/**/*.json", "runs/**/log.jsonl")
+MAP = "map.csv"  # of a run's first seed and split only: no figure shows more
+
+
+def publish(study: str) -> Path:
+    """Copy a study to results/published/<study>, whole or not at all; an older copy is replaced.
+
+    Raises InputError if the study has no report yet.
+    """
+    source, target = RESULTS / study, RESULTS / "published" / study
+    if not (source / "report.html").is_file():
+        raise InputError(
+            f"{source}: expected a finished study with a report, found none; "
+            f"run snakemake --cores all --configfile config/{study}.yaml"
+        )
+    # Beside the target, so that an older copy is replaced by a whole one.
+    fresh, old = target.with_name(f".{study}.new"), target.with_name(f".{study}.old")
+    for folder in (fresh, old):
+        shutil.rmtree(folder, ignore_errors=True)
+    for path in [path for pattern in WHOLE for path in sorted(source.glob(pattern))]:
+        if "state" not in path.parts:
+            copy = fresh / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+    _copy_outcomes(read_results(source / "study.json"), fresh)
+    if target.exists():
+        target.rename(old)
+    fresh.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+    files = [path for path in target.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files)
+    print(f"{target}: {len(files)} files, {size / 2**20:.1f} MiB")
+    return target
+
+
+def _copy_outcomes(results: Results, target: Path) -> None:
+    """Copy what the records say by test video, as far as tables and figures read it."""
+    shown = set(results.evaluations.drop_duplicates(["backbone", "data", "ablation"])["folder"])
+    for row in results.evaluations.itertuples(index=False):
+        for stage, name in FILES.items():
+            file, record = results.file(f"{row.folder}/{name}"), record_path(row, stage)
+            if file.is_file() and record in results.records:
+                table = pd.read_csv(file, dtype=str, keep_default_na=False)
+                columns = outcome_columns(results.records[record], list(table))
+                text = table[columns].to_csv(index=False, lineterminator="\n")
+                write_text(_copy_of(file, results, target), text)
+        places = results.file(f"{row.folder}/{MAP}")
+        if row.folder in shown and places.is_file():
+            shutil.copyfile(places, _copy_of(places, results, target))
+
+
+def _copy_of(file: Path, results: Results, target: Path) -> Path:
+    return target / file.relative_to(results.folder)
