@@ -1,0 +1,104 @@
+"""The figure of the ablations: how far each run is from the method, dot and intervals."""
+
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hdc.ablation_table import ablation_measures, differences
+from hdc.drawing import Picture
+from hdc.measures import Measure
+from hdc.outcomes import Outcomes
+from hdc.results import BASE
+
+SEEDS = {"color": "#000000", "linewidth": 1.2, "capsize": 3, "fmt": "none", "zorder": 3}
+BOTH = {"color": "#9FC5E8", "linewidth": 6, "solid_capstyle": "butt", "zorder": 2}
+DOT = {"color": "#0072B2", "marker": "o", "linestyle": "none", "markersize": 5, "zorder": 4}
+ROW, HEAD, PANEL, LABELS = 0.27, 0.75, 1.75, 1.9  # inches
+
+
+def ablation_figure(outcomes: Outcomes) -> Picture:
+    """Differences of every run to `hdc`, a panel a measure, a row of panels a backbone and data."""
+    results = outcomes.results
+    measures = [measure for measure in ablation_measures(results) if measure.visible]
+    runs = results.evaluations[["backbone", "data", "ablation"]].drop_duplicates()
+    runs = runs[runs["ablation"] != BASE]
+    groups = [
+        (f"{backbone}, {data}", rows)
+        for (backbone, data), rows in runs.groupby(["backbone", "data"], observed=True)
+        if len(rows)
+    ]
+    heights = [HEAD + ROW * len(rows) for _, rows in groups] or [2.0]
+    size = (LABELS + PANEL * len(measures), sum(heights) + 0.4)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(
+        max(1, len(groups)), len(measures), squeeze=False, height_ratios=heights
+    )
+    kinds: set[str] = set()
+    for (title, rows), across in zip(groups, panels, strict=False):
+        for measure, panel in zip(measures, across, strict=True):
+            kinds |= _draw(panel, outcomes, measure, rows)
+            if panel is not across[0]:
+                panel.set_yticklabels([])
+        if len(groups) > 1:
+            across[0].set_ylabel(title)
+    if groups:
+        _legend(figure, panels[0][0], kinds)
+    return Picture("ablation", f"Differences to {BASE}", _caption(kinds), figure)
+
+
+def _draw(panel: Axes, outcomes: Outcomes, measure: Measure, rows: pd.DataFrame) -> set[str]:
+    """One measure's differences, the first run on top; returns which intervals there are."""
+    found = differences(outcomes, measure, rows)
+    kinds = set()
+    for place, one in enumerate(found):
+        if one is None or one.paired is None:
+            panel.text(0, place, "missing", ha="center", va="center", fontsize=7.5)
+            continue
+        paired, two_way = one.paired, one.two_way
+        if two_way is not None and two_way.low is not None:
+            panel.plot([100 * two_way.low, 100 * two_way.high], [place, place], **BOTH)
+            kinds.add("both")
+        if paired.low is not None:
+            ends = [[100 * (paired.mean - paired.low)], [100 * (paired.high - paired.mean)]]
+            panel.errorbar([100 * paired.mean], [place], xerr=ends, **SEEDS)
+            kinds.add("seeds")
+        panel.plot([100 * paired.mean], [place], **DOT)
+    panel.axvline(0, color="black", linewidth=0.8, zorder=2.5)
+    panel.set_yticks(range(len(rows)), rows["ablation"].astype(str))
+    panel.set_ylim(len(rows) - 0.4, -0.6)
+    panel.margins(x=0.08)
+    panel.set_title(measure.title.removesuffix(" (%)"))
+    panel.set_xlabel("Δ (points)")
+    return kinds
+
+
+def _legend(figure: Figure, panel: Axes, kinds: set[str]) -> None:
+    """What dot, line and band are; only of what is drawn."""
+    mean = "mean over seeds" if kinds else "difference, 1 seed"
+    entries = [(panel.plot([], [], **DOT)[0], mean)]
+    if "seeds" in kinds:
+        entries.append((panel.errorbar([], [], xerr=[[], []], **SEEDS), "95 % over seeds"))
+    if "both" in kinds:
+        entries.append((panel.plot([], [], **BOTH)[0], "95 % over seeds and test videos"))
+    handles, labels = zip(*entries, strict=True)
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(entries))
+
+
+def _caption(kinds: set[str]) -> str:
+    """How to read it."""
+    words = [
+        f"Each run less {BASE}, seed by seed, in percentage points: fine-tuned top-1, and frozen "
+        "features of the last level."
+    ]
+    if "seeds" in kinds:
+        words.append("Line: over seeds (Student t), for other seeds on these test videos.")
+    if "both" in kinds:
+        words.append(
+            "Band: over seeds and test videos (two-way bootstrap), for other test videos, too; "
+            "too narrow for few seeds."
+        )
+    if not kinds:
+        words.append("One seed: there is no interval, and nothing is tested.")
+    words.append("Which differences are tested says the table of declared contrasts.")
+    return " ".join(words)
