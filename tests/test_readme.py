@@ -1,6 +1,7 @@
 """Every command in the README runs, but the two that set everything up: CI runs those."""
 
 import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -30,6 +31,8 @@ def test_two_commands_set_everything_up(root):
 def test_the_other_commands_run(root, call, workplace):
     others = [line for line in commands(root) if not any(word in line for word in SETS_UP)]
     assert others
+    for name in ("published/demo", "demo"):  # as if the demo had been run
+        shutil.copytree(root / "results/published/demo", workplace / "results" / name)
     for line in others:
         call("bash", "-c", line, cwd=workplace, check=True)
 
