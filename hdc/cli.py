@@ -1,14 +1,20 @@
 """The command `hdc`: what is done with a study beside running it."""
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
+from hdc import status
 from hdc.errors import InputError
 
+RESULTS = Path("results")
 DOCTOR = "Show versions, devices, codecs, and which videos of which data set are there or missing."
-PUBLISH = "Copy a study's tables, figures and records to results/published/, to be committed."
+STATUS = "Show how a study stands: jobs done, running, failed, stopped or missing, and how far."
 COMPARE = "Show what differs between two studies: settings, and numbers with paired statistics."
+PUBLISH = "Copy a study's tables, figures and records to results/published/, to be committed."
+STUDY = re.compile(r"\w+")  # a study's name; anything else is a folder
 
 
 def main() -> None:
@@ -19,10 +25,17 @@ def main() -> None:
     command = _command(commands, "doctor", DOCTOR, lambda given: examine(given.studies))
     command.add_argument("studies", nargs="*", help="config/<study>.yaml; default: all")
 
+    command = _command(commands, "status", STATUS, _status, about=status.__doc__)
+    where = "name of the folder under results/, or a folder such as results/demo; default: demo"
+    command.add_argument("study", nargs="?", default="demo", help=where)
+    command.add_argument("--json", action="store_true", help="print the same for scripts")
+    again = "print it again every so many seconds, until Ctrl-C"
+    command.add_argument("--watch", type=_seconds, metavar="SECONDS", help=again)
+
     command = _command(commands, "compare", COMPARE, _compare)
-    command.add_argument("first", help="a folder such as results/demo")
+    command.add_argument("first", help="name of a study, or a folder such as results/demo")
     command.add_argument("second", help="another one; differences are second less first")
-    command.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    command.add_argument("--json", action="store_true", help="print the same for scripts")
 
     command = _command(commands, "publish", PUBLISH, _publish)
     command.add_argument("study", help="name of the folder under results/")
@@ -39,23 +52,48 @@ def _command(
     name: str,
     words: str,
     run: Callable[[argparse.Namespace], None],
+    *,
+    about: str | None = None,
 ) -> argparse.ArgumentParser:
     """A subcommand; what it runs imports its own, for each needs something else."""
-    command = commands.add_parser(name, help=words, description=words)
+    form = argparse.RawDescriptionHelpFormatter if about else argparse.HelpFormatter
+    command = commands.add_parser(
+        name, help=words, description=about or words, formatter_class=form
+    )
     command.set_defaults(run=run)
     return command
+
+
+def _folder(study: str) -> Path:
+    """The folder of a study that is named, or the folder itself."""
+    return RESULTS / study if STUDY.fullmatch(study) else Path(study)
+
+
+def _status(given: argparse.Namespace) -> None:
+    status.status(_folder(given.study), as_json=given.json, every_seconds=given.watch)
+
+
+def _seconds(text: str) -> float:
+    """A time to wait."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, got {text}")
+    return seconds
+
+
+def _compare(given: argparse.Namespace) -> None:
+    from hdc.comparison import compare
+
+    print(compare(_folder(given.first), _folder(given.second), as_json=given.json))
 
 
 def _publish(given: argparse.Namespace) -> None:
     from hdc.publish import publish
 
     publish(given.study)
-
-
-def _compare(given: argparse.Namespace) -> None:
-    from hdc.comparison import compare
-
-    print(compare(given.first, given.second, as_json=given.json))
 
 
 def examine(studies: list[str]) -> None:

@@ -34,12 +34,12 @@ class Row:
     found: Difference
 
 
-def compare(first: str, second: str, *, as_json: bool = False) -> str:
+def compare(first: Path, second: Path, *, as_json: bool = False) -> str:
     """Two folders of studies compared, as text or as JSON.
 
     Raises InputError for a folder without a study, and for studies with no run in common.
     """
-    studies = [_read(Path(folder)) for folder in (first, second)]
+    studies = [_read(folder) for folder in (first, second)]
     places = [_places(study) for study in studies]
     common = [place for place in places[0] if place in places[1]]
     if not common:
@@ -123,7 +123,7 @@ def _plain(row: Row) -> dict[str, Any]:
 
 
 def _text(
-    names: tuple[str, str],
+    names: tuple[Path, Path],
     only: list[list[str]],
     settings: list[dict[str, Any]],
     rows: list[Row],

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from hdc.errors import InputError
 
@@ -82,10 +82,52 @@ class Lock:
             file.close()
 
 
-def _read(file: IO[str]) -> dict:
+def holder(path: Path, *, stale_seconds: float = STALE_SECONDS) -> dict[str, Any] | None:
+    """Host, process and since when of who holds a lock; None if nobody does. Only looks.
+
+    The kernel is not asked for the lock, not even for a shared one and at once given back: a
+    process that starts in that moment would be refused. On this host the holder has to live and to
+    have the file open; on another one the file has to be fresh.
+    """
+    try:
+        with path.open() as file:
+            found, facts = _read(file), os.fstat(file.fileno())
+    except OSError:
+        return None
+    if not {"host", "process"} <= found.keys():  # of a process that is just taking it
+        return None
+    if found["host"] == socket.gethostname():
+        return found if _has_open(found["process"], facts) else None
+    return found if time.time() - facts.st_mtime < stale_seconds else None
+
+
+def _has_open(process: int, file: os.stat_result) -> bool:
+    """Whether a process of this host has a file open; where that cannot be seen, whether it lives.
+
+    Another process may have got the number of one that is gone.
+    """
+    descriptors = Path("/proc") / str(process) / "fd"
+    try:
+        os.kill(process, 0)  # sends nothing
+        return any(_is_same(path, file) for path in descriptors.iterdir())
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's, or a system without /proc
+        return True
+
+
+def _is_same(path: Path, file: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(path.stat(), file)
+    except OSError:  # closed by now
+        return False
+
+
+def _read(file: IO[str]) -> dict[str, Any]:
     """Who wrote a lock; nothing for a new one."""
     file.seek(0)
     try:
-        return json.loads(file.read())
+        found = json.loads(file.read())
     except ValueError:
         return {}
+    return found if isinstance(found, dict) else {}

@@ -27,7 +27,7 @@ def pair(tmp_path):
         record = json.loads(path.read_text())
         record["settings"]["pretrain"]["epochs"] = 40
         path.write_text(json.dumps(record))
-    return str(tmp_path / "a"), str(tmp_path / "b")
+    return tmp_path / "a", tmp_path / "b"
 
 
 def test_numbers_with_paired_statistics(pair):
@@ -70,10 +70,10 @@ def test_a_study_is_equal_to_itself(pair):
 
 def test_what_is_no_study_is_refused(pair, tmp_path):
     with pytest.raises(InputError, match=r"none: expected the folder of a study, with study.json"):
-        compare(pair[0], str(tmp_path / "none"))
+        compare(pair[0], tmp_path / "none")
 
 
 def test_studies_without_a_common_run_are_refused(pair, tmp_path):
     plant(tmp_path / "c", data="ucf101")
     with pytest.raises(InputError, match="expected a run that both have, found none"):
-        compare(pair[0], str(tmp_path / "c"))
+        compare(pair[0], tmp_path / "c")

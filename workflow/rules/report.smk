@@ -7,6 +7,7 @@ rule plan:
     conda:
         "../../environment.yml"
     threads: 1
+    priority: 1  # before what takes hours: `hdc status` reads it
     params:
         # The plan itself can be longer than a command line may be.
         study=json.dumps(config, sort_keys=True),
