@@ -150,7 +150,7 @@ def _locks(job: Job) -> Iterator[Path]:
 def _is_done(job: Job) -> bool:
     """Whether the output is there; a record has to be whole, a report no older than the plan."""
     if job.stage == "report":
-        return _changed(job.output) > _changed(job.folder / "study.json")
+        return _changed(job.output) >= _changed(job.folder / "study.json")
     if job.output.suffix != ".json":
         return job.output.is_file()
     try:

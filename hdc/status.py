@@ -167,7 +167,7 @@ def _count(found: Iterable[dict[str, Any]]) -> dict[str, int]:
     return {state: counts[state] for state in STATES}
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | int) -> str:
     """A time in the two units that matter, as in `45 s`, `3 min 20 s`, `2 h 05 min`, `3 d 04 h`."""
     whole = round(max(0.0, seconds))
     if whole < 60:

@@ -4,10 +4,10 @@ rule plan:
         plan="results/{study}/study.json",
     log:
         "results/{study}/logs/plan.log",
+    priority: 1  # before what takes hours: `hdc status` reads it
     conda:
         "../../environment.yml"
     threads: 1
-    priority: 1  # before what takes hours: `hdc status` reads it
     params:
         # The plan itself can be longer than a command line may be.
         study=json.dumps(config, sort_keys=True),
