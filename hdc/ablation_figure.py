@@ -1,6 +1,5 @@
 """The figure of the ablations: how far each run is from the method, dot and intervals."""
 
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

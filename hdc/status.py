@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hdc.jobs import STAGES, STATES, Plan, read_plan, standing, writers
+from hdc.jobs import STAGES, STATES, TRAINING_LOGS, Plan, read_plan, standing, writers
 
 SHOWN = 20  # jobs of a state, in words; a study may have hundreds that fail alike
 LETTERS = {"running": "r", "failed": "f", "stopped": "s", "unclear": "u"}
@@ -120,7 +120,8 @@ def _entry(plan: Plan, key: tuple[str, str], found: dict[str, Any]) -> list[str]
     """What is to be said of a job that is running or that ended early."""
     title = f"{found['state']}: {' '.join(key).strip()}"
     if found["state"] == "running":
-        return [title, f"  {'; '.join(filter(None, (_far(found), _who(found))))}"]
+        far = _far(found) or ("no step logged yet" if key[0] in TRAINING_LOGS else "")
+        return [title, f"  {'; '.join(filter(None, (far, _who(found))))}"]
     lines = [title, f"  {found['words']}"]
     if "step" in found:
         of = f" of {found['steps']}" if "steps" in found else ""
