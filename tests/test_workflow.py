@@ -49,6 +49,13 @@ def test_one_study_knows_nothing_of_another(plan):
     assert jobs["pretrain"] == 12 and jobs["prepare_synthetic_smoke"] == 1 and jobs["report"] == 1
 
 
+def test_the_plan_comes_before_what_takes_hours(plan):
+    """So that `hdc status` can be asked from the beginning."""
+    done, _ = plan()
+    blocks = re.findall(r"^rule (\w+):\n(.*?)^Shell", done.stdout, re.M | re.S)
+    assert [rule for rule, text in blocks if "    priority: 1\n" in text] == ["plan"]
+
+
 def test_a_file_dropped_into_ablations_adds_exactly_its_own_jobs(plan, study, workplace):
     everything = study(backbones=["r3d18"])
     before, jobs_before = plan(study=everything)
