@@ -13,13 +13,18 @@ import jinja2
 
 from hdc.atomic import write_text
 from hdc.figures import Picture, all_figures
+from hdc.report_cards import cards, provenance
+from hdc.report_dag import dag
+from hdc.report_facts import how_to_read, video_facts, what_was_run
+from hdc.report_runs import runs
+from hdc.report_tables import plain, shown
 from hdc.results import STAGES, Results, read_results
 from hdc.stage import Stage
 from hdc.table import Table
 from hdc.tables import all_tables
 from hdc.wording import protocols, sentence
 
-TEMPLATE = Path(__file__).with_name("report.html.j2")
+FIRST = ("contrasts", "ablation")  # the tables that answer the study's question
 SHOWN_RUNS = 3  # whose augmented views and nearest neighbors the page shows
 
 STAGE = Stage(
@@ -49,26 +54,31 @@ def main(_: SimpleNamespace, arguments: SimpleNamespace) -> None:
 
 def page(results: Results, tables: list[Table], pictures: list[Picture]) -> str:
     """The report as one HTML page with its images inside."""
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return template.from_string(TEMPLATE.read_text()).render(
+    opened = cards(results, tables)
+    filled = {table.name: shown(table, opened) for table in tables if len(table.text)}
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(
         study=results.study["study"],
-        scale=results.study["scale"],
-        tables=[_shown_table(table) for table in tables],
-        pictures=[
-            {
-                "name": picture.name,
-                "title": picture.title,
-                "caption": picture.caption,
-                "image": _inline(picture.content("png")),
-                "width": round(100 * picture.figure.get_figwidth()),  # pixels, at 100 an inch
-            }
-            for picture in pictures
-        ],
+        question=results.study.get("question", ""),
+        run=what_was_run(results),
+        reading=how_to_read(results),
+        answers=[filled[name] for name in FIRST if name in filled],
+        tables=[table for name, table in filled.items() if name not in FIRST],
+        runs=runs(results),
+        pictures=[_shown_picture(picture) for picture in pictures],
         views=pictures_of_runs(results, "run_folder", "views.png"),
         neighbors=pictures_of_runs(results, "folder", "neighbors.png"),
-        runs=runs(results),
-        protocols=protocol_cards(results),
-        provenance=provenance(results),
+        protocols=protocols_by_stage(results),
+        videos=plain("videos", **video_facts(results)),
+        dag=dag(results),
+        cards=list(opened.values()),
+        provenance=provenance(results.records.values()),
         missing=list(results.missing.values()),
     )
 
@@ -83,21 +93,8 @@ def pictures_of_runs(results: Results, folder: str, name: str) -> list[dict[str,
     return found[:SHOWN_RUNS]
 
 
-def runs(results: Results) -> list[dict[str, Any]]:
-    """Every run with its question and, as text, the settings that its records hold."""
-    listed = []
-    for name, about in results.study["ablations"].items():
-        settings = {
-            stage: records[0]["settings"]
-            for stage in STAGES
-            if (records := results.of(stage, ablation=name))
-        }
-        listed.append({"name": name, **about, "settings": _flat(settings)})
-    return listed
-
-
-def protocol_cards(results: Results) -> list[dict[str, Any]]:
-    """How the numbers of each stage and data set were made."""
+def protocols_by_stage(results: Results) -> list[dict[str, Any]]:
+    """How the numbers of each stage and data set were made, over all runs."""
     return [
         {"title": f"{sentence(stage)} on {data}", "facts": facts}
         for stage in STAGES
@@ -106,40 +103,15 @@ def protocol_cards(results: Results) -> list[dict[str, Any]]:
     ]
 
 
-def provenance(results: Results) -> dict[str, list[str]]:
-    """Commits, devices and versions of all records; more than one commit means a mixed study."""
-    commits, devices, versions = [], [], []
-    for record in results.records.values():
-        commit = record.get("commit") or "none: not in a checkout"
-        commits.append(f"{commit}, modified" if record.get("modified") else commit)
-        devices.append(record.get("device", "not recorded"))
-        versions += [f"{name} {number}" for name, number in record.get("versions", {}).items()]
+def _shown_picture(picture: Picture) -> dict[str, Any]:
+    """A figure as the page needs it."""
     return {
-        name: list(dict.fromkeys(values))
-        for name, values in (("commits", commits), ("devices", devices), ("versions", versions))
+        "name": picture.name,
+        "title": picture.title,
+        "caption": picture.caption,
+        "image": _inline(picture.content("png")),
+        "width": round(100 * picture.figure.get_figwidth()),  # pixels, at 100 an inch
     }
-
-
-def _shown_table(table: Table) -> dict[str, Any]:
-    """A table as the page needs it."""
-    return {
-        "name": table.name,
-        "title": table.title,
-        "caption": table.caption,
-        "columns": list(table.text),
-        "rows": table.text.values.tolist(),
-        "notes": table.notes,
-    }
-
-
-def _flat(settings: Any, key: str = "") -> dict[str, str]:
-    """Nested settings as dotted key -> value."""
-    if not isinstance(settings, dict):
-        return {key: str(settings)}
-    flat = {}
-    for name, value in settings.items():
-        flat |= _flat(value, f"{key}.{name}" if key else str(name))
-    return flat
 
 
 def _inline(image: bytes) -> str:

@@ -64,10 +64,13 @@ def latex(text: str) -> str:
     return text.translate(_LATEX)
 
 
-def protocols(results: Results, stage: str, data: str) -> dict[str, str]:
-    """What a stage's records of a data set say about how they were made, several values joined."""
+def protocols(results: Results, stage: str, data: str, **where: str) -> dict[str, str]:
+    """What a stage's records of a data set say about how they were made, several values joined.
+
+    `where` selects evaluations further, such as those of one run.
+    """
     values: dict[str, list[str]] = {}
-    for record in results.of(stage, data=data):
+    for record in results.of(stage, data=data, **where):
         for key, value in record.get("protocol", {}).items():
             values.setdefault(key.replace("_", " "), []).append(_words(value))
     return {key: ", ".join(dict.fromkeys(found)) for key, found in values.items()}
