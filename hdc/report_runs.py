@@ -1,5 +1,6 @@
 """The runs as the page lists them: their questions, and their settings beside those of `hdc`."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,17 +56,32 @@ def differing(results: Results, name: str) -> dict[str, tuple[str, str]]:
         for stage in STAGES:
             own, base = (results.of(stage, **place, ablation=one)[:1] for one in (name, BASE))
             if own and base:
-                ours, theirs = (_flat(one[0].get("settings", {})) for one in (own, base))
-                for key in dict.fromkeys((*ours, *theirs)):
-                    pair = ours.get(key, UNSET), theirs.get(key, UNSET)
-                    if pair[0] != pair[1] and key != "ablation":
-                        found.setdefault(key, pair)
+                ours, theirs = (one[0].get("settings", {}) for one in (own, base))
+                found = dict(_unlike(ours, theirs)) | found
+    found.pop("ablation", None)
     return found
+
+
+def _unlike(
+    ours: dict[str, Any], theirs: dict[str, Any], above: str = ""
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The keys in which two nested settings differ, each with both values in words."""
+    for key in dict.fromkeys((*ours, *theirs)):
+        first, second = ours.get(key, UNSET), theirs.get(key, UNSET)
+        if isinstance(first, dict) and isinstance(second, dict):
+            yield from _unlike(first, second, f"{above}{key}.")
+        elif first != second:
+            yield f"{above}{key}", (_words(first), _words(second))
+
+
+def _words(value: Any) -> str:
+    """A value; settings below one key in a row."""
+    return ", ".join(f"{key} {one}" for key, one in _flat(value).items()) or str(value)
 
 
 def _flat(settings: Any, key: str = "") -> dict[str, str]:
     """Nested settings as dotted key -> value."""
-    if not isinstance(settings, dict) or not settings:
+    if not isinstance(settings, dict):
         return {key: str(settings)} if key else {}
     flat = {}
     for name, value in settings.items():

@@ -6,7 +6,9 @@ from hdc.published import OURS
 from hdc.report_cards import Card
 from hdc.table import Origin, Table
 
-SENTENCES = ("question", "source", "answer", "rejected", "missing", "device")  # these wrap
+SENTENCES = ("question", "source", "rejected", "missing", "device")  # columns that wrap
+PHRASES = ("answer", "against", "in")  # and some that do so in less room
+SHORT = 11  # letters of a heading that stays on one line
 GROUPS = ("backbone", "data set")  # a new block where one of them changes
 
 
@@ -28,16 +30,20 @@ class Shown:
     title: str
     caption: str
     columns: list[str]
-    wraps: list[bool]
     blocks: list[list[list[Cell]]]
     notes: list[str]
 
+    @property
+    def classes(self) -> list[str]:
+        """How each column is laid out."""
+        return [_class(name) for name in self.columns]
+
 
 def shown(table: Table, cards: dict[Origin, Card]) -> Shown:
-    """A table of the study for the page."""
-    columns = list(table.text)
-    if "run" in columns and columns[0] != "question":  # what stays in view when one scrolls
-        columns = ["run", *(name for name in columns if name != "run")]
+    """A table of the study for the page; its first column stays in view when one scrolls."""
+    first = ("question", "answer") if "answer" in table.text else ("run",)
+    columns = [name for name in first if name in table.text]
+    columns += [name for name in table.text if name not in first]
     records = table.text[columns].to_dict("records")
     blocks: list[list[list[Cell]]] = []
     group = None
@@ -49,14 +55,21 @@ def shown(table: Table, cards: dict[Origin, Card]) -> Shown:
             blocks.append([])
         blocks[-1].append(cells)
         group = own
-    wraps = [column in SENTENCES for column in columns]
-    return Shown(table.name, table.title, table.caption, columns, wraps, blocks, table.notes)
+    return Shown(table.name, table.title, table.caption, columns, blocks, table.notes)
 
 
 def plain(name: str, columns: list[str], rows: list[list[str]]) -> Shown:
     """A table of mere texts, without title or caption."""
-    wraps = [column in SENTENCES for column in columns]
-    return Shown(name, "", "", columns, wraps, [[[Cell(text) for text in row] for row in rows]], [])
+    return Shown(name, "", "", columns, [[[Cell(text) for text in row] for row in rows]], [])
+
+
+def _class(column: str) -> str:
+    """How a column is laid out, in words of the style sheet."""
+    if column in SENTENCES:
+        return f"words {column}"
+    if column in PHRASES:
+        return "phrase"
+    return "long" if len(column) > SHORT else ""
 
 
 def _cell(

@@ -1,7 +1,8 @@
 """A study with planted records, whose averages are known by hand."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 LEVELS = ("layer2", "layer3", "layer4")
 VIDEOS = 50  # tested, so that every planted share of them is a whole number
 NAMED = "results/planted"  # the folder of the study as study.json names it
+REJECTED = {"too short": 3}
 CHANCES = {"label": 1 / 48, "shape": 0.125, "motion": 0.25, "color": 0.1}
 
 
@@ -18,39 +20,41 @@ def plant(
     ablations: tuple[str, ...] = ("hdc", "random_init"),
     seeds: tuple[int, ...] = (0, 1),
     splits: tuple[int, ...] = (1, 2),
-    data: str = "synthetic",
+    backbones: tuple[str, ...] = ("r3d18",),
+    data_sets: tuple[str, ...] = ("synthetic",),
     shares: Callable[[str, int, int], float] | None = None,
-    contrasts: Sequence[dict] = (),
+    **more: object,
 ) -> Path:
     """Write a study and all its records below `root`; returns the path of study.json.
 
-    `shares` says what each ablation, seed and split reaches: a multiple of 1 / VIDEOS.
+    `shares` says what each ablation, seed and split reaches: a multiple of 1 / VIDEOS. `more` goes
+    into study.json, such as its question.
     """
     shares = shares or score
     root.mkdir(parents=True, exist_ok=True)
     evaluations = []
-    for ablation in ablations:
-        for seed in seeds:
-            for split in splits:
-                place = f"runs/r3d18/{ablation}/seed{seed}/{data}-split{split}"
-                run, folder = root / place, root / place / f"{data}/split{split}"
-                evaluations.append(
-                    {
-                        "backbone": "r3d18",
-                        "ablation": ablation,
-                        "seed": seed,
-                        "pretrained_on": run.name,
-                        "data": data,
-                        "split": split,
-                        "run_folder": f"{NAMED}/{place}",
-                        "folder": f"{NAMED}/{place}/{data}/split{split}",
-                    }
-                )
-                share = shares(ablation, seed, split)
-                write_records(run, folder, ablation=ablation, seed=seed, split=split, share=share)
+    for backbone, data, ablation, seed, split in product(
+        backbones, data_sets, ablations, seeds, splits
+    ):
+        place = f"runs/{backbone}/{ablation}/seed{seed}/{data}-split{split}"
+        run, folder = root / place, root / place / f"{data}/split{split}"
+        evaluations.append(
+            {
+                "backbone": backbone,
+                "ablation": ablation,
+                "seed": seed,
+                "pretrained_on": run.name,
+                "data": data,
+                "split": split,
+                "run_folder": f"{NAMED}/{place}",
+                "folder": f"{NAMED}/{place}/{data}/split{split}",
+            }
+        )
+        share = shares(ablation, seed, split)
+        write_records(run, folder, ablation=ablation, seed=seed, split=split, share=share)
     about = {name: {"question": f"What of {name}_100%?", "paper": "planted"} for name in ablations}
-    study = {"study": "planted", "scale": "demo", "question": "Is it planted?"}
-    study |= {"contrasts": list(contrasts), "ablations": about, "evaluations": evaluations}
+    study = {"study": "planted", "scale": "demo", "ablations": about, "evaluations": evaluations}
+    study |= more
     path = root / "study.json"
     path.write_text(json.dumps(study))
     return path
@@ -96,12 +100,13 @@ def write_records(
 
 def write_record(path: Path, stage: str, metrics: dict, seed: int, protocol: dict) -> None:
     """One record with the facts that every record has."""
+    trained = metrics.get("steps") != 0
     record = {
         "stage": stage,
         "metrics": metrics,
         "settings": {
             "clip": {"frames": 16, "pixels": 112},
-            "pretrain": {"epochs": 20, "batch_size": 8, "labels": False},
+            "pretrain": {"epochs": 20 if trained else 0, "batch_size": 8, "labels": False},
         },
         "protocol": protocol,
         "seed": seed,
@@ -137,6 +142,7 @@ def judged(share: float) -> dict:
     return {
         "levels": list(LEVELS),
         "chance": 1 / 48,
+        "videos": {"train": 190, "val": 10, "test": VIDEOS, "classes": 48, "rejected": REJECTED},
         "retrieval": {
             level: {f"r{k}": min(1.0, value - 0.2 + 0.008 * k) for k in (1, 5, 10, 20, 50)}
             for level, value in by_level.items()

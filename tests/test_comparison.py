@@ -74,6 +74,6 @@ def test_what_is_no_study_is_refused(pair, tmp_path):
 
 
 def test_studies_without_a_common_run_are_refused(pair, tmp_path):
-    plant(tmp_path / "c", data="ucf101")
+    plant(tmp_path / "c", data_sets=("ucf101",))
     with pytest.raises(InputError, match="expected a run that both have, found none"):
         compare(pair[0], tmp_path / "c")

@@ -11,7 +11,7 @@ from hdc.tables import finetune_table, retrieval_table
 
 @pytest.fixture
 def results(tmp_path):
-    return read_results(plant(tmp_path, data="ucf101"))
+    return read_results(plant(tmp_path, data_sets=("ucf101",)))
 
 
 def published_row(table, **where):
@@ -75,7 +75,7 @@ def test_other_data_sets_have_no_published_rows(tmp_path):
 
 
 def test_a_missing_value_of_ours_leaves_the_difference_blank(tmp_path):
-    study = plant(tmp_path, data="ucf101")
+    study = plant(tmp_path, data_sets=("ucf101",))
     for path in tmp_path.glob("runs/r3d18/hdc/**/finetune.json"):
         path.unlink()
     table = finetune_table(read_results(study))
