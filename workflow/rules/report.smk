@@ -1,3 +1,7 @@
+TABLES = ["ablation", "contrasts", "finetune", "retrieval", "probes", "factors", "cost"]
+FIGURES = ["training_curves", "retrieval_curve", "factors"]
+
+
 rule plan:
     """Write down what the study runs: the report shows what of it is there."""
     output:
@@ -27,17 +31,27 @@ rule report:
             for stage in ("finetune", "evaluate")
         ],
     output:
-        page="results/{study}/report.html",
-        tables=expand(
-            "results/{{study}}/tables/{table}.{form}",
-            table=["ablation", "contrasts", "finetune", "retrieval", "probes", "factors", "cost"],
-            form=["csv", "md", "tex"],
-        ),
-        figures=expand(
-            "results/{{study}}/figures/{figure}.{form}",
-            figure=["training_curves", "retrieval_curve", "factors"],
-            form=["png", "pdf"],
-        ),
+        page=report("results/{study}/report.html", caption="../report/page.rst", category="Page"),
+        digits=[
+            report(
+                f"results/{{study}}/tables/{name}.csv",
+                caption="../report/table.rst",
+                category="Tables",
+                labels={"table": name},
+            )
+            for name in TABLES
+        ],
+        tables=expand("results/{{study}}/tables/{name}.{form}", name=TABLES, form=["md", "tex"]),
+        pictures=[
+            report(
+                f"results/{{study}}/figures/{name}.png",
+                caption="../report/figure.rst",
+                category="Figures",
+                labels={"figure": name},
+            )
+            for name in FIGURES
+        ],
+        figures=expand("results/{{study}}/figures/{name}.pdf", name=FIGURES),
     log:
         "results/{study}/logs/report.log",
     conda:

@@ -1,0 +1,59 @@
+"""What Snakemake makes of a finished study, and what it says of one that failed.
+
+The study is finished in name only: its records are empty files, which the report calls missing.
+"""
+
+import os
+import re
+
+import pytest
+import yaml
+
+UNREACHABLE = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def finished(call, workplace):
+    """Run Snakemake on a study of one run of which every file but the report is there."""
+    smoke = yaml.safe_load((workplace / "config/smoke.yaml").read_text())
+    changes = {"study": "changed", "ablations": ["hdc"], "backbones": ["r3d18"]}
+    (workplace / "config/changed.yaml").write_text(yaml.safe_dump(smoke | changes))
+
+    def snakemake(*words, check=True):
+        where = ("env", f"http_proxy={UNREACHABLE}", f"https_proxy={UNREACHABLE}")
+        words = ("--configfile", "config/changed.yaml", "--cores", "1", *words)
+        return call(*where, "snakemake", *words, cwd=workplace, check=check)
+
+    planned = re.findall(r"^    output: (.*)$", snakemake("-n").stdout, re.M)
+    for name in ", ".join(planned).split(", "):
+        if name.startswith(("results/changed/runs/", "results/data/")):
+            path = workplace / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            os.utime(path, (10**9, 10**9))
+    snakemake()
+    return snakemake
+
+
+def test_its_own_report_has_every_table_and_figure_without_a_network(finished, workplace):
+    finished("--report", "out.html")
+    page = (workplace / "out.html").read_text()
+    folder = workplace / "results/changed"
+    shown = [*folder.glob("tables/*.csv"), *folder.glob("figures/*.png"), folder / "report.html"]
+    assert len(shown) > 8
+    for path in shown:
+        assert f'"{path.name}"' in page or f'"name": "{path.name}"' in page, path
+    for words in ("All digits of a table", "a PDF for print lies beside it", "The study on one"):
+        assert words in page
+    assert "pretrained on unlabeled videos" in page and ">changed<" in page
+
+
+def test_a_failed_study_says_how_to_report_what_is_there(finished, workplace, call):
+    [record] = workplace.glob("results/changed/runs/*/*/*/*/pretrain.json")
+    for path in (record, workplace / "results/changed/report.html"):
+        path.unlink()
+    done = finished(check=False)
+    assert done.returncode != 0
+    [command] = re.findall(r"python -m (hdc\.report .*)", done.stderr)
+    done = call(*command.split(), cwd=workplace, check=True)
+    assert "3 records missing" in done.stdout
