@@ -33,14 +33,14 @@ class Results:
         own = ("results", self.study["study"])
         return self.folder.joinpath(*inside[2:]) if inside[:2] == own else Path(path)
 
-    def select(self, **where: str) -> pd.DataFrame:
+    def select(self, **where: str | int) -> pd.DataFrame:
         """The evaluations that have some values."""
         rows = self.evaluations
         for column, value in where.items():
             rows = rows[rows[column] == value]
         return rows
 
-    def of(self, stage: str, **where: str) -> list[dict[str, Any]]:
+    def of(self, stage: str, **where: str | int) -> list[dict[str, Any]]:
         """The records of a stage that are there, each once; `where` selects evaluations."""
         rows = self.select(**where).itertuples(index=False)
         paths = dict.fromkeys(record_path(row, stage) for row in rows)
