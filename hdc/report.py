@@ -13,7 +13,7 @@ import jinja2
 
 from hdc.atomic import write_text
 from hdc.figures import Picture, all_figures
-from hdc.report_cards import cards, provenance
+from hdc.report_cards import WORDS, cards, provenance
 from hdc.report_dag import dag
 from hdc.report_facts import how_to_read, video_facts, what_was_run
 from hdc.report_runs import runs
@@ -96,7 +96,7 @@ def pictures_of_runs(results: Results, folder: str, name: str) -> list[dict[str,
 def protocols_by_stage(results: Results) -> list[dict[str, Any]]:
     """How the numbers of each stage and data set were made, over all runs."""
     return [
-        {"title": f"{sentence(stage)} on {data}", "facts": facts}
+        {"title": f"{sentence(WORDS[stage])} on {data}", "facts": facts}
         for stage in STAGES
         for data in results.evaluations["data"].unique()
         if (facts := protocols(results, stage, data))

@@ -60,7 +60,7 @@ def _card(results: Results, origin: Origin, name: str) -> Card:
         "run": origin.ablation,
         "backbone": origin.backbone,
         "data set": origin.data,
-        "stage": WORDS.get(origin.stage, origin.stage),
+        "stage": WORDS[origin.stage],
     }
     own = protocols(results, origin.stage, origin.data, **where)
     facts |= {key: value for key, value in own.items() if key != "data"}

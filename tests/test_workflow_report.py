@@ -45,7 +45,7 @@ def test_its_own_report_has_every_table_and_figure_without_a_network(finished, w
         assert f'"{path.name}"' in page or f'"name": "{path.name}"' in page, path
     for words in ("All digits of a table", "a PDF for print lies beside it", "The study on one"):
         assert words in page
-    assert "pretrained on unlabeled videos" in page and ">changed<" in page
+    assert "judged by retrieval and linear probes" in page and ">changed<" in page
 
 
 def test_a_failed_study_says_how_to_report_what_is_there(finished, workplace, call):
