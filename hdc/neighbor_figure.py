@@ -14,7 +14,7 @@ from matplotlib.font_manager import FontProperties
 from PIL import Image, ImageColor
 
 from hdc.data.store import ClipStore
-from hdc.figures import STYLE
+from hdc.drawing import STYLE
 
 QUERIES = 6  # rows, if there are as many videos
 DPI = 100

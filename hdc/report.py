@@ -12,7 +12,8 @@ from typing import Any
 import jinja2
 
 from hdc.atomic import write_text
-from hdc.figures import Picture, all_figures
+from hdc.drawing import Picture
+from hdc.figures import all_figures
 from hdc.report_cards import WORDS, cards, provenance
 from hdc.report_dag import dag
 from hdc.report_facts import how_to_read, video_facts, what_was_run
@@ -109,7 +110,7 @@ def _shown_picture(picture: Picture) -> dict[str, Any]:
         "name": picture.name,
         "title": picture.title,
         "caption": picture.caption,
-        "image": _inline(picture.content("png")),
+        "image": _inline(picture.png),
         "width": round(100 * picture.figure.get_figwidth()),  # pixels, at 100 an inch
     }
 

@@ -1,0 +1,144 @@
+"""What all figures share: their files, their panels, how each run looks, their legend."""
+
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from hdc.atomic import write_bytes
+from hdc.results import BASE, Results
+
+STYLE = Path(__file__).with_name("style.mplstyle")
+MARKERS = "osD^vPX*"  # with 4 dashes: 32 lines that differ in black and white
+DASHES = ("-", "--", "-.", ":")
+COLUMNS = 4
+PAGE = 10.0  # inches across, for several panels beside one another
+LEGEND_ROW = 0.18  # inches
+LONGEST = 28  # characters of a name at an axis
+CHANCE: dict[str, Any] = {"color": "black", "linestyle": (0, (1, 2)), "linewidth": 1.0}
+# Without these a PDF would hold the time it was made.
+UNDATED = {"Creator": None, "Producer": None, "CreationDate": None}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure and what it says."""
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+
+    @cached_property
+    def png(self) -> bytes:
+        """The figure as PNG in 256 colors, a third of the size, the same bytes each time."""
+        full, reduced = io.BytesIO(), io.BytesIO()
+        with mpl.style.context(STYLE):
+            self.figure.savefig(full, format="png", pil_kwargs={"compress_level": 1})
+        image = Image.open(full).convert("RGB")
+        # Colors that cover all that occur: rare ones, of small marks, are kept, too.
+        image = image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        image.save(reduced, format="png", optimize=True)
+        return reduced.getvalue()
+
+    @cached_property
+    def pdf(self) -> bytes:
+        """The figure as PDF, the same bytes each time."""
+        file = io.BytesIO()
+        with mpl.style.context(STYLE):
+            self.figure.savefig(file, format="pdf", metadata=UNDATED)
+        return file.getvalue()
+
+    def write(self, folder: Path) -> None:
+        """Write both forms."""
+        write_bytes(folder / f"{self.name}.png", self.png)
+        write_bytes(folder / f"{self.name}.pdf", self.pdf)
+
+
+def small_multiples(
+    count: int, *, width: float = 2.5, height: float = 2.1
+) -> tuple[Figure, list[Axes]]:
+    """A figure with at least `count` panels, in rows of four or of as many as a page has room for.
+
+    Sizes of a panel in inches.
+    """
+    columns = max(1, min(COLUMNS, count, int(PAGE // width)))
+    rows = max(1, math.ceil(count / columns))
+    figure = Figure(figsize=(max(width * columns, 4.6), height * rows + 0.3), layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for panel in panels[count:]:
+        panel.set_axis_off()
+    if not count:
+        panels[0].text(0.5, 0.5, "no records to draw", ha="center", va="center")
+    return figure, panels
+
+
+def line_looks(results: Results) -> dict[str, dict[str, Any]]:
+    """Color, marker and dash of every run, the same in all figures; `hdc` is bold and on top."""
+    colors = cycle_colors()
+    looks = {}
+    for place, run in enumerate(results.evaluations["ablation"].cat.categories):
+        looks[run] = {
+            "color": colors[place % len(colors)],
+            "marker": MARKERS[place % len(MARKERS)],
+            "linestyle": DASHES[(place + place // len(MARKERS)) % len(DASHES)],
+            "linewidth": 2.2 if run == BASE else 1.3,
+            "zorder": 3 if run == BASE else 2,
+        }
+    return looks
+
+
+def cycle_colors() -> list[str]:
+    """The colors of the style, in its order."""
+    return mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+
+
+def finish(figure: Figure, panels: list[Axes], across: str, up: str) -> None:
+    """Label the outer axes and put one legend for all panels below them."""
+    entries = {}
+    for place, panel in enumerate(panels):
+        columns = panel.get_gridspec().ncols
+        if place % columns == 0:
+            panel.set_ylabel(up)
+        if place + columns >= len(panels):  # no panel below
+            panel.set_xlabel(across)
+        handles, labels = panel.get_legend_handles_labels()
+        entries |= dict(zip(labels, handles, strict=True))
+    if entries:
+        columns = max(1, int(figure.get_figwidth() // 2.2))
+        rows = math.ceil(len(entries) / columns)
+        figure.set_figheight(figure.get_figheight() + LEGEND_ROW * rows)
+        legend = {"loc": "outside lower center", "ncols": columns, "handlelength": 3.5}
+        figure.legend(list(entries.values()), list(entries), **legend)
+
+
+def panel_title(results: Results, backbone: str, what: str, data: str | None = None) -> str:
+    """A panel's title; backbone and data set only where the study has several."""
+    parts = [what] if what else []
+    if results.evaluations["backbone"].nunique() > 1:
+        parts.insert(0, backbone)
+    if data is not None and results.evaluations["data"].nunique() > 1:
+        parts.append(data)
+    return " · ".join(parts)
+
+
+def shortened(name: str, longest: int = LONGEST) -> str:
+    """A name with its middle left out as far as it is too long for an axis."""
+    if len(name) <= longest:
+        return name
+    kept = longest - 1
+    return f"{name[: (kept + 1) // 2]}…{name[len(name) - kept // 2 :]}"
+
+
+def text_width(names: Sequence[str], points: float) -> float:
+    """About as many inches as the longest of some names takes in a font of that size."""
+    return max(map(len, names), default=0) * 0.62 * points / 72

@@ -1,0 +1,155 @@
+"""The figures of the training logs: losses, and how much each term counts."""
+
+from typing import Any
+
+import pandas as pd
+
+from hdc.drawing import (
+    MARKERS,
+    Picture,
+    cycle_colors,
+    finish,
+    line_looks,
+    panel_title,
+    shortened,
+    small_multiples,
+)
+from hdc.results import Results, cells, read_logs
+
+
+def training_curves(results: Results) -> Picture:
+    """Loss against step, one panel a term and level, one line a run."""
+    logs = read_logs(results)
+    curves = {
+        (backbone, term): {run: mean_curve(lines, term) for run, lines in by_run}
+        for backbone, rows in _groups(logs, "backbone")
+        for term in loss_terms(rows)
+        for by_run in [_groups(rows.dropna(subset=term), "ablation")]
+    }
+    figure, panels = small_multiples(len(curves))
+    looks = line_looks(results)
+    for ((backbone, term), lines), panel in zip(curves.items(), panels, strict=False):
+        for place, (run, curve) in enumerate(lines.items()):
+            every = max(1, len(curve) // 5)
+            mark = (place * every // max(1, len(lines)), every)
+            panel.plot(curve.index, curve, label=run, markevery=mark, **looks[run])
+        panel.set_title(panel_title(results, backbone, term.replace("_", " ")))
+    finish(figure, panels[: len(curves)], "step", "loss (nats)")
+    caption = (
+        "Loss terms and their weighted sum during pretraining: mean over seeds and training parts "
+        "at the steps that all of them logged. " + untrained(results, logs)
+    )
+    return Picture("training_curves", "Training curves", caption.strip(), figure)
+
+
+def level_weights(results: Results) -> Picture:
+    """Weight of each term against step: one panel a run and backbone, or several that are alike."""
+    logs = read_logs(results)
+    drawn = _different(
+        {
+            (backbone, run): curves
+            for backbone, rows in _groups(logs, "backbone")
+            for run, lines in _groups(rows, "ablation")
+            if len(curves := weight_curves(lines)) > 1
+        }
+    )
+    terms = [term for curves, _ in drawn.values() for term in curves]
+    looks = _term_looks(list(dict.fromkeys(sorted(terms))))
+    figure, panels = small_multiples(len(drawn))
+    for ((backbone, run), (curves, others)), panel in zip(drawn.items(), panels, strict=False):
+        for place, (term, curve) in enumerate(curves.items()):
+            every = max(len(curves), len(curve) // 3)
+            mark = (place * every // len(curves), every)
+            panel.plot(curve.index, curve, label=term, markevery=mark, **looks[term])
+        panel.set_ylim(0, 1.08 * panel.dataLim.y1)
+        what = f"{shortened(run)} and {len(others)} more" if others else shortened(run)
+        panel.set_title(panel_title(results, backbone, what))
+    finish(figure, panels[: len(drawn)], "step", "weight")
+    alike = [
+        f"{', '.join(others)} as {run}{f' ({backbone})' if len(logs.backbone.unique()) > 1 else ''}"
+        for (backbone, run), (_, others) in drawn.items()
+        if others
+    ]
+    caption = (
+        "Weights of the loss terms, before they are divided by their sum; mean over seeds and "
+        "training parts. Lines that lie on one another are told apart by their marks. Runs with "
+        "one term or none are not drawn."
+    ) + (f" The same weights have: {'; '.join(alike)}." if alike else "")
+    return Picture("level_weights", "Weights of the levels", caption, figure)
+
+
+def weight_curves(lines: pd.DataFrame) -> dict[str, pd.Series]:
+    """The weights of a run by step, one curve a term, spatial ones first and shallow to deep."""
+    columns = [name for name in lines if str(name).startswith("weight_")]
+    used = sorted(name for name in columns if lines[name].notna().any())
+    return {
+        name.removeprefix("weight_").replace("_", " ", 1): mean_curve(lines, name) for name in used
+    }
+
+
+def _different(curves: dict[Any, dict[str, pd.Series]]) -> dict[Any, tuple[dict, list[str]]]:
+    """The curves of the first run of a backbone that has them, and which other runs have the same.
+
+    Most runs keep the weights of `hdc`: a panel for each would say nothing.
+    """
+    firsts: dict[str, tuple[str, str]] = {}
+    found: dict[Any, tuple[dict, list[str]]] = {}
+    for (backbone, run), by_term in curves.items():
+        text = backbone + "".join(
+            f"{term} {curve.round(9).to_json()}" for term, curve in by_term.items()
+        )
+        first = firsts.setdefault(text, (backbone, run))
+        if first == (backbone, run):
+            found[first] = (by_term, [])
+        else:
+            found[first][1].append(run)
+    return found
+
+
+def _term_looks(terms: list[str]) -> dict[str, dict[str, Any]]:
+    """A color and marker a level; spatial terms in wide lines, temporal ones in thin dashes."""
+    levels = list(dict.fromkeys(term.split()[-1] for term in terms))
+    colors, looks = cycle_colors(), {}
+    for term in terms:
+        place = levels.index(term.split()[-1])
+        color = colors[place % len(colors)]
+        looks[term] = {"color": color, "marker": MARKERS[place % len(MARKERS)], "clip_on": False}
+        if term.startswith("spatial"):
+            looks[term] |= {"linestyle": "-", "linewidth": 2.2, "zorder": 2}
+        else:
+            looks[term] |= {"linestyle": "--", "linewidth": 1.2, "zorder": 3}
+            looks[term] |= {"markerfacecolor": "white", "markersize": 6}
+    return looks
+
+
+def loss_terms(logs: pd.DataFrame) -> list[str]:
+    """Columns of the logs that are losses: their sum, then spatial and temporal by level."""
+    terms = [name for name in logs if name.startswith(("spatial_", "temporal_"))]
+    used = [name for name in ("loss", *sorted(terms)) if name in logs and logs[name].notna().any()]
+    return used
+
+
+def mean_curve(lines: pd.DataFrame, term: str) -> pd.Series:
+    """A loss term by step: mean over the pretrainings of a run, where all of them have the step."""
+    steps = lines.groupby("step")[term]
+    return steps.mean()[steps.count() == lines["run_folder"].nunique()]
+
+
+def untrained(results: Results, logs: pd.DataFrame) -> str:
+    """Which runs have no curve, and why."""
+    drawn = set(logs["run_folder"]) if len(logs) else set()
+    rows = cells(results, "pretrain", ("metrics", "steps"))
+    rows = rows[~rows["run_folder"].isin(drawn)]
+    reasons = {
+        run: "not trained" if (group["value"] == 0).all() else "no log"
+        for run, group in _groups(rows, "ablation")
+    }
+    listed = ", ".join(f"{run} ({reason})" for run, reason in reasons.items())
+    return f"Not drawn: {listed}." if listed else ""
+
+
+def _groups(frame: pd.DataFrame, column: str) -> list[tuple[str, pd.DataFrame]]:
+    """Rows by a column's value, in the order of its first rows."""
+    if not len(frame):
+        return []
+    return list(frame.groupby(column, sort=False, observed=True))
