@@ -56,7 +56,7 @@ def confusion(results: Results) -> Picture:
     figure, panels = small_multiples(len(shares), **_sizes(list(shares.values())))
     for (data, table), panel in zip(shares.items(), panels, strict=False):
         image = _draw(panel, table)
-        panel.set(xlabel="predicted", ylabel="true")
+        panel.set(xlabel=_axis("predicted", table), ylabel=_axis("true", table))
         panel.set_title(_title(drawn[data], data))
     if shares:
         color_bar(figure, image, panels, "videos of the true class")
@@ -148,6 +148,12 @@ def _draw(panel: Axes, table: pd.DataFrame) -> AxesImage:
 def _legible(names: list[str]) -> list[str]:
     """Names, or none if there are too many."""
     return names if len(names) <= MOST_CLASSES else []
+
+
+def _axis(what: str, table: pd.DataFrame) -> str:
+    """What an axis of the confusion matrix shows; how many classes where they have no names."""
+    many = len(table) > MOST_CLASSES
+    return f"{what} (the {len(table)} classes by name)" if many else what
 
 
 def _title(found: pd.DataFrame, data: str) -> str:

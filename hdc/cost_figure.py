@@ -22,7 +22,7 @@ def accuracy_and_cost(results: Results) -> Picture:
         for cost in COSTS
         if (rows[cost] > 0).any()
     ]
-    figure, panels = small_multiples(len(drawn), width=3.3, height=2.9)
+    figure, panels = small_multiples(len(drawn), width=3.8, height=3.0, columns=len(COSTS))
     looks = line_looks(results)
     for (backbone, data, cost, rows), panel in zip(drawn, panels, strict=False):
         for (*_, run), row in rows.iterrows():
@@ -103,6 +103,7 @@ def _mark(panel: Axes, run: str, row: pd.Series, cost: float, look: dict[str, An
             label=run,
             linestyle="none",
             capsize=2,
+            elinewidth=1,
             markersize=6,
             **mark,
         )

@@ -65,13 +65,13 @@ class Picture:
 
 
 def small_multiples(
-    count: int, *, width: float = 2.5, height: float = 2.1
+    count: int, *, width: float = 2.5, height: float = 2.1, columns: int = COLUMNS
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with at least `count` panels, in rows of four or of as many as a page has room for.
+    """A figure with at least `count` panels, in rows of `columns` or as many as a page holds.
 
     Sizes of a panel in inches.
     """
-    columns = max(1, min(COLUMNS, count, int(PAGE // width)))
+    columns = max(1, min(columns, count, int(PAGE // width)))
     rows = max(1, math.ceil(count / columns))
     figure = Figure(figsize=(max(width * columns, 4.6), height * rows + 0.3), layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
@@ -129,6 +129,11 @@ def panel_title(results: Results, backbone: str, what: str, data: str | None = N
     if data is not None and results.evaluations["data"].nunique() > 1:
         parts.append(data)
     return " · ".join(parts)
+
+
+def title_width(titles: Sequence[str]) -> float:
+    """Inches that a panel needs for the longest of some titles."""
+    return text_width(titles, mpl.rcParams["axes.titlesize"]) + 0.15
 
 
 def shortened(name: str, longest: int = LONGEST) -> str:

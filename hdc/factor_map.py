@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hdc.drawing import Picture, panel_title, shortened, small_multiples, text_width
+from hdc.drawing import Picture, panel_title, shortened, small_multiples, text_width, title_width
 from hdc.heat_map import color_bar, heat_map
 from hdc.measures import ROWS
 from hdc.results import Results, controls_of, levels_of
@@ -102,7 +102,8 @@ def _size(maps: list[Map]) -> dict[str, float]:
     rows, columns = np.array([each.shares.shape for each in maps] or [(1, 1)]).max(axis=0)
     aside = max((text_width(list(each.shares.index), POINTS) for each in maps), default=0)
     below = 0 if _alike(maps) else _names_height(maps)
-    return {"width": CELL[0] * columns + aside + 0.3, "height": CELL[1] * rows + below + 0.4}
+    width = max(CELL[0] * columns + aside + 0.3, title_width([each.title for each in maps]))
+    return {"width": width, "height": CELL[1] * rows + below + 0.4}
 
 
 def _name_once(figure: Figure, panels: list[Axes], maps: list[Map]) -> None:
@@ -111,7 +112,8 @@ def _name_once(figure: Figure, panels: list[Axes], maps: list[Map]) -> None:
         columns = panels[0].get_gridspec().ncols
         for panel in panels[:-columns]:
             panel.tick_params(labelbottom=False)
-        figure.set_figheight(figure.get_figheight() + _names_height(maps))
+        above = len(panels) > columns and len(panels) % columns > 0  # of the spare panels
+        figure.set_figheight(figure.get_figheight() + (1 + above) * _names_height(maps))
 
 
 def _alike(maps: list[Map]) -> bool:

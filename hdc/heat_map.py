@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
+import matplotlib as mpl
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-COLORS = "Blues"
-DARK = 0.55  # from this share on, text on a cell is white
+COLORS = mpl.colormaps["Blues"].resampled(20)  # steps that can be found again in the bar
+DARK = 0.7  # from this share on, text on a cell is white
 
 
 def heat_map(

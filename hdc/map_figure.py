@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,7 +15,7 @@ FIRST = ("label", "shape", "motion")  # factors that are looked at before others
 MOST_LABELS, MOST_VALUES = 10, 12  # as many are told apart by color and mark
 MOST_SCALES, MOST_FACTORS, MOST_RUNS = 2, 4, 4
 OWN_COLUMNS = ("video", "first", "second")  # of map.csv; the others are what is known of a video
-SCALE_COLORS = "cividis"
+SCALE_COLORS = mpl.colormaps["cividis"].resampled(20)
 PANEL, ENTRY = 2.4, 0.19  # inches: a panel's side, a line of a legend
 LONGEST_VALUE = 16  # characters in a legend
 LEGEND: dict[str, Any] = {
@@ -35,7 +36,8 @@ def feature_map(results: Results) -> Picture:
         maps = read_maps(results, rows)
         factors = chosen_factors(maps, factors_of(results, data))
         if factors:
-            where = f" {backbone} on {data}, of each run the first seed and split."
+            where = f" {backbone} on {data}; of each run the first seed and split."
+            where += _left_out(rows, maps)
             break
     figure = _draw(maps, factors) if factors else small_multiples(0)[0]
     caption = (
@@ -111,6 +113,12 @@ def _draw(maps: Maps, factors: dict[str, list | None]) -> Figure:
     return figure
 
 
+def _left_out(evaluations: pd.DataFrame, maps: Maps) -> str:
+    """Which runs have no row in the figure."""
+    left = [run for run in evaluations["ablation"].unique() if run not in maps]
+    return f" Not drawn, for want of room or of a map: {', '.join(left)}." if left else ""
+
+
 def _scatter(
     panel: Axes,
     places: pd.DataFrame,
@@ -134,6 +142,7 @@ def _scatter(
         panel.scatter(
             some["first"], some["second"], color=color, marker=marker, label=label, **look
         )
+    panel.set_axisbelow(True)
     panel.set_aspect("equal", adjustable="datalim")
     panel.locator_params(nbins=4)
 

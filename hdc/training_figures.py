@@ -13,6 +13,7 @@ from hdc.drawing import (
     panel_title,
     shortened,
     small_multiples,
+    title_width,
 )
 from hdc.results import Results, cells, read_logs
 
@@ -45,28 +46,29 @@ def training_curves(results: Results) -> Picture:
 def level_weights(results: Results) -> Picture:
     """Weight of each term against step: one panel a run and backbone, or several that are alike."""
     logs = read_logs(results)
-    drawn = _different(
-        {
-            (backbone, run): curves
-            for backbone, rows in _groups(logs, "backbone")
-            for run, lines in _groups(rows, "ablation")
-            if len(curves := weight_curves(lines)) > 1
-        }
-    )
-    terms = [term for curves, _ in drawn.values() for term in curves]
-    looks = _term_looks(list(dict.fromkeys(sorted(terms))))
-    figure, panels = small_multiples(len(drawn))
-    for ((backbone, run), (curves, others)), panel in zip(drawn.items(), panels, strict=False):
+    found = {
+        (backbone, run): weight_curves(lines)
+        for backbone, rows in _groups(logs, "backbone")
+        for run, lines in _groups(rows, "ablation")
+    }
+    drawn = _different({where: curves for where, curves in found.items() if len(curves) > 1})
+    looks = _term_looks(sorted({term for curves, _ in drawn.values() for term in curves}))
+    more = [f" and {len(others)} more" if others else "" for _, others in drawn.values()]
+    titles = [
+        panel_title(results, backbone, shortened(run) + words)
+        for (backbone, run), words in zip(drawn, more, strict=True)
+    ]
+    figure, panels = small_multiples(len(drawn), width=max(2.5, title_width(titles)))
+    for (curves, _), title, panel in zip(drawn.values(), titles, panels, strict=False):
         for place, (term, curve) in enumerate(curves.items()):
             every = max(len(curves), len(curve) // 3)
             mark = (place * every // len(curves), every)
             panel.plot(curve.index, curve, label=term, markevery=mark, **looks[term])
         panel.set_ylim(0, 1.08 * panel.dataLim.y1)
-        what = f"{shortened(run)} and {len(others)} more" if others else shortened(run)
-        panel.set_title(panel_title(results, backbone, what))
+        panel.set_title(title)
     finish(figure, panels[: len(drawn)], "step", "weight")
     alike = [
-        f"{', '.join(others)} as {run}{f' ({backbone})' if len(logs.backbone.unique()) > 1 else ''}"
+        f" The same as {panel_title(results, backbone, run)}: {', '.join(others)}."
         for (backbone, run), (_, others) in drawn.items()
         if others
     ]
@@ -74,8 +76,8 @@ def level_weights(results: Results) -> Picture:
         "Weights of the loss terms, before they are divided by their sum; mean over seeds and "
         "training parts. Lines that lie on one another are told apart by their marks. Runs with "
         "one term or none are not drawn."
-    ) + (f" The same weights have: {'; '.join(alike)}." if alike else "")
-    return Picture("level_weights", "Weights of the levels", caption, figure)
+    )
+    return Picture("level_weights", "Weights of the levels", caption + "".join(alike), figure)
 
 
 def weight_curves(lines: pd.DataFrame) -> dict[str, pd.Series]:

@@ -1,6 +1,7 @@
 """A study with planted records, whose averages are known by hand."""
 
 import json
+import math
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -11,6 +12,8 @@ LEVELS = ("layer2", "layer3", "layer4")
 VIDEOS = 50  # tested, so that every planted share of them is a whole number
 NAMED = "results/planted"  # the folder of the study as study.json names it
 REJECTED = {"too short": 3}
+CLASSES = ("jump", "run", "walk")
+OBJECTIVE = {"spatial": {"pairs": [["a", "b"]]}, "temporal": {"pairs": [["a", "c"]]}}  # 3 views
 CHANCES = {"label": 1 / 48, "shape": 0.125, "motion": 0.25, "color": 0.1}
 
 
@@ -22,6 +25,7 @@ def plant(
     splits: tuple[int, ...] = (1, 2),
     backbones: tuple[str, ...] = ("r3d18",),
     data_sets: tuple[str, ...] = ("synthetic",),
+    classes: tuple[str, ...] = CLASSES,
     shares: Callable[[str, int, int], float] | None = None,
     **more: object,
 ) -> Path:
@@ -52,6 +56,8 @@ def plant(
         )
         share = shares(ablation, seed, split)
         write_records(run, folder, ablation=ablation, seed=seed, split=split, share=share)
+        write_predictions(folder / "predictions.csv", classes, rightly(share, 7 * seed))
+        write_map(folder / "map.csv", classes)
     about = {name: {"question": f"What of {name}_100%?", "paper": "planted"} for name in ablations}
     study = {"study": "planted", "scale": "demo", "ablations": about, "evaluations": evaluations}
     study |= more
@@ -107,6 +113,7 @@ def write_record(path: Path, stage: str, metrics: dict, seed: int, protocol: dic
         "settings": {
             "clip": {"frames": 16, "pixels": 112},
             "pretrain": {"epochs": 20 if trained else 0, "batch_size": 8, "labels": False},
+            "objective": OBJECTIVE,
         },
         "protocol": protocol,
         "seed": seed,
@@ -128,11 +135,41 @@ def rightly(share: float, first: int) -> list[int]:
     return right
 
 
+def tested(classes: tuple[str, ...]) -> pd.DataFrame:
+    """The test videos: each class has as many as the others, or one more; five make a group."""
+    places = range(VIDEOS)
+    labels = [classes[place * len(classes) // VIDEOS] for place in places]
+    names = [f"{place:02d}.avi" for place in places]
+    return pd.DataFrame(
+        {"video": names, "label": labels, "group": [f"g{place // 5}" for place in places]}
+    )
+
+
 def write_outcomes(path: Path, outcomes: dict[str, list[int]]) -> None:
-    """Outcomes by test video; five videos make a group."""
-    names = [f"{place:02d}.avi" for place in range(VIDEOS)]
-    facts = {"video": names, "label": "a", "group": [f"g{place // 5}" for place in range(VIDEOS)]}
-    pd.DataFrame(facts | outcomes).to_csv(path, index=False)
+    """Outcomes by test video."""
+    tested(CLASSES).assign(**outcomes).to_csv(path, index=False)
+
+
+def write_predictions(path: Path, classes: tuple[str, ...], right: list[int]) -> None:
+    """Who is right as said; the rest are taken for the class after, and the last is unreadable."""
+    rows = tested(classes).drop(columns="group")
+    after = dict(zip(classes, [*classes[1:], classes[0]], strict=True))
+    rows["predicted"] = rows["label"].where(pd.Series(right) == 1, rows["label"].map(after))
+    if not right[-1]:
+        rows.loc[VIDEOS - 1, "predicted"] = ""
+    rows.assign(score=0.5).to_csv(path, index=False)
+
+
+def write_map(path: Path, classes: tuple[str, ...]) -> None:
+    """Where the test videos lie: on a circle, with two factors of few values and one on a scale."""
+    rows = tested(classes)[["video", "label"]]
+    angles = [2 * math.pi * place / VIDEOS for place in range(VIDEOS)]
+    rows["shape"] = [("star", "square")[place % 2] for place in range(VIDEOS)]
+    rows["motion"] = [("up", "down", "left")[place % 3] for place in range(VIDEOS)]
+    rows["size"] = [place / 100 for place in range(VIDEOS)]
+    rows["first"] = [math.cos(angle) for angle in angles]
+    rows["second"] = [0.5 * math.sin(angle) for angle in angles]
+    rows.to_csv(path, index=False)
 
 
 def judged(share: float) -> dict:
@@ -143,6 +180,7 @@ def judged(share: float) -> dict:
         "levels": list(LEVELS),
         "chance": 1 / 48,
         "videos": {"train": 190, "val": 10, "test": VIDEOS, "classes": 48, "rejected": REJECTED},
+        "map_shares": [0.4, 0.2],
         "retrieval": {
             level: {f"r{k}": min(1.0, value - 0.2 + 0.008 * k) for k in (1, 5, 10, 20, 50)}
             for level, value in by_level.items()
@@ -173,6 +211,13 @@ def judged(share: float) -> dict:
     }
 
 
+def weight(ablation: str, place: int, step: int, seed: int) -> float:
+    """The weight of a level, shallow to deep: set, all equal, or growing where it is measured."""
+    if ablation.startswith("measured"):
+        return 0.1 * (place + 1) + 0.01 * step + 0.02 * seed
+    return (0.25, 0.5, 1.0)[place] if ablation == "hdc" else 1.0
+
+
 def log_line(step: int, ablation: str, seed: int) -> dict:
     """One line of the training log."""
     height = 4.0 if ablation == "hdc" else 4.4
@@ -182,5 +227,5 @@ def log_line(step: int, ablation: str, seed: int) -> dict:
     for kind in kinds:
         for place, level in enumerate(levels):
             line[f"{kind}_{level}"] = (height - 0.3 * place) / step**0.15 + 0.02 * seed
-            line[f"weight_{kind}_{level}"] = 1.0
+            line[f"weight_{kind}_{level}"] = weight(ablation, place, step, seed)
     return line | {"learning_rate": 0.01, "clips_per_second": 40.0, "data_wait_share": 0.1}

@@ -1,5 +1,15 @@
 TABLES = ["ablation", "contrasts", "finetune", "retrieval", "probes", "factors", "cost"]
-FIGURES = ["training_curves", "retrieval_curve", "factors"]
+FIGURES = [
+    "retrieval_curve",
+    "accuracy_and_cost",
+    "factors",
+    "factor_map",
+    "feature_map",
+    "class_accuracy",
+    "confusion",
+    "training_curves",
+    "level_weights",
+]
 
 
 rule plan:
