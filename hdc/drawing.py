@@ -10,9 +10,12 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.style
+import numpy as np
+from jaxtyping import Int32, Integer
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from hdc.atomic import write_bytes
 from hdc.results import BASE, Results
@@ -23,6 +26,7 @@ DASHES = ("-", "--", "-.", ":")
 COLUMNS = 4
 PAGE = 10.0  # inches across, for several panels beside one another
 LEGEND_ROW = 0.18  # inches
+EXACT_COLORS = 128  # of the 256 in a PNG
 LONGEST = 28  # characters of a name at an axis
 CHANCE: dict[str, Any] = {"color": "black", "linestyle": (0, (1, 2)), "linewidth": 1.0}
 # Without these a PDF would hold the time it was made.
@@ -44,9 +48,7 @@ class Picture:
         full, reduced = io.BytesIO(), io.BytesIO()
         with mpl.style.context(STYLE):
             self.figure.savefig(full, format="png", pil_kwargs={"compress_level": 1})
-        image = Image.open(full).convert("RGB")
-        # Colors that cover all that occur: rare ones, of small marks, are kept, too.
-        image = image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        image = _with_palette(Image.open(full).convert("RGB"))
         image.save(reduced, format="png", optimize=True)
         return reduced.getvalue()
 
@@ -62,6 +64,29 @@ class Picture:
         """Write both forms."""
         write_bytes(folder / f"{self.name}.png", self.png)
         write_bytes(folder / f"{self.name}.pdf", self.pdf)
+
+
+def _with_palette(image: Image.Image) -> Image.Image:
+    """An image in 256 colors: the most frequent ones as they are, so that areas keep their meaning.
+
+    The other half of the palette covers whatever else occurs, such as small marks.
+    """
+    counted = sorted(image.getcolors(image.width * image.height), reverse=True)
+    colors = np.array([color for _, color in counted])
+    covering = image.quantize(256 - EXACT_COLORS, Image.Quantize.MAXCOVERAGE).getpalette()
+    palette = np.vstack([colors[:EXACT_COLORS], np.reshape(covering, (-1, 3))])[:256]
+    # Not by Pillow, which rounds before it looks up: white would be gray.
+    nearest = np.zeros(2**24, dtype=np.uint8)
+    nearest[_code(colors)] = cKDTree(palette).query(colors)[1]
+    reduced = Image.fromarray(nearest[_code(np.asarray(image))])
+    reduced.putpalette(palette.astype(np.uint8).tobytes())
+    return reduced
+
+
+def _code(colors: Integer[np.ndarray, "*_ 3"]) -> Int32[np.ndarray, "*_"]:
+    """One number a color."""
+    red, green, blue = np.moveaxis(colors.astype(np.int32), -1, 0)
+    return (red << 16) | (green << 8) | blue
 
 
 def small_multiples(
@@ -133,7 +158,7 @@ def panel_title(results: Results, backbone: str, what: str, data: str | None = N
 
 def title_width(titles: Sequence[str]) -> float:
     """Inches that a panel needs for the longest of some titles."""
-    return text_width(titles, mpl.rcParams["axes.titlesize"]) + 0.15
+    return text_width(titles, mpl.rcParams["axes.titlesize"]) + 0.3
 
 
 def shortened(name: str, longest: int = LONGEST) -> str:

@@ -102,8 +102,8 @@ def _size(maps: list[Map]) -> dict[str, float]:
     rows, columns = np.array([each.shares.shape for each in maps] or [(1, 1)]).max(axis=0)
     aside = max((text_width(list(each.shares.index), POINTS) for each in maps), default=0)
     below = 0 if _alike(maps) else _names_height(maps)
-    width = max(CELL[0] * columns + aside + 0.3, title_width([each.title for each in maps]))
-    return {"width": width, "height": CELL[1] * rows + below + 0.4}
+    across = max(CELL[0] * columns + 0.3, title_width([each.title for each in maps]))
+    return {"width": across + aside, "height": CELL[1] * rows + below + 0.4}
 
 
 def _name_once(figure: Figure, panels: list[Axes], maps: list[Map]) -> None:

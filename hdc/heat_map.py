@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 COLORS = mpl.colormaps["Blues"].resampled(20)  # steps that can be found again in the bar
-DARK = 0.7  # from this share on, text on a cell is white
+DARK = 0.62  # from this share on, text on a cell is white
 
 
 def heat_map(

@@ -65,6 +65,7 @@ def level_weights(results: Results) -> Picture:
             mark = (place * every // len(curves), every)
             panel.plot(curve.index, curve, label=term, markevery=mark, **looks[term])
         panel.set_ylim(0, 1.08 * panel.dataLim.y1)
+        panel.locator_params(axis="x", integer=True)
         panel.set_title(title)
     finish(figure, panels[: len(drawn)], "step", "weight")
     alike = [
