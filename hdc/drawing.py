@@ -10,12 +10,8 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.style
-import numpy as np
-from jaxtyping import Int32, Integer
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
-from scipy.spatial import cKDTree
 
 from hdc.atomic import write_bytes
 from hdc.results import BASE, Results
@@ -26,11 +22,13 @@ DASHES = ("-", "--", "-.", ":")
 COLUMNS = 4
 PAGE = 10.0  # inches across, for several panels beside one another
 LEGEND_ROW = 0.18  # inches
-EXACT_COLORS = 128  # of the 256 in a PNG
 LONGEST = 28  # characters of a name at an axis
 CHANCE: dict[str, Any] = {"color": "black", "linestyle": (0, (1, 2)), "linewidth": 1.0}
-# Without these a PDF would hold the time it was made.
-UNDATED = {"Creator": None, "Producer": None, "CreationDate": None}
+# Without these a file would hold the time it was made.
+UNDATED = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+}
 
 
 @dataclass(frozen=True)
@@ -44,49 +42,24 @@ class Picture:
 
     @cached_property
     def png(self) -> bytes:
-        """The figure as PNG in 256 colors, a third of the size, the same bytes each time."""
-        full, reduced = io.BytesIO(), io.BytesIO()
-        with mpl.style.context(STYLE):
-            self.figure.savefig(full, format="png", pil_kwargs={"compress_level": 1})
-        image = _with_palette(Image.open(full).convert("RGB"))
-        image.save(reduced, format="png", optimize=True)
-        return reduced.getvalue()
+        """The figure as PNG, the same bytes each time."""
+        return self._saved("png")
 
     @cached_property
     def pdf(self) -> bytes:
         """The figure as PDF, the same bytes each time."""
+        return self._saved("pdf")
+
+    def _saved(self, kind: str) -> bytes:
         file = io.BytesIO()
         with mpl.style.context(STYLE):
-            self.figure.savefig(file, format="pdf", metadata=UNDATED)
+            self.figure.savefig(file, format=kind, metadata=UNDATED[kind])
         return file.getvalue()
 
     def write(self, folder: Path) -> None:
         """Write both forms."""
         write_bytes(folder / f"{self.name}.png", self.png)
         write_bytes(folder / f"{self.name}.pdf", self.pdf)
-
-
-def _with_palette(image: Image.Image) -> Image.Image:
-    """An image in 256 colors: the most frequent ones as they are, so that areas keep their meaning.
-
-    The other half of the palette covers whatever else occurs, such as small marks.
-    """
-    counted = sorted(image.getcolors(image.width * image.height), reverse=True)
-    colors = np.array([color for _, color in counted])
-    covering = image.quantize(256 - EXACT_COLORS, Image.Quantize.MAXCOVERAGE).getpalette()
-    palette = np.vstack([colors[:EXACT_COLORS], np.reshape(covering, (-1, 3))])[:256]
-    # Not by Pillow, which rounds before it looks up: white would be gray.
-    nearest = np.zeros(2**24, dtype=np.uint8)
-    nearest[_code(colors)] = cKDTree(palette).query(colors)[1]
-    reduced = Image.fromarray(nearest[_code(np.asarray(image))])
-    reduced.putpalette(palette.astype(np.uint8).tobytes())
-    return reduced
-
-
-def _code(colors: Integer[np.ndarray, "*_ 3"]) -> Int32[np.ndarray, "*_"]:
-    """One number a color."""
-    red, green, blue = np.moveaxis(colors.astype(np.int32), -1, 0)
-    return (red << 16) | (green << 8) | blue
 
 
 def small_multiples(

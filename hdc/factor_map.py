@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from hdc.drawing import Picture, panel_title, shortened, small_multiples, text_width, title_width
 from hdc.heat_map import color_bar, heat_map
 from hdc.measures import ROWS
+from hdc.quantities import probes
 from hdc.results import Results, controls_of, levels_of
-from hdc.tables import factor_measures, with_levels
+from hdc.tables import with_levels
 
 MOST_MAPS = 12  # panels
 POINTS = 7  # font size
@@ -81,7 +82,7 @@ def _scores(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Per run and level (rows) and factor: the share of the way from chance to 1, the score."""
     rows = with_levels(results, controls=True)
     by, shares, texts = [*ROWS, "level"], {}, {}
-    for measure in factor_measures(results):
+    for measure in probes(results):
         score, chance, show = measure.summary(results, by, rows)["mean"], 0.0, measure.show
         if measure.path[-1] == "accuracy":
             path = (*measure.path[:-1], "chance")

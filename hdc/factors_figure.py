@@ -6,8 +6,9 @@ import pandas as pd
 
 from hdc.drawing import CHANCE, Picture, finish, line_looks, panel_title, small_multiples
 from hdc.measures import ROWS, Measure
+from hdc.quantities import probes
 from hdc.results import Results, levels_of
-from hdc.tables import factor_measures, with_levels
+from hdc.tables import with_levels
 from hdc.wording import chances
 
 LEAST_SPAN = (-0.1, 0.5)  # of R²: on a scale of its own, noise about 0 would look like a finding
@@ -18,7 +19,7 @@ def factors(results: Results) -> Picture:
     rows = with_levels(results)
     drawn = [
         (backbone, data, measure, values)
-        for measure in factor_measures(results)
+        for measure in probes(results)
         for (backbone, data), values in _by_panel(measure, results, rows)
     ]
     figure, panels = small_multiples(len(drawn))

@@ -15,8 +15,6 @@ def finished(tmp_path_factory):
     root = tmp_path_factory.mktemp("work")
     study = root / "results/planted"
     plant_contrasts(study)
-    for table in all_tables(read_results(study / "study.json")):
-        table.write(study / "tables")
     run = study / "runs/r3d18/hdc/seed0/synthetic-split1"
     for name in ("report.html", "figures/a.png", "logs/report.log"):
         (study / name).parent.mkdir(parents=True, exist_ok=True)
@@ -27,6 +25,8 @@ def finished(tmp_path_factory):
     facts = {"video": ["a", "nan"], "label": ["x", "y"], "group": ["g", "g"]}
     scores = {"predicted": ["x", ""], "score_x": [0.9, 0.1]}
     pd.DataFrame(facts | scores).to_csv(run / "synthetic/split1/predictions.csv", index=False)
+    for table in all_tables(read_results(study / "study.json")):
+        table.write(study / "tables")
     return root
 
 

@@ -67,7 +67,7 @@ def test_a_seed_that_lacks_a_split_is_not_compared(outcomes):
     assert found.paired.seeds == 4 and found.paired.p is None
     assert found.paired.mean == pytest.approx(GAPS[:4].mean())
     assert found.missing.startswith("no record: ") and "seed4" in found.missing
-    assert found.two_way is None  # no predictions were planted
+    assert (found.two_way.seeds, found.two_way.videos, found.two_way.groups) == (4, 100, 20)
 
 
 def test_without_outcomes_by_video_there_is_no_second_interval(outcomes):

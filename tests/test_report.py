@@ -27,8 +27,8 @@ def test_writes_every_table_figure_and_the_page(report, tmp_path):
     assert said.endswith("report.html: 0 records missing\n")
     tables = ("ablation", "contrasts", "cost", "factors", "finetune", "probes", "retrieval")
     figures = (
-        "accuracy_and_cost", "class_accuracy", "confusion", "factor_map", "factors", "feature_map",
-        "level_weights", "retrieval_curve", "training_curves",
+        "ablation", "accuracy_and_cost", "class_accuracy", "confusion", "factor_map", "factors",
+        "feature_map", "level_weights", "retrieval_curve", "training_curves",
     )  # fmt: skip
     expected = {f"tables/{name}.{kind}" for name in tables for kind in ("csv", "md", "tex")}
     expected |= {f"figures/{name}.{kind}" for name in figures for kind in ("png", "pdf")}

@@ -1,5 +1,6 @@
 TABLES = ["ablation", "contrasts", "finetune", "retrieval", "probes", "factors", "cost"]
 FIGURES = [
+    "ablation",
     "retrieval_curve",
     "accuracy_and_cost",
     "factors",
