@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hdc.ablation_table import ablation_measures, differences
-from hdc.drawing import Picture
+from hdc.drawing import Picture, shortened
 from hdc.measures import Measure
 from hdc.outcomes import Outcomes
 from hdc.results import BASE
@@ -64,7 +64,7 @@ def _draw(panel: Axes, outcomes: Outcomes, measure: Measure, rows: pd.DataFrame)
             kinds.add("seeds")
         panel.plot([100 * paired.mean], [place], **DOT)
     panel.axvline(0, color="black", linewidth=0.8, zorder=2.5)
-    panel.set_yticks(range(len(rows)), rows["ablation"].astype(str))
+    panel.set_yticks(range(len(rows)), rows["ablation"].map(shortened))
     panel.set_ylim(len(rows) - 0.4, -0.6)
     panel.margins(x=0.08)
     panel.set_title(measure.title.removesuffix(" (%)"))

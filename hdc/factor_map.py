@@ -15,7 +15,7 @@ from hdc.results import Results, controls_of, levels_of
 from hdc.tables import with_levels
 
 MOST_MAPS = 12  # panels
-POINTS = 7  # font size
+POINTS = 7.0  # font size
 CELL = (0.33, 0.2)  # inches
 
 
