@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hdc.ablation_table import ablation_measures, differences
-from hdc.drawing import Picture, shortened
+from hdc.drawing import Picture, shortened, small_multiples
 from hdc.measures import Measure
 from hdc.outcomes import Outcomes
 from hdc.results import BASE
@@ -13,6 +13,7 @@ from hdc.results import BASE
 SEEDS = {"color": "#000000", "linewidth": 1.2, "capsize": 3, "fmt": "none", "zorder": 3}
 BOTH = {"color": "#9FC5E8", "linewidth": 6, "solid_capstyle": "butt", "zorder": 2}
 DOT = {"color": "#0072B2", "marker": "o", "linestyle": "none", "markersize": 5, "zorder": 4}
+TITLE = f"Differences to {BASE}"
 ROW, HEAD, PANEL, LABELS = 0.27, 0.75, 1.75, 1.9  # inches
 
 
@@ -27,12 +28,12 @@ def ablation_figure(outcomes: Outcomes) -> Picture:
         for (backbone, data), rows in runs.groupby(["backbone", "data"], observed=True)
         if len(rows)
     ]
-    heights = [HEAD + ROW * len(rows) for _, rows in groups] or [2.0]
+    if not groups:
+        return Picture("ablation", TITLE, f"No run but {BASE}.", small_multiples(0)[0])
+    heights = [HEAD + ROW * len(rows) for _, rows in groups]
     size = (LABELS + PANEL * len(measures), sum(heights) + 0.4)
     figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(
-        max(1, len(groups)), len(measures), squeeze=False, height_ratios=heights
-    )
+    panels = figure.subplots(len(groups), len(measures), squeeze=False, height_ratios=heights)
     kinds: set[str] = set()
     for (title, rows), across in zip(groups, panels, strict=False):
         for measure, panel in zip(measures, across, strict=True):
@@ -41,9 +42,8 @@ def ablation_figure(outcomes: Outcomes) -> Picture:
                 panel.set_yticklabels([])
         if len(groups) > 1:
             across[0].set_ylabel(title)
-    if groups:
-        _legend(figure, panels[0][0], kinds)
-    return Picture("ablation", f"Differences to {BASE}", _caption(kinds), figure)
+    _legend(figure, panels[0][0], kinds)
+    return Picture("ablation", TITLE, _caption(kinds), figure)
 
 
 def _draw(panel: Axes, outcomes: Outcomes, measure: Measure, rows: pd.DataFrame) -> set[str]:

@@ -42,7 +42,7 @@ def heat_map(
 def color_bar(figure: Figure, image: AxesImage, panels: Sequence[Axes], title: str) -> None:
     """One bar for all panels, below them, with what the colors mean."""
     bar = figure.colorbar(
-        image, ax=list(panels), location="bottom", shrink=0.5, aspect=30, pad=0.02, label=title
+        image, ax=list(panels), location="bottom", shrink=0.5, aspect=18, pad=0.02, label=title
     )
     bar.set_ticks([0, 0.5, 1], labels=["0", "50", "100 %"])
     bar.outline.set_linewidth(0.6)

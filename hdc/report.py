@@ -25,7 +25,7 @@ from hdc.table import Table
 from hdc.tables import all_tables
 from hdc.wording import protocols, sentence
 
-FIRST = ("contrasts", "ablation")  # the tables that answer the study's question
+FIRST = ("contrasts", "ablation")  # the tables and figures that answer the study's question
 SHOWN_RUNS = 3  # whose augmented views and nearest neighbors the page shows
 
 STAGE = Stage(
@@ -57,6 +57,7 @@ def page(results: Results, tables: list[Table], pictures: list[Picture]) -> str:
     """The report as one HTML page with its images inside."""
     opened = cards(results, tables)
     filled = {table.name: shown(table, opened) for table in tables if len(table.text)}
+    images = {picture.name: _shown_picture(picture) for picture in pictures}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -70,9 +71,10 @@ def page(results: Results, tables: list[Table], pictures: list[Picture]) -> str:
         run=what_was_run(results),
         reading=how_to_read(results),
         answers=[filled[name] for name in FIRST if name in filled],
+        answer_pictures=[images[name] for name in FIRST if name in images],
         tables=[table for name, table in filled.items() if name not in FIRST],
         runs=runs(results),
-        pictures=[_shown_picture(picture) for picture in pictures],
+        pictures=[image for name, image in images.items() if name not in FIRST],
         views=pictures_of_runs(results, "run_folder", "views.png"),
         neighbors=pictures_of_runs(results, "folder", "neighbors.png"),
         protocols=protocols_by_stage(results),

@@ -1,4 +1,4 @@
-"""Figures of planted records: what is drawn is read back and compared with values worked by hand."""
+"""Figures of planted records: what is drawn is read back and compared with hand-worked values."""
 
 import csv
 import json
@@ -174,7 +174,8 @@ def test_ablation_shows_the_mean_differences(tmp_path):
     dots = {line.get_ydata()[0]: line.get_xdata()[0] for line in panel.get_lines()
             if line.get_marker() == "o" and len(line.get_xdata())}  # fmt: skip
     gaps = [
-        100 * np.mean(np.subtract(SHARES[run], SHARES["hdc"])) for run in ("single_level", "coupled")
+        100 * np.mean(np.subtract(SHARES[run], SHARES["hdc"]))
+        for run in ("single_level", "coupled")
     ]
     assert [dots[0], dots[1]] == pytest.approx(gaps)
 
@@ -184,6 +185,11 @@ def test_a_run_without_records_is_missing_in_the_figure(tmp_path):
     for path in tmp_path.glob("runs/r3d18/random_init/**/finetune.json"):
         path.unlink()
     assert "missing" in words(drawn(study)["ablation"].figure)
+
+
+def test_one_run_has_no_differences(tmp_path):
+    picture = drawn(plant(tmp_path, ablations=("hdc",)))["ablation"]
+    assert picture.caption == "No run but hdc." and "no records" in words(picture.figure)
 
 
 def test_the_same_bytes_each_time(tmp_path):

@@ -1,4 +1,4 @@
-"""The studies that the project publishes: their tables come from their records, and nothing else."""
+"""The published studies: their tables come from their records, and nothing else."""
 
 from pathlib import Path
 

@@ -48,6 +48,15 @@ def test_its_own_report_has_every_table_and_figure_without_a_network(finished, w
     assert "judged by retrieval and linear probes" in page and ">changed<" in page
 
 
+def test_a_deleted_table_or_figure_is_made_again(finished, workplace):
+    for name in ("tables/cost.csv", "figures/ablation.pdf"):
+        deleted = workplace / "results/changed" / name
+        before = deleted.read_bytes()
+        deleted.unlink()
+        finished()
+        assert deleted.read_bytes() == before
+
+
 def test_a_failed_study_says_how_to_report_what_is_there(finished, workplace, call):
     [record] = workplace.glob("results/changed/runs/*/*/*/*/pretrain.json")
     for path in (record, workplace / "results/changed/report.html"):
