@@ -55,10 +55,11 @@ class Augment:
     greyscale: float = MISSING  # probability
     blur: float = MISSING  # probability
     blur_sigma: list[float] = MISSING  # least and greatest, as a share of the clip's side
+    noise: float = MISSING  # standard deviation per pixel and frame, from black to white being 1
 
     def check(self) -> None:
         require_share(self, "flip", "jitter", "brightness", "contrast", "saturation")
-        require_share(self, "greyscale", "blur")
+        require_share(self, "greyscale", "blur", "noise")
         require("hue", self.hue, 0 <= self.hue <= 0.5, "0 to 0.5")
         for key in ("crop_area", "crop_aspect", "blur_sigma"):
             value = list(getattr(self, key))

@@ -35,6 +35,8 @@ class Draw:
     hue: float = 0.0  # shift in turns of the colour wheel
     greyscale: bool = False
     blur_sigma: float = 0.0  # pixels of the clip; 0: not blurred
+    noise: float = 0.0  # standard deviation per pixel and frame
+    noise_seed: int = 0
 
 
 def squares(height: int, width: int, share: float, *, count: int = 1) -> list[Draw]:
@@ -63,6 +65,7 @@ def draw(
     spread = generator.uniform(-1, 1, size=4)  # brightness, contrast, saturation, hue
     least, greatest = settings.blur_sigma
     sigma = pixels * generator.uniform(least, greatest)
+    noise_seed = int(generator.integers(2**32))
     jitter = spread if chances[1] < settings.jitter else np.zeros(4)
     return Draw(
         *crop,
@@ -73,6 +76,8 @@ def draw(
         hue=settings.hue * float(jitter[3]),
         greyscale=bool(chances[2] < settings.greyscale),
         blur_sigma=sigma if chances[3] < settings.blur else 0.0,
+        noise=settings.noise,
+        noise_seed=noise_seed,
     )
 
 
@@ -108,10 +113,10 @@ def stack_clips(
 def augment(
     clips: UInt8[Tensor, "batch time _ _ 3"], draws: Sequence[Draw], *, pixels: int
 ) -> Float[Tensor, "batch 3 time pixels pixels"]:
-    """Crop, resize, flip, recolour and blur each clip by its own draw, on the clips' device.
+    """Crop, resize, flip, recolour, blur and roughen each clip by its own draw, on its device.
 
     Returns normalized clips of `pixels` x `pixels`. The order is crop, flip, brightness, contrast,
-    saturation, hue, greyscale, blur.
+    saturation, hue, greyscale, blur, noise.
     """
     x = resample(clips, draws, pixels=pixels)
     x = adjust_brightness(x, _column(draws, "brightness", x))
@@ -124,6 +129,12 @@ def augment(
     x = _some(
         x, [row for row, one in enumerate(draws) if one.blur_sigma], blur, draws, "blur_sigma"
     )
+    for row, one in enumerate(draws):
+        if one.noise:
+            # On the clips' device: of full-size clips it would be more to copy than the clips are.
+            random = torch.Generator(x.device).manual_seed(one.noise_seed)
+            noise = torch.randn(x[row].shape, generator=random, device=x.device)
+            x[row] = (x[row] + one.noise * noise).clamp(0, 1)
     return (x - MEAN) / STANDARD_DEVIATION
 
 

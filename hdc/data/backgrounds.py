@@ -1,18 +1,19 @@
-"""The backgrounds of the synthetic videos, and colors of a given luma that stand out from them."""
+"""The backgrounds of the synthetic videos, and the colors of the shapes that stand out from them."""
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114])
 """What the red, green and blue channel each add to the luma."""
 
-# Luma of a dark background, without its texture. A light one is as far from white as this is from
-# black, and a shape on a dark background is as light as one on a light background is dark. The
-# least contrast is 0.87 - 0.35 - 0.1 = 0.42: over 0.2 also where the shape is half transparent.
-BACKGROUND_LUMA = (0.22, 0.35)
+# Luma of a background, without its texture, and of a shape. Shapes are always the lighter: networks
+# as small as the demo's take far longer to read shapes that may be either. The least contrast is
+# 0.85 - 0.4 - 0.1 = 0.35, and 0.24 in the dimmest light.
+BACKGROUND_LUMA = (0.2, 0.4)
 TEXTURE_LUMA = 0.1
-SHAPE_LUMA = 0.87
+SHAPE_LUMA = 0.85
 
 # The highest wave number along each axis of a texture: low, so that it is smooth.
 TEXTURE_WAVES = 3
@@ -23,44 +24,68 @@ SATURATION = 0.8
 # Sets the draws of a background apart from those of a video, which start with the seed and 0 to 2.
 SEED_KEY = 3
 
+# How far apart the two hues of a background are at most, in turns: close enough that a background
+# has a color.
+HUE_SPREAD = 0.12
+
+
+class Background(NamedTuple):
+    """What is the same in all videos of a background: two smooth textures and how light it is.
+
+    Attributes:
+        luma: without the texture.
+        hue_spread: between its two hues, in turns.
+        waves: amplitudes of the waves of its light and of its mix of hues, (2, wave, wave).
+    """
+
+    luma: float
+    hue_spread: float
+    waves: np.ndarray
+
 
 @lru_cache(maxsize=256)
-def background_picture(seed: int, background: int, pixels: int) -> np.ndarray:
-    """Return the picture of one background: smooth, periodic along both axes, and in two hues.
-
-    Args:
-        seed: of all backgrounds.
-        background: which of them; other numbers give unrelated pictures.
-        pixels: height and width; the same picture at any.
-
-    Returns:
-        Channels between 0 and 1, (pixels, pixels, 3), float32, not to be written to.
-    """
-    generator = np.random.default_rng((seed, SEED_KEY, background))
+def background(seed: int, number: int) -> Background:
+    """Return one background of a seed; other numbers give unrelated ones."""
+    generator = np.random.default_rng((seed, SEED_KEY, number))
     luma = generator.uniform(*BACKGROUND_LUMA)
-    if generator.random() < 0.5:
-        luma = 1 - luma
-    tints = [_tint(hue, luma, TEXTURE_LUMA) for hue in generator.random(2)]
-    mix = 0.5 + 0.5 * _smooth_field(generator, pixels)[..., None]
-    texture = TEXTURE_LUMA * _smooth_field(generator, pixels)[..., None]
-    picture = (luma + texture + mix * tints[0] + (1 - mix) * tints[1]).astype(np.float32)
-    picture.flags.writeable = False
-    return picture
+    spread = generator.uniform(-HUE_SPREAD, HUE_SPREAD)
+    sides = 2 * TEXTURE_WAVES + 1
+    real, imaginary = generator.standard_normal((2, 2, sides, sides))
+    return Background(luma, spread, real + 1j * imaginary)
 
 
-def contrasting_color(picture: np.ndarray, hue: float) -> np.ndarray:
-    """Return the color of a shape that stands out by a luma of 0.4 anywhere on a background.
+def background_frames(
+    one: Background, *, x: np.ndarray, y: np.ndarray, hue: np.ndarray, pixels: int
+) -> np.ndarray:
+    """Return a background as it drifts and changes color.
 
     Args:
-        picture: a background, (height, width, 3).
-        hue: of the color, in turns.
+        one: the background.
+        x: its shift rightward in each frame, in frame widths, (frame,); it is periodic.
+        y: its shift downward, likewise.
+        hue: of each frame, in turns, (frame,).
+        pixels: height and width.
 
     Returns:
-        Channels between 0 and 1, (3,), float32.
+        Channels between 0 and 1, (frame, pixels, pixels, 3), float32.
     """
-    is_light = (picture @ LUMA_WEIGHTS).mean() > 0.5
-    luma = 1 - SHAPE_LUMA if is_light else SHAPE_LUMA
-    return (luma + _tint(hue, luma, 0.0)).astype(np.float32)
+    texture, mix = _smooth_fields(one.waves, x, y, pixels)
+    gray = one.luma + TEXTURE_LUMA * texture
+    mix = (0.5 + 0.5 * mix)[..., None]
+    first, second = (
+        np.stack([_tint(turn, one.luma, TEXTURE_LUMA) for turn in turns])[:, None, None]
+        for turns in (hue, hue + one.hue_spread)
+    )
+    return (gray[..., None] + mix * first + (1 - mix) * second).astype(np.float32)
+
+
+def shape_color(hue: float) -> np.ndarray:
+    """Return the color of a shape, lighter than any background: (3,), float32, 0 to 1.
+
+    Args:
+        hue: in turns.
+    """
+    return (SHAPE_LUMA + _tint(hue, SHAPE_LUMA, 0.0)).astype(np.float32)
 
 
 def _tint(hue: float, luma: float, margin: float) -> np.ndarray:
@@ -74,11 +99,13 @@ def _tint(hue: float, luma: float, margin: float) -> np.ndarray:
     return SATURATION * tint * np.min(room / np.maximum(np.abs(tint), 1e-6))
 
 
-def _smooth_field(generator: np.random.Generator, pixels: int) -> np.ndarray:
-    """Return a random sum of a few waves, between -1 and 1, (pixels, pixels)."""
-    waves = np.arange(-TEXTURE_WAVES, TEXTURE_WAVES + 1)
-    real, imaginary = generator.standard_normal((2, len(waves), len(waves)))
-    turns = np.exp(2j * np.pi * np.outer(np.arange(pixels) / pixels, waves))
-    field = (turns @ (real + 1j * imaginary) @ turns.T).real
+def _smooth_fields(waves: np.ndarray, x: np.ndarray, y: np.ndarray, pixels: int) -> np.ndarray:
+    """Return sums of a few waves, shifted by x and y, between -1 and 1, (field, frame, y, x)."""
+    numbers = np.arange(-TEXTURE_WAVES, TEXTURE_WAVES + 1)
+    places = np.arange(pixels) / pixels
+    down, right = (
+        np.exp(2j * np.pi * (places - shift[:, None])[..., None] * numbers) for shift in (y, x)
+    )
+    fields = (down @ waves[:, None] @ right.swapaxes(-1, -2)).real
     # As many terms of variance 1 as there are pairs of waves: this brings their sum to 1.
-    return np.tanh(field / len(waves))
+    return np.tanh(fields / len(numbers))

@@ -58,13 +58,15 @@ class SyntheticData:
     frames: int = MISSING  # per video
     pixels: int = MISSING  # height and width
     frames_per_second: int = MISSING
-    noise: float = MISSING  # standard deviation per pixel and frame, white being 1
+    appearance_change: float = MISSING  # 0 to 1: how fast background, light and colors change
+    shortcut: float = MISSING  # share of training videos whose background has their motion's hue
+    test_shortcut: str = MISSING  # the same of test videos: none, same or reversed
     seed: int = MISSING
 
     def check(self) -> None:
         require_positive(self, "train_videos", "validation_videos", "test_videos", "frames")
         require_positive(self, "pixels", "frames_per_second")
-        require_share(self, "noise")
+        require_share(self, "appearance_change", "shortcut")
 
 
 SOURCES = ("folder", "official", "synthetic")

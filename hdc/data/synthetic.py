@@ -1,7 +1,7 @@
 """Synthetic videos of moving shapes whose every factor is known and independent of the others.
 
-A video shows one shape that moves in one way over a still background. The shape tells what is seen
-in any frame; only the order of the frames tells the motion. All else is a nuisance.
+A video shows one shape that moves in one way over a background that slowly changes. The shape tells
+what is seen in any frame; only several frames tell the motion. All else is a nuisance.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hdc.data.backgrounds import background_picture, contrasting_color
+from hdc.data.appearance import draw_appearance
 from hdc.data.lossless import write_video
 from hdc.data.motions import GREATEST_ROTATION_PER_FRAME, MOTIONS, Row, draw_motion, state_at
-from hdc.data.shapes import SHAPES, signed_distance
+from hdc.data.rendering import render
+from hdc.data.shapes import SHAPES
 from hdc.errors import InputError
 
 __all__ = [
@@ -33,24 +34,24 @@ __all__ = [
     "write_videos",
 ]
 
-# The diameter at which a growing shape has faded out, as a part of the frame: under 1, so that no
-# shape meets itself across the edges. The shape is in full view at 0.58 times this diameter.
-_SIZES = (0.80, 0.96)
-
-# How many times larger a growing shape fades out than it fades in.
-_GROWTH = 3.0
+# The diameter of a shape at its largest, as a part of the frame: so large that it can be read in a
+# frame of 24 pixels, so small that it is whole in most frames.
+_SIZES = (0.6, 0.7)
 
 # Enough rows that handing them to a process takes little of the time that writing them takes.
 _ROWS_PER_TASK = 16
 
 # Of the pictures that settings lead to: raise it when a change here alters any.
-VERSION = 1
+VERSION = 2
 
 # What a probe may look for: the columns of a plan that say what is seen, for the index.
 FACTORS = (
     "shape", "motion", "motion_kind", "motion_axis", "motion_direction", "background",
-    "phase_x", "phase_y", "phase_size", "angle", "size", "speed", "shape_hue",
+    "phase_x", "phase_y", "phase_size", "angle", "size", "speed", "shape_hue", "background_hue",
 )  # fmt: skip
+
+TEST_SHORTCUTS = {"none": 0.0, "same": 1.0, "reversed": 1.0}
+"""What the hue of test videos' backgrounds may follow, and in which share of them it does."""
 
 _PARTS = {"train": 0, "val": 1, "test": 2}
 
@@ -69,7 +70,9 @@ def plan_videos(
     test_backgrounds: int,
     frames: int,
     pixels: int,
-    noise: float,
+    appearance_change: float,
+    shortcut: float,
+    test_shortcut: str,
     seed: int,
 ) -> pd.DataFrame:
     """Return a table with one row per video and every factor that decides its pixels.
@@ -88,23 +91,21 @@ def plan_videos(
         test_backgrounds: further backgrounds, which only the test part uses.
         frames: frames per video.
         pixels: height and width of a frame.
-        noise: standard deviation of the pixel noise, where 1 is from black to white.
+        appearance_change: 0 to 1: how fast background, light and colors change over a video.
+        shortcut: the share of training and validation videos whose background has the hue of their
+            motion; that of all others is anywhere with equal chance.
+        test_shortcut: the same of test videos: `none`, `same` (all have the hue of their motion)
+            or `reversed` (all have the hue of another motion, the last one's for the first).
         seed: of all draws.
 
     Returns:
         The columns video (a relative path), label, group (the background's name), part (train, val
-        or test); shape, motion, motion_kind (translate, rotate or zoom), motion_axis (horizontal,
-        vertical, turn or size), motion_direction (forward or backward), background (its number);
-        the state at frame 0: phase_x and phase_y (of the
-        center, in frame widths), phase_size (in cycles) and angle (in degrees, clockwise); by how
-        much each of these advances per frame: step_phase_x, step_phase_y, step_phase_size,
-        step_angle; size (in frame widths), speed (0 the slowest of the motion's kind, 1 the
-        fastest), shape_hue (in turns), background_x and background_y (its shift, in frame widths),
-        noise, frames, pixels, noise_seed, seed.
+        or test); shape, and what draw_motion and draw_appearance say; background (its number), size
+        (the greatest diameter, in frame widths), frames, pixels, seed.
 
     Raises:
         InputError: if a name is unknown or repeated, a part has fewer videos than there are labels,
-            there are too few backgrounds, frames or pixels, or the noise or seed is out of bounds.
+            there are too few backgrounds, frames or pixels, or another number is out of bounds.
     """
     _check_names("shapes", shapes, SHAPES)
     _check_names("motions", motions, MOTIONS)
@@ -116,15 +117,28 @@ def plan_videos(
     _check_least("frames", frames, 1)
     _check_least("pixels", pixels, 16)
     _check_least("seed", seed, 0)
-    _check_noise(noise)
+    _check_share("appearance_change", appearance_change)
+    _check_share("shortcut", shortcut)
+    _check_names("test_shortcut", [test_shortcut], TEST_SHORTCUTS)
+    shares = {"train": shortcut, "val": shortcut, "test": TEST_SHORTCUTS[test_shortcut]}
     backgrounds = _split_backgrounds(train_backgrounds, test_backgrounds)
     labels = [(shape, motion) for shape in shapes for motion in motions]
-    rows = [
-        _plan_video(part, number, labels[number % len(labels)], backgrounds[part], seed)
-        for part in _PARTS
-        for number in range(videos[part])
-    ]
-    return pd.DataFrame(rows).assign(noise=float(noise), frames=frames, pixels=pixels, seed=seed)
+    hues = {motion: place / len(motions) for place, motion in enumerate(motions)}
+    if test_shortcut == "reversed":
+        test_hues = dict(zip(motions, reversed(hues.values()), strict=True))
+    else:
+        test_hues = hues
+    rows = []
+    for part in _PARTS:
+        for number in range(videos[part]):
+            shape, motion = labels[number % len(labels)]
+            generator = np.random.default_rng((seed, _PARTS[part], number))
+            hue = (test_hues if part == "test" else hues)[motion], 1 / len(motions)
+            rows.append(
+                _plan_video(part, number, (shape, motion), backgrounds[part], generator)
+                | draw_appearance(generator, change=appearance_change, hue=hue, share=shares[part])
+            )
+    return pd.DataFrame(rows).assign(frames=frames, pixels=pixels, seed=seed)
 
 
 def _check_names(what: str, found: list[str], allowed: Collection[str]) -> None:
@@ -142,12 +156,9 @@ def _check_least(what: str, found: int, least: int) -> None:
         raise InputError(f"expected at least {least} {what}; found {found}; raise it to {least}")
 
 
-def _check_noise(noise: float) -> None:
-    if not 0 <= noise < 1:
-        raise InputError(
-            f"expected noise of at least 0 and less than 1; found {noise}; "
-            "give the standard deviation as a part of the range from black to white"
-        )
+def _check_share(name: str, found: float) -> None:
+    if not 0 <= found <= 1:
+        raise InputError(f"{name}: expected 0 to 1; found {found}")
 
 
 def _split_backgrounds(train_backgrounds: int, test_backgrounds: int) -> dict[str, range]:
@@ -161,11 +172,14 @@ def _split_backgrounds(train_backgrounds: int, test_backgrounds: int) -> dict[st
 
 
 def _plan_video(
-    part: str, number: int, label: tuple[str, str], backgrounds: range, seed: int
+    part: str,
+    number: int,
+    label: tuple[str, str],
+    backgrounds: range,
+    generator: np.random.Generator,
 ) -> dict[str, Any]:
-    """Return a row of the plan, without the columns that all rows share."""
+    """Return what a row of the plan says of place, shape and motion."""
     shape, motion = label
-    generator = np.random.default_rng((seed, _PARTS[part], number))
     background = backgrounds[generator.integers(len(backgrounds))]
     return {
         "video": f"{shape}_{motion}/{part}_{number:05d}.mkv",
@@ -175,68 +189,8 @@ def _plan_video(
         "shape": shape,
         **draw_motion(motion, generator),
         "background": background,
-        "background_x": generator.random(),
-        "background_y": generator.random(),
         "size": generator.uniform(*_SIZES),
-        "shape_hue": generator.random(),
-        "noise_seed": int(generator.integers(2**32)),
     }
-
-
-def render(row: Row, *, frames: int, pixels: int) -> np.ndarray:
-    """Return the pixels of one video of a plan.
-
-    Args:
-        row: of the plan.
-        frames: how many to render; the first ones are the same however many follow.
-        pixels: height and width of a frame.
-
-    Returns:
-        Red, green and blue, (frames, pixels, pixels, 3), uint8.
-    """
-    background = background_picture(int(row["seed"]), int(row["background"]), pixels)
-    shift = int(row["background_y"] * pixels), int(row["background_x"] * pixels)
-    background = np.roll(background, shift, axis=(0, 1))
-    color = contrasting_color(background, row["shape_hue"])
-    clip = background + _opacity(row, frames, pixels)[..., None] * (color - background)
-    if row["noise"]:
-        generator = np.random.default_rng(int(row["noise_seed"]))
-        noise = generator.standard_normal(clip.shape, dtype=np.float32)
-        clip += np.float32(row["noise"]) * noise
-    return np.rint(np.clip(clip, 0, 1) * 255).astype(np.uint8)
-
-
-def _opacity(row: Row, frames: int, pixels: int) -> np.ndarray:
-    """Return how opaque the shape is, 0 to 1, (frames, pixels, pixels), float32.
-
-    There are two copies, half a life apart: while one grows out of sight, the next fades in. When
-    phase_size wraps around, the younger copy has become what the older one was, so nothing jumps.
-    """
-    state = state_at(row, np.arange(frames))
-    x, y = _turned_offsets(state, pixels)
-    opacity = np.zeros(x.shape, dtype=np.float32)
-    for born in (0, 1):
-        age = ((state["phase_size"] + born) / 2).astype(np.float32)[:, None, None]
-        radius = np.float32(row["size"] / 2) * np.float32(_GROWTH) ** (age - 1)
-        distance = signed_distance(row["shape"], x / radius, y / radius) * (radius * pixels)
-        # The sines of the two ages, squared, add up to 1.
-        opacity += np.sin(np.pi * age) ** 2 * np.clip(0.5 - distance, 0, 1)
-    return opacity
-
-
-def _turned_offsets(state: dict[str, Any], pixels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return each pixel's offset from the shape's center, as x and y along the shape's own axes.
-
-    Both are (frame, pixels, pixels), float32, in frame widths. Offsets wrap around the frame, so
-    that a shape that leaves through one edge comes back through the opposite one.
-    """
-    centers = (np.arange(pixels) + 0.5) / pixels
-    right = (centers - state["phase_x"][:, None] + 0.5) % 1 - 0.5
-    down = (centers - state["phase_y"][:, None] + 0.5) % 1 - 0.5
-    right, down = right.astype(np.float32)[:, None, :], down.astype(np.float32)[:, :, None]
-    angle = np.deg2rad(state["angle"]).astype(np.float32)[:, None, None]
-    cosine, sine = np.cos(angle), np.sin(angle)
-    return cosine * right + sine * down, cosine * down - sine * right
 
 
 def write_videos(

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from hdc.data import motions
-from hdc.data.backgrounds import LUMA_WEIGHTS, background_picture, contrasting_color
+from hdc.data.backgrounds import LUMA_WEIGHTS, background, background_frames, shape_color
 from hdc.data.shapes import SHAPES
 from hdc.data.synthetic import MOTIONS, plan_videos, render, state_at, write_video, write_videos
 from hdc.errors import InputError
@@ -17,11 +17,13 @@ def plan(**changes):
         "shapes": ["bar", "star"],
         "motions": list(MOTIONS),
         "train_videos": 48,
-        "validation_videos": 16,
-        "test_videos": 32,
+        "validation_videos": 24,
+        "test_videos": 48,
         "train_backgrounds": 16,
         "test_backgrounds": 8,
-        "noise": 0.02,
+        "appearance_change": 1.0,
+        "shortcut": 0.0,
+        "test_shortcut": "none",
         "seed": 0,
         **SIZES,
     }
@@ -57,7 +59,7 @@ def test_two_runs_give_the_same_bytes_and_an_interrupted_one_goes_on(tmp_path):
 
 
 def test_adding_videos_changes_no_other():
-    more = plan(train_videos=96, test_videos=64)
+    more = plan(train_videos=96, test_videos=72)
     pd.testing.assert_frame_equal(
         more[more.video.isin(plan().video)].reset_index(drop=True), plan()
     )
@@ -65,7 +67,7 @@ def test_adding_videos_changes_no_other():
 
 def test_labels_are_balanced_in_every_part():
     counts = plan(train_videos=40).groupby(["part", "label"]).size().unstack()
-    assert counts.shape == (3, 16)
+    assert counts.shape == (3, 24)
     assert (counts.max(axis=1) - counts.min(axis=1) <= 1).all()
 
 
@@ -78,20 +80,47 @@ def test_no_background_is_in_two_parts():
 def test_factors_do_not_depend_on_the_label():
     """Means of every nuisance by motion differ by no more than chance makes them."""
     table = plan(train_videos=4000)
-    for factor in ("phase_x", "phase_y", "phase_size", "speed", "size", "shape_hue"):
+    for factor in ("phase_x", "phase_y", "phase_size", "speed", "size", "background_hue"):
         groups = table[table.part == "train"].groupby("motion")[factor]
-        standard_error = table[factor].std() / np.sqrt(500)
+        standard_error = table[factor].std() / np.sqrt(4000 / len(MOTIONS))
         assert (groups.mean() - table[factor].mean()).abs().max() < 4 * standard_error
 
 
+@pytest.mark.parametrize("change", [0.0, 0.5])
+def test_settings_of_looks_change_no_other_draw(change):
+    one, other = plan(), plan(appearance_change=change, shortcut=0.9, test_shortcut="same")
+    alike = [name for name in one if not name.startswith(("background_", "step_shape", "light_"))]
+    pd.testing.assert_frame_equal(one[alike], other[alike])
+    for name in ("background_step_x", "background_step_hue", "step_shape_hue", "light_loss"):
+        assert np.allclose(other[name], change * one[name])
+
+
+def hue_places(table, part):
+    """Which of the motions' hues the backgrounds of a part have, and which motions they show."""
+    rows = table[table.part == part]
+    return (rows.background_hue * len(MOTIONS)).astype(int), rows.motion.map(MOTIONS.index)
+
+
+def test_hues_tell_the_motion_as_often_as_asked():
+    table = plan(train_videos=6000, validation_videos=600, test_videos=240, shortcut=0.9)
+    hue, motion = hue_places(table, "train")
+    assert (hue == motion).mean() == pytest.approx(0.9 + 0.1 / len(MOTIONS), abs=0.015)
+    hue, motion = hue_places(table, "test")
+    assert (hue == motion).mean() < 0.2  # by chance one in twelve
+    hue, motion = hue_places(plan(test_shortcut="same"), "test")
+    assert (hue == motion).all()
+    hue, motion = hue_places(plan(test_shortcut="reversed"), "test")
+    assert (hue == len(MOTIONS) - 1 - motion).all()
+
+
 def test_shapes_stand_out_from_every_background():
-    for background in range(40):
-        picture = background_picture(0, background, 32)
-        for hue in (0.0, 0.3, 0.7):
-            contrast = np.abs(
-                picture @ LUMA_WEIGHTS - contrasting_color(picture, hue) @ LUMA_WEIGHTS
-            )
-            assert contrast.min() > 0.4
+    still, hues = np.zeros(3), np.array([0.0, 0.3, 0.7])
+    for number in range(40):
+        place = background(0, number)
+        pictures = background_frames(place, x=still, y=still, hue=hues, pixels=32)
+        for hue in hues:
+            color = shape_color(hue)
+            assert ((color - pictures) @ LUMA_WEIGHTS).min() > 0.3
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -107,7 +136,7 @@ def test_rotation_is_told_from_its_opposite(name):
 @pytest.mark.parametrize("part", ["phase_x", "phase_y", "phase_size", "angle"])
 def test_nothing_jumps_when_a_phase_wraps_around(part):
     motion = {"phase_x": "right", "phase_y": "down", "phase_size": "grow", "angle": "clockwise"}
-    table = plan(motions=[motion[part]], noise=0.0)
+    table = plan(motions=[motion[part]], appearance_change=0.0)
     for row in rows_of(table)[:6]:
         period = motions.STATE_PERIODS[part]
         row[part] = period - 4.5 * row[f"step_{part}"]  # wraps between frames 4 and 5
@@ -123,9 +152,10 @@ def test_nothing_jumps_when_a_phase_wraps_around(part):
     [
         ({"shapes": ["bar", "blob"]}, "expected shapes out of .*blob"),
         ({"motions": ["right", "right"]}, "each once"),
-        ({"train_videos": 3}, "at least 16 train videos"),
+        ({"train_videos": 3}, "at least 24 train videos"),
         ({"train_backgrounds": 1}, "at least 2 training backgrounds; found 1"),
-        ({"noise": 2.0}, "expected noise of at least 0"),
+        ({"appearance_change": 2.0}, "appearance_change: expected 0 to 1; found 2.0"),
+        ({"test_shortcut": "any"}, "expected test_shortcut out of none, same, reversed"),
         ({"pixels": 8}, "at least 16 pixels"),
     ],
 )

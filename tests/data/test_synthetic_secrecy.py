@@ -16,9 +16,9 @@ VIDEOS, FRAME, PIXELS = 10_000, 2, 32
 
 def plan(videos, frames):
     return plan_videos(
-        shapes=["bar", "star"], motions=list(MOTIONS), train_videos=videos, validation_videos=16,
-        test_videos=16, train_backgrounds=200, test_backgrounds=8, frames=frames, pixels=PIXELS,
-        noise=0.02, seed=0,
+        shapes=["bar", "star"], motions=list(MOTIONS), train_videos=videos, validation_videos=24,
+        test_videos=24, train_backgrounds=200, test_backgrounds=8, frames=frames, pixels=PIXELS,
+        appearance_change=1.0, shortcut=0.0, test_shortcut="none", seed=0,
     )[:videos]  # fmt: skip
 
 
@@ -114,4 +114,4 @@ def test_a_hand_made_motion_feature_tells_the_motion():
     trees = HistGradientBoostingClassifier(max_iter=100, random_state=0)
     motion = table.motion.to_numpy()
     trees.fit(features[:800], motion[:800])
-    assert np.mean(trees.predict(features[800:]) == motion[800:]) > 0.6  # chance is 1/8
+    assert np.mean(trees.predict(features[800:]) == motion[800:]) > 0.6  # chance is 1/12
