@@ -15,7 +15,7 @@ from hdc.data.batches import ClipBatch, VideoBatches
 from hdc.data.normalization import MEAN, STANDARD_DEVIATION
 from hdc.objective import Embedded, HierarchicalContrast
 from hdc.random_draws import torch_seed
-from hdc.settings import Objective, View
+from hdc.settings import Objective, Subtask, View
 from hdc.whole_batch import gathered, in_chunks
 
 SHOWN_VIDEOS, SHOWN_FRAMES, SHOWN_PIXELS = 4, 8, 64  # of views.png; readable and small
@@ -31,6 +31,7 @@ class ContrastiveModel(nn.Module):
         super().__init__()
         self.encoder, self.contrast, self.chunk = encoder, contrast, chunk
         self.views: dict[str, View] = contrast.views
+        self.subtasks: dict[str, Subtask] = contrast.subtasks
 
     def forward(
         self, clips: Float[Tensor, "batch 3 time height width"], rows: list[int], step: int

@@ -58,6 +58,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     from hdc.data.batches import VideoBatches
     from hdc.encoders import write_encoder
     from hdc.fabric import device_name, peak_device_memory, precision_name, start_fabric
+    from hdc.shortcuts import VIDEOS, shortcuts
     from hdc.training import Training
 
     stopwatch, seed = Stopwatch(), int(arguments.seed)
@@ -80,16 +81,13 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         devices=settings.progress.devices,
         deterministic=settings.pretrain.deterministic,
     )
+    made = {"store": store, "rows": rows, "clip": clip, "augment": settings.augment, "seed": seed}
     batches = VideoBatches(
-        store,
-        rows,
-        clip=clip,
-        augment=settings.augment,
+        **made,
         # With an encoder to take over nothing is trained: a batch is only shown.
         batch_size=min(settings.pretrain.batch_size, len(rows))
         if settings.encoder is not None
         else settings.pretrain.batch_size,
-        seed=seed,
         part=(fabric.global_rank, fabric.world_size),
     )
     encoder, epochs = start(settings, seed=seed)
@@ -111,6 +109,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     )
     if fabric.is_global_zero:
         see_views(batches, model.views, pixels=clip.pixels, path=output / "views.png")
+        videos = VideoBatches(**made, batch_size=min(VIDEOS, len(rows)))
+        found = shortcuts(videos, model.subtasks, model.views, index, pixels=clip.pixels)
     for epoch, first_step in training.epochs():
         for batch in training.batches(batches.epoch(epoch, model.views, first_step=first_step)):
             views = augmented(batch, pixels=clip.pixels, device=fabric.device)
@@ -125,7 +125,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     write_record(
         output / "pretrain.json",
         stage="pretrain",
-        metrics=metrics(training, model, clip) | {"pretraining_videos": trained_on},
+        metrics=metrics(training, model, clip)
+        | {"pretraining_videos": trained_on, "shortcuts": found},
         settings=settings.record,
         protocol=protocol(arguments, adopted) | {"precision": precision_name(fabric)},
         seed=seed,

@@ -48,6 +48,8 @@ class Study:
     allow_copies: bool
     allow_pretrain_on_test: bool
     question: str = ""
+    note: str = ""  # what every table says of the study
+    duration: str = ""  # what to expect, said when it starts
     contrasts: tuple[Contrast, ...] = ()
 
     @classmethod
@@ -79,7 +81,7 @@ class Study:
             data=dict(config.get("data", {})),
             protocol=config.get("protocol", "ours"),
             **{f"allow_{what}": config.get(f"allow_{what}", False) for what in ALLOWED},
-            question=config.get("question", ""),
+            **{key: config.get(key, "") for key in ("question", "note", "duration")},
         )
         runs = {backbone: study.runs_of(backbone) for backbone in study.backbones}
         study = replace(

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from hdc.classifier import Classifier
-from hdc.settings import View
+from hdc.settings import Subtask, View
 
 
 class SupervisedModel(nn.Module):
@@ -21,6 +21,7 @@ class SupervisedModel(nn.Module):
         self.encoder = encoder
         self.classifier = Classifier(encoder, len(names), dropout=0.0, seed=seed)
         self.views = {"a": View(crop=1, draw="a")}
+        self.subtasks: dict[str, Subtask] = {}  # no contrast
         targets = torch.tensor([names.index(label) for label in labels])
         self.register_buffer("targets", targets, persistent=False)
 

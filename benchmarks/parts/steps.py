@@ -230,7 +230,7 @@ def _clips(run: SimpleNamespace, view: View, *, height: int, width: int) -> Clip
         draw(generator(0, view.draw, video), run.augment, pixels=run.clip.pixels, **size)
         for video in range(run.videos)
     ]
-    return ClipBatch(list(range(run.videos)), clips, draws)
+    return ClipBatch(list(range(run.videos)), [0] * run.videos, clips, draws)
 
 
 def _model(run: SimpleNamespace) -> ContrastiveModel:

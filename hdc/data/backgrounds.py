@@ -1,4 +1,4 @@
-"""The backgrounds of the synthetic videos, and the colors of the shapes that stand out from them."""
+"""The backgrounds of the synthetic videos, and the colors of shapes that stand out from them."""
 
 from functools import lru_cache
 from typing import NamedTuple

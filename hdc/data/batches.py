@@ -30,9 +30,13 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class ClipBatch:
-    """Stored clips and how to augment them; `rows` are the videos' rows in the index."""
+    """Stored clips and how to augment them.
+
+    `rows` are the videos' rows in the index, `first_frames` the numbers of the clips' first frames.
+    """
 
     rows: list[int]
+    first_frames: list[int]
     clips: UInt8[Tensor, "batch time height width 3"]
     draws: list[Draw]
 
@@ -93,17 +97,18 @@ class VideoBatches:
         return {name: self._batch(rows.tolist(), epoch, view) for name, view in views.items()}
 
     def _batch(self, rows: list[int], epoch: int, view: View) -> ClipBatch:
-        clips, draws = [], []
+        clips, draws, first_frames = [], [], []
         for row in rows:
             total, height, width = self.store.shape(row)
             video = self.store.video(row)
             numbers = self._frame_numbers(total, epoch, video, view.crop)
+            first_frames.append(int(numbers[0]))
             still = numbers[:1].repeat(len(numbers))
             clips.append(self.store.clip(row, still if view.still else numbers))
             random = generator(self.seed, "augment", epoch, video, view.draw)
             pixels = self.clip.pixels
             draws.append(draw(random, self.augment, height=height, width=width, pixels=pixels))
-        return ClipBatch(rows, stack_clips(clips), draws)
+        return ClipBatch(rows, first_frames, stack_clips(clips), draws)
 
     def _frame_numbers(self, total: int, epoch: int, video: str, crop: int) -> np.ndarray:
         """Frames of temporal crop 1, 2, ... of a video in an epoch."""
@@ -136,7 +141,7 @@ def _inference_batch(
     store: ClipStore, rows: Sequence[int], clip: Clip, inference: Inference, crops: int
 ) -> ClipBatch:
     size = {"frames": clip.frames, "stride": clip.stride}
-    of_clips, clips, draws = [], [], []
+    of_clips, first_frames, clips, draws = [], [], [], []
     for row in rows:
         total, height, width = store.shape(row)
         starts = even_starts(total, span(**size), clips=inference.clips, stride=clip.stride)
@@ -145,8 +150,9 @@ def _inference_batch(
             for square in squares(height, width, inference.crop, count=crops):
                 clips.append(frames)
                 of_clips.append(row)
+                first_frames.append(start)
                 draws.append(square)
-    return ClipBatch(of_clips, stack_clips(clips), draws)
+    return ClipBatch(of_clips, first_frames, stack_clips(clips), draws)
 
 
 def ahead(tasks: Iterable[Callable[[], Item]], *, workers: int) -> Iterator[Item]:

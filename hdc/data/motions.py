@@ -71,8 +71,8 @@ tells which it is."""
 GREATEST_ROTATION_PER_FRAME = 8.0
 
 # How far the slowest and the fastest video of a kind advance per frame, in units of the state. In 16
-# frames every translation and zoom goes through half of its cycle at least, an orbit and an
-# oscillation through two thirds.
+# frames a translation or zoom goes through half of its cycle at least, an orbit or oscillation
+# through two thirds.
 SPEEDS = {
     "translate": (1 / 32, 1 / 12),
     "rotate": (3.0, GREATEST_ROTATION_PER_FRAME),
@@ -104,9 +104,7 @@ def draw_motion(name: str, generator: np.random.Generator) -> dict[str, Any]:
     """
     motion = MOTION_TABLE[name]
     speed = generator.random()
-    slowest, fastest = SPEEDS[motion.kind]
-    steps = dict.fromkeys(STATE_PERIODS, 0.0)
-    steps[motion.state] = motion.sign * (slowest + speed * (fastest - slowest))
+    steps = steps_of(name, speed)
     return {
         "motion": name,
         "motion_kind": motion.kind,
@@ -116,6 +114,20 @@ def draw_motion(name: str, generator: np.random.Generator) -> dict[str, Any]:
         **{part: period * generator.random() for part, period in STATE_PERIODS.items()},
         **{f"step_{part}": step for part, step in steps.items()},
     }
+
+
+def steps_of(name: str, speed: float) -> dict[str, float]:
+    """Return what each part of the state advances by per frame in a motion.
+
+    Args:
+        name: of the motion, in MOTIONS.
+        speed: 0 the slowest of its kind, 1 the fastest.
+    """
+    motion = MOTION_TABLE[name]
+    slowest, fastest = SPEEDS[motion.kind]
+    steps = dict.fromkeys(STATE_PERIODS, 0.0)
+    steps[motion.state] = motion.sign * (slowest + speed * (fastest - slowest))
+    return steps
 
 
 def state_at(rows: Row | pd.DataFrame, frame: int | np.ndarray) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """From a row of a plan to the pixels of its video."""
 
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
@@ -89,15 +90,30 @@ def _inside(row: Row, copy: dict[str, Any], pixels: int) -> np.ndarray:
 
     The cyclic parts of its state go from about -1/2, at the start of its cycle, to 1/2.
     """
-    radius = row["size"] / 2 * GROWTH ** (copy["phase_size"] - 0.5)
+    x, y, radius = outline_at(row["size"], copy)
     radius = radius.astype(np.float32)[:, None, None]
     centers = (np.arange(pixels) + 0.5) / pixels
-    x, y = displacement_at(copy)
-    right = centers - (0.5 + PATH * copy["phase_x"] + x)[:, None]
-    down = centers - (0.5 + PATH * copy["phase_y"] + y)[:, None]
-    right, down = right.astype(np.float32)[:, None, :], down.astype(np.float32)[:, :, None]
+    right = (centers - x[:, None]).astype(np.float32)[:, None, :]
+    down = (centers - y[:, None]).astype(np.float32)[:, :, None]
     angle = np.deg2rad(copy["angle"]).astype(np.float32)[:, None, None]
     cosine, sine = np.cos(angle), np.sin(angle)
     along, across = cosine * right + sine * down, cosine * down - sine * right
     distance = signed_distance(row["shape"], along / radius, across / radius) * (radius * pixels)
     return np.clip(0.5 - distance, 0, 1)
+
+
+def outline_at(size: float, copy: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    """Return the center of a copy, as x and y, and its radius, in frame widths.
+
+    Args:
+        size: of the row of the plan.
+        copy: a state; of its cyclic parts each goes from about -1/2, at the start, to 1/2.
+    """
+    right, down = displacement_at(copy)
+    x, y = 0.5 + PATH * copy["phase_x"] + right, 0.5 + PATH * copy["phase_y"] + down
+    return x, y, size / 2 * GROWTH ** (copy["phase_size"] - 0.5)
+
+
+def shown_copy(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the copy that is seen best in a state, as outline_at takes it."""
+    return {**state, **{part: (state[part] + 0.5) % 1 - 0.5 for part in _CYCLIC}}

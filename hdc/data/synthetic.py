@@ -47,7 +47,8 @@ VERSION = 2
 # What a probe may look for: the columns of a plan that say what is seen, for the index.
 FACTORS = (
     "shape", "motion", "motion_kind", "motion_axis", "motion_direction", "background",
-    "phase_x", "phase_y", "phase_size", "angle", "size", "speed", "shape_hue", "background_hue",
+    "phase_x", "phase_y", "phase_size", "angle", "phase_orbit", "phase_sway", "size", "speed",
+    "shape_hue", "background_hue",
 )  # fmt: skip
 
 TEST_SHORTCUTS = {"none": 0.0, "same": 1.0, "reversed": 1.0}

@@ -154,7 +154,12 @@ def test_workers_and_processes_change_nothing(batches):
 
 def join(first, second):
     clips = torch.cat([first.clips, second.clips])
-    return ClipBatch(first.rows + second.rows, clips, first.draws + second.draws)
+    return ClipBatch(
+        first.rows + second.rows,
+        first.first_frames + second.first_frames,
+        clips,
+        first.draws + second.draws,
+    )
 
 
 def test_a_batch_that_processes_cannot_share_evenly_is_refused(batches):

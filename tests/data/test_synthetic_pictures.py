@@ -110,11 +110,10 @@ def test_looks_change_as_strongly_as_asked():
 
 
 @pytest.mark.parametrize("motion", MOTIONS)
-def test_frames_move_by_more_than_the_noise(motion):
-    """Most do: to and fro there are frames in which a shape turns back."""
+def test_within_three_frames_most_shapes_move_by_more_than_the_noise(motion):
     for _, row in make_plan(motions=[motion], appearance_change=0.0).iloc[:16].iterrows():
         clip = render(row, frames=16, pixels=32).astype(int)
-        changes = np.abs(np.diff(clip, axis=0)).max(axis=(1, 2, 3))
+        changes = np.abs(clip[3:] - clip[:-3]).max(axis=(1, 2, 3))
         assert np.median(changes) > 2 * 255 * NOISE
 
 
