@@ -1,8 +1,9 @@
 """How often a shortcut alone finds the right partner of a contrast, among the clips of 64 videos.
 
-What a contrast rewards is what tells a clip's partner from the other videos' clips. Three things
-that might are asked, each alone: how the clip looks from afar (its mean over time at 4 x 4 pixels),
-how the shape moves, and the state that the shape is in. The last two are known of synthetic videos.
+What a contrast rewards is what tells a clip's partner from the other videos' clips. Things
+that might are asked, each alone: how the clip looks from afar (its mean over time at 4 x 4 pixels);
+and, as they are known of synthetic videos, where and how the shape lies in the view, how it moves,
+and the phase that the motion is in.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from hdc.data.augment import Draw, augment
 from hdc.data.batches import ClipBatch, VideoBatches
-from hdc.data.motions import STATE_PERIODS, state_at, steps_of
+from hdc.data.motions import MOTION_TABLE, STATE_PERIODS, state_at, steps_of
 from hdc.data.rendering import outline_at, shown_copy
 from hdc.settings import Subtask, View
 
@@ -49,7 +50,7 @@ def shortcuts(
 
     Returns:
         For each subtask `videos` (among how many the partner was sought) and `appearance`, and for
-        synthetic videos `motion` and `phase`: shares from 0 to 1.
+        synthetic videos `place`, `motion` and `phase`: shares from 0 to 1.
     """
     found: dict[str, list[dict[str, float]]] = {name: [] for name in subtasks}
     for make in batches.epoch(0, dict(views))[:BATCHES]:
@@ -75,13 +76,21 @@ def clues_of(
         return clues
     clip = batches.clip
     later = 0 if view.still else clip.stride * (clip.frames // 2)  # the middle frame
-    motions, phases = [], []
+    known: dict[str, list] = {"place": [], "motion": [], "phase": []}
     for row, first, draw in zip(batch.rows, batch.first_frames, batch.draws, strict=True):
         video, frame = index.iloc[row].to_dict(), batches.store.shape(row)[1:]
+        state = state_at(with_steps(video), first + later)
         steps = motion_in_view(video, draw, frame)
-        motions.append(np.zeros_like(steps) if view.still else steps)
-        phases.append(state_in_view(video, first + later, draw, frame))
-    return clues | {"motion": np.stack(motions), "phase": np.stack(phases)}
+        known["place"].append(place_in_view(video["size"], state, draw, frame))
+        known["motion"].append(np.zeros_like(steps) if view.still else steps)
+        known["phase"].append(phase_of(video["motion"], state))
+    return clues | {name: np.stack(each) for name, each in known.items()}
+
+
+def with_steps(video: Mapping[str, Any]) -> dict[str, Any]:
+    """A video with what each part of its state advances by, which the index does not say."""
+    steps = steps_of(video["motion"], video["speed"])
+    return {**video, **{f"step_{part}": step for part, step in steps.items()}}
 
 
 def mean_images(clips: Float[Tensor, "video 3 time _ _"]) -> Float[np.ndarray, "video clue"]:
@@ -104,19 +113,22 @@ def motion_in_view(
     return np.array([steps[part] / period for part, period in STATE_PERIODS.items()])
 
 
-def state_in_view(
-    video: Mapping[str, Any], number: int, draw: Draw, frame: tuple[int, int]
+def place_in_view(
+    size: float, state: Mapping[str, Any], draw: Draw, frame: tuple[int, int]
 ) -> Float[np.ndarray, " clue"]:
-    """Where the shape is in a frame of a view, how large, and at which angle (cosine and sine)."""
-    steps = {
-        f"step_{part}": step for part, step in steps_of(video["motion"], video["speed"]).items()
-    }
-    state = state_at({**video, **steps}, number)
-    x, y, radius = outline_at(video["size"], shown_copy(state))
+    """Where a shape is in a view, how large, and at which angle (cosine and sine)."""
+    x, y, radius = outline_at(size, shown_copy(state))
     x, y = (x * frame[1] - draw.left) / draw.width, (y * frame[0] - draw.top) / draw.height
     radius *= np.sqrt(frame[0] / draw.height * frame[1] / draw.width)
     angle = np.deg2rad(state["angle"]) * (-1 if draw.flip else 1)
     return np.array([1 - x if draw.flip else x, y, np.log(radius), np.cos(angle), np.sin(angle)])
+
+
+def phase_of(motion: str, state: Mapping[str, Any]) -> Float[np.ndarray, " clue"]:
+    """How far the part of the state that a motion advances is in its cycle (cosine and sine)."""
+    part = MOTION_TABLE[motion].state
+    turn = 2 * np.pi * state[part] / STATE_PERIODS[part]
+    return np.array([np.cos(turn), np.sin(turn)])
 
 
 def share_found(

@@ -13,7 +13,7 @@ from hdc.published import foldable, with_published
 from hdc.quantities import RANKS, fine_tuned, nearest_neighbors, probe, probes, recall
 from hdc.results import LEVEL, Results, controls_of, levels_of
 from hdc.table import Table
-from hdc.wording import BLANK, HOW, chance_line, missing_line, protocol_line
+from hdc.wording import BLANK, HOW, chance_line, missing_line, protocol_line, untrained_line
 
 CONTROLS = (
     "Still: features of one frame repeated; shuffled: of frames in random order; with a probe of "
@@ -39,7 +39,7 @@ def all_tables(results: Results) -> list[Table]:
         cost_table,
     )
     tables += [maker(results) for maker in makers]
-    notes = [results.study.get("note", ""), missing_line(results)]
+    notes = [results.study.get("note", ""), missing_line(results), untrained_line(results)]
     said = " ".join(note for note in notes if note)
     return [replace(table, caption=f"{table.caption} {said}".strip()) for table in tables]
 
@@ -154,15 +154,16 @@ def shortcuts_table(results: Results) -> Table:
         Measure(f"{subtask}_{clue}", f"{short}: {clue} (%)", "pretrain",
                 ("metrics", "shortcuts", subtask, clue))
         for subtask, short in (("spatial", "SC"), ("temporal", "TC"))
-        for clue in ("appearance", "motion", "phase")
+        for clue in ("appearance", "place", "motion", "phase")
     ]  # fmt: skip
     caption = (
         "How often the partner of a clip, as the contrast asks for it, is the nearest among the "
         "clips of 64 videos (or all, if fewer) by one thing alone, before any training. "
-        "Appearance: the mean over time at 4 x 4 pixels. Known of synthetic videos only: motion "
-        "(which part of the state advances how fast, as the crop shows it) and phase (where the "
-        "shape is in the view, how large, at which angle, in the middle frame). By chance 1.6 % of "
-        f"64. SC: spatial contrast; TC: temporal contrast. {HOW}"
+        "Appearance: the mean over time at 4 x 4 pixels. Known of synthetic videos only: place "
+        "(where the shape is in the view, how large, at which angle, in the middle frame), motion "
+        "(which part of the state advances how fast, as the crop shows it) and phase (how far that "
+        "part is in its cycle). By chance 1.6 % of 64. SC: spatial contrast; TC: temporal "
+        f"contrast. {HOW}"
     )
     return build(results, "shortcuts", "What alone would solve the contrast", caption, measures)
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from hdc.results import LEVEL, Results, cells
+from hdc.results import LEVEL, Results, cells, record_path
 
 _LATEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
@@ -108,6 +108,31 @@ def missing_line(results: Results) -> str:
     if not lines:
         return ""
     return f"Listed videos that were missing, wrong where tested: {'; '.join(lines)}."
+
+
+def untrained_line(results: Results) -> str:
+    """Which contrasts did not train: instance top-1 ended under three times chance everywhere."""
+    runs = [
+        f"{run.ablation} on {run.backbone}, seed {run.seed}"
+        for run in results.evaluations.drop_duplicates("run_folder").itertuples(index=False)
+        if did_not_train(results.records.get(record_path(run, "pretrain"), {}))
+    ]
+    if not runs:
+        return ""
+    return f"Did not train (instance top-1 ended under three times chance): {'; '.join(runs)}."
+
+
+def did_not_train(record: dict[str, Any]) -> bool:
+    """Whether a pretraining ended without telling its videos apart.
+
+    The record has the running top-1 among the other view's clips of the batch, so corrected that
+    chance is 0 and all are found at 1.
+    """
+    metrics = record.get("metrics", {})
+    if not metrics.get("steps") or not metrics.get("invariance"):
+        return False
+    chance = 1 / record["settings"]["pretrain"]["batch_size"]
+    return max(metrics["invariance"].values()) < 2 * chance / (1 - chance)  # three times, corrected
 
 
 def doubts(results: Results, **where: str) -> list[str]:

@@ -16,7 +16,9 @@ from hdc.results import read_results
 from hdc.tables import all_tables
 
 GOLDEN = Path(__file__).parent / "golden" / "tables"
-TABLES = ("ablation", "contrasts", "finetune", "retrieval", "probes", "factors", "cost")
+TABLES = (
+    "ablation", "contrasts", "finetune", "retrieval", "probes", "factors", "shortcuts", "cost",
+)  # fmt: skip
 DOCUMENT = r"""\documentclass{article}
 %s
 \begin{document}

@@ -25,7 +25,16 @@ def files(folder):
 def test_writes_every_table_figure_and_the_page(report, tmp_path):
     said, output = report(plant(tmp_path))
     assert said.endswith("report.html: 0 records missing\n")
-    tables = ("ablation", "contrasts", "cost", "factors", "finetune", "probes", "retrieval")
+    tables = (
+        "ablation",
+        "contrasts",
+        "cost",
+        "factors",
+        "finetune",
+        "probes",
+        "retrieval",
+        "shortcuts",
+    )
     figures = (
         "ablation", "accuracy_and_cost", "class_accuracy", "confusion", "factor_map", "factors",
         "feature_map", "level_weights", "retrieval_curve", "training_curves",

@@ -8,9 +8,9 @@ from hdc.data.batches import VideoBatches
 from hdc.data.index import read_index
 from hdc.data.rendering import render
 from hdc.data.store import ClipStore
-from hdc.data.synthetic import plan_videos
+from hdc.data.synthetic import plan_videos, state_at
 from hdc.settings import Augment, Clip, Subtask, View
-from hdc.shortcuts import mean_images, motion_in_view, share_found, shortcuts, state_in_view
+from hdc.shortcuts import mean_images, motion_in_view, place_in_view, share_found, shortcuts
 
 PIXELS = 64
 WHOLE = Draw(0, 0, PIXELS, PIXELS)
@@ -60,26 +60,29 @@ def test_the_state_is_what_the_picture_shows(plan):
     found = []
     for row in plan.to_dict("records"):
         one = render(row, frames=20, pixels=PIXELS)[19].astype(float)
-        other = render(row | {"size": 1e-3}, frames=20, pixels=PIXELS)[19]
+        other = render(row | {"size": 0.01}, frames=20, pixels=PIXELS)[19]
+        state = state_at(row, 19)
         seen = (one - other).sum(axis=2) > 90  # the shape is lighter than any background
         y, x = np.nonzero(seen)
         place = np.array([(x.mean() + 0.5 - crop.left) / 40, (y.mean() + 0.5 - crop.top) / 48])
-        expected = state_in_view(row, 19, crop, (PIXELS, PIXELS))[:2]
+        expected = place_in_view(row["size"], state, crop, (PIXELS, PIXELS))[:2]
         edges = seen[[0, -1]].any() or seen[:, [0, -1]].any()
-        fading = any(abs(row[part] + 19 * row[f"step_{part}"] - 0.5) % 1 < 0.15 for part in
-                     ("phase_x", "phase_y", "phase_size"))  # fmt: skip
+        fading = any(abs(state[part] - 0.5) < 0.07 for part in ("phase_x", "phase_y", "phase_size"))
         if not (edges or fading):
             found.append(np.abs(place - expected).max())
     assert len(found) >= 4
-    assert max(found) < 0.04
+    assert np.median(found) < 0.01
+    assert max(found) < 0.1
 
 
 def test_a_flip_mirrors_place_and_motion(plan):
     frame = (PIXELS, PIXELS)
     for row in plan.iloc[:3].to_dict("records"):
         flipped = Draw(0, 0, PIXELS, PIXELS, flip=True)
-        x, y, size, cosine, sine = state_in_view(row, 3, WHOLE, frame)
-        assert np.allclose(state_in_view(row, 3, flipped, frame), [1 - x, y, size, cosine, -sine])
+        state = state_at(row, 3)
+        x, y, size, cosine, sine = place_in_view(0.5, state, WHOLE, frame)
+        mirror = [1 - x, y, size, cosine, -sine]
+        assert np.allclose(place_in_view(0.5, state, flipped, frame), mirror)
         straight, mirrored = (motion_in_view(row, draw, frame) for draw in (WHOLE, flipped))
         assert straight.any()
         assert np.array_equal(straight, -mirrored)
@@ -99,7 +102,8 @@ def test_of_synthetic_videos_motion_is_kept_by_both_contrasts_and_phase_by_one(t
     )
     found = shortcuts(made, TASKS, VIEWS, index, pixels=16)
     assert found["spatial"]["videos"] == 24
-    assert found["spatial"]["phase"] > found["temporal"]["phase"] + 0.1
+    assert found["spatial"]["phase"] == 1
+    assert found["spatial"]["place"] > found["temporal"]["place"]
     assert found["spatial"]["appearance"] >= found["temporal"]["appearance"]
     assert min(found[task]["motion"] for task in TASKS) > 3 / 24
     assert found["temporal"]["phase"] < 3 / 24

@@ -70,9 +70,9 @@ tells which it is."""
 # of every fourth frame turns by less than half of that, so that the way it turns can be seen.
 GREATEST_ROTATION_PER_FRAME = 8.0
 
-# How far the slowest and the fastest video of a kind advance per frame, in units of the state. In 16
-# frames a translation or zoom goes through half of its cycle at least, an orbit or oscillation
-# through two thirds.
+# How far the slowest and the fastest video of a kind advance per frame, in units of the state.
+# In 16 frames a translation or zoom goes through half of its cycle at least, an orbit or an
+# oscillation through two thirds.
 SPEEDS = {
     "translate": (1 / 32, 1 / 12),
     "rotate": (3.0, GREATEST_ROTATION_PER_FRAME),

@@ -1,4 +1,4 @@
-TABLES = ["ablation", "contrasts", "finetune", "retrieval", "probes", "factors", "cost"]
+TABLES = ["ablation", "contrasts", "finetune", "retrieval", "probes", "factors", "shortcuts", "cost"]
 FIGURES = [
     "ablation",
     "retrieval_curve",
