@@ -1,6 +1,7 @@
 """Draws docs/figures/motions.png: one synthetic video of each motion, frames from left to right."""
 
 import io
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,11 @@ if __name__ == "__main__":
     plan = plan_videos(
         shapes=list(SHAPES), motions=list(MOTIONS), train_videos=len(SHAPES) * len(MOTIONS),
         validation_videos=len(SHAPES) * len(MOTIONS), test_videos=len(SHAPES) * len(MOTIONS),
-        train_backgrounds=48, test_backgrounds=8, frames=FRAMES * EVERY, pixels=PIXELS, noise=0.02,
-        seed=2,
+        train_backgrounds=48, test_backgrounds=8, frames=FRAMES * EVERY, pixels=PIXELS,
+        appearance_change=1.0, shortcut=0.0, test_shortcut="none", seed=2,
     )  # fmt: skip
     strips = []
-    for shape, motion in zip(SHAPES, MOTIONS, strict=False):
+    for shape, motion in zip(cycle(SHAPES), MOTIONS, strict=False):
         row = plan[(plan["shape"] == shape) & (plan.motion == motion)].iloc[0]
         clip = render(row, frames=FRAMES * EVERY, pixels=PIXELS)[::EVERY]
         clip = clip.repeat(SHOWN // PIXELS, axis=1).repeat(SHOWN // PIXELS, axis=2)

@@ -1,4 +1,13 @@
-TABLES = ["ablation", "contrasts", "finetune", "retrieval", "probes", "factors", "shortcuts", "cost"]
+TABLES = [
+    "ablation",
+    "contrasts",
+    "finetune",
+    "retrieval",
+    "probes",
+    "factors",
+    "shortcuts",
+    "cost",
+]
 FIGURES = [
     "ablation",
     "retrieval_curve",
