@@ -109,8 +109,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     )
     if fabric.is_global_zero:
         see_views(batches, model.views, pixels=clip.pixels, path=output / "views.png")
-        videos = VideoBatches(**made, batch_size=min(VIDEOS, len(rows)))
-        found = shortcuts(videos, model.subtasks, model.views, index, pixels=clip.pixels)
+        many = VideoBatches(**made, batch_size=min(VIDEOS, len(rows)))
+        found = shortcuts(many, model.subtasks, model.views, index, pixels=clip.pixels)
     for epoch, first_step in training.epochs():
         for batch in training.batches(batches.epoch(epoch, model.views, first_step=first_step)):
             views = augmented(batch, pixels=clip.pixels, device=fabric.device)
