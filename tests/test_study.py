@@ -102,7 +102,7 @@ def test_where_videos_come_from(workplace, monkeypatch):
             path.touch()
     study = Study.read(DEMO | {"data": {"weizmann": "videos"}})
     assert study.source("weizmann") == Source("videos", 1, 18)
-    assert study.source("synthetic") == Source("", 1, 1680)
+    assert study.source("synthetic") == Source("", 1, 1360)
 
 
 def test_plan_names_every_folder_and_question():

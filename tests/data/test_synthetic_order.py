@@ -25,7 +25,7 @@ def plan(videos, *, motions=MOTIONS, shortcut=0.0):
 
 
 def accuracy(features, truth):
-    """Of boosted trees that are fitted on the first two thirds, and the standard error of chance."""
+    """Of boosted trees fitted on the first two thirds, chance, and the standard error of chance."""
     trees = HistGradientBoostingClassifier(max_iter=60, random_state=0)
     split = 2 * len(truth) // 3
     trees.fit(features[:split], truth[:split])
@@ -35,7 +35,7 @@ def accuracy(features, truth):
 
 
 def statistics(table, *, order):
-    """Of the true states of each clip: means, spreads and products; with order, differences, too."""
+    """Of the true states of each clip: means, spreads, medians; with order, differences, too."""
     turns = np.stack(
         [2 * np.pi * np.stack(list(state_at(row, np.arange(FRAMES)).values()), 1)
          / list(STATE_PERIODS.values()) for _, row in table.iterrows()]
