@@ -20,10 +20,12 @@ from hdc.data.augment import Draw, augment
 from hdc.data.batches import ClipBatch, VideoBatches
 from hdc.data.motions import MOTION_TABLE, STATE_PERIODS, state_at, steps_of
 from hdc.data.rendering import outline_at, shown_copy
+from hdc.objective import SUBTASKS
 from hdc.settings import Subtask, View
 
 VIDEOS = 64
 BATCHES = 8  # 512 videos: a standard error of at most 2.2 points
+CLUES = ("appearance", "place", "motion", "phase")
 SIDE = 4  # pixels of the mean image
 
 Clues = dict[str, Float[np.ndarray, "video clue"]]
@@ -38,7 +40,7 @@ def shortcuts(
     index: pd.DataFrame,
     *,
     pixels: int,
-) -> dict[str, dict[str, float]]:
+) -> dict[str, dict[str, float | None]]:
     """Share of pairs that each shortcut alone finds, by subtask.
 
     Args:
@@ -50,7 +52,8 @@ def shortcuts(
 
     Returns:
         For each subtask `videos` (among how many the partner was sought) and `appearance`, and for
-        synthetic videos `place`, `motion` and `phase`: shares from 0 to 1.
+        synthetic videos `place`, `motion` and `phase`: shares from 0 to 1. None for a subtask
+        that the run does not have.
     """
     found: dict[str, list[dict[str, float]]] = {name: [] for name in subtasks}
     for make in batches.epoch(0, dict(views))[:BATCHES]:
@@ -64,7 +67,8 @@ def shortcuts(
                 both = {clue: (clues[one][clue], clues[other][clue]) for clue in clues[one]}
                 found[name].append({clue: share_found(*pair) for clue, pair in both.items()})
     videos = {"videos": float(batches.batch_size)}
-    return {name: videos | pd.DataFrame(each).mean().to_dict() for name, each in found.items()}
+    shares = {name: videos | pd.DataFrame(each).mean().to_dict() for name, each in found.items()}
+    return {name: shares.get(name, dict.fromkeys(CLUES)) for name in SUBTASKS}
 
 
 def clues_of(

@@ -109,3 +109,5 @@ def test_of_synthetic_videos_motion_is_kept_by_both_contrasts_and_phase_by_one(t
     assert found["temporal"]["phase"] < 3 / 24
     unknown = shortcuts(made, TASKS, VIEWS, index.drop(columns="speed"), pixels=16)
     assert set(unknown["spatial"]) == {"videos", "appearance"}
+    one = {"temporal": TASKS["temporal"]}
+    assert set(shortcuts(made, one, VIEWS, index, pixels=16)["spatial"].values()) == {None}
