@@ -64,7 +64,7 @@ def test_parts():
             {"ablations": ["hcd"]},
             "ablations: expected one of .*hdc.*, got hcd",
         ),
-        ({"scale": "huge"}, "scale: expected one of demo, "),
+        ({"scale": "huge"}, "scale: expected one of ceiling, demo, "),
         ({"evaluate_on": {"ufc101": [1]}}, "evaluate_on: expected one of .*, got ufc101"),
         ({"evaluate_on": {"synthetic": [2]}}, "evaluate_on: synthetic has splits 1 to 1, got 2"),
         ({"pretrain_on": "weizmann-split10"}, "pretrain_on: weizmann has splits 1 to 9, got 10"),
