@@ -114,4 +114,5 @@ def test_a_hand_made_motion_feature_tells_the_motion():
     trees = HistGradientBoostingClassifier(max_iter=100, random_state=0)
     motion = table.motion.to_numpy()
     trees.fit(features[:800], motion[:800])
-    assert np.mean(trees.predict(features[800:]) == motion[800:]) > 0.5  # chance is 1/12; for 8 frames orbits look straight
+    # Chance is 1/12; in 8 frames an orbit looks much like a translation.
+    assert np.mean(trees.predict(features[800:]) == motion[800:]) > 0.5
