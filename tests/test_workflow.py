@@ -99,7 +99,7 @@ def test_runs_that_differ_only_in_evaluation_share_a_pretraining(plan, study, wo
         ),
         ({"study": "data"}, "study: expected a name other than data and published"),
         ({"seed": [0]}, "'seed' was unexpected"),
-        ({"seeds": ["x"]}, "'x' is not of type 'integer'"),
+        ({"seeds": ["x"]}, "seeds.0: 'x' does not match"),
         ({"seeds": None}, "'seeds' is a required property"),
     ],
 )

@@ -11,7 +11,7 @@ from hdc.settings import Augment
 NONE = {
     "crop_area": [1.0, 1.0], "crop_aspect": [1.0, 1.0], "flip": 0.0, "jitter": 0.0,
     "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "greyscale": 0.0,
-    "blur": 0.0, "blur_sigma": [0.01, 0.05],
+    "blur": 0.0, "blur_sigma": [0.01, 0.05], "noise": 0.0,
 }  # fmt: skip
 
 
@@ -154,3 +154,22 @@ def test_clips_of_different_sizes_share_a_batch():
     found = augment.resample(batch, whole, pixels=6)
     assert_close(found[0], torch.full_like(found[0], 1 / 255))
     assert_close(found[1], torch.full_like(found[1], 2 / 255))
+
+
+def test_noise_is_of_the_view_and_as_strong_as_asked():
+    """Another draw of the same pixels has other noise, in every frame; black and white keep some."""
+    gray = torch.full((3, 4, 40, 40, 3), 128, dtype=torch.uint8)
+    settings = Augment(**NONE | {"noise": 0.05})
+    one, other = (
+        augment.draw(np.random.default_rng(seed), settings, height=40, width=40, pixels=32)
+        for seed in (0, 1)
+    )
+    clips = augment.augment(gray, [one, one, other], pixels=32)
+    assert_close(clips[0], clips[1], rtol=0, atol=0)
+    noise = clips * augment.STANDARD_DEVIATION + augment.MEAN - 128 / 255
+    assert noise[[0, 2]].std().item() == pytest.approx(0.05, rel=0.02)
+    assert abs(noise[[0, 2]].mean().item()) < 0.001
+    pairs = [(noise[0], noise[2]), (noise[0][:, 1:], noise[0][:, :-1])]
+    assert all(abs((a * b).mean().item()) < 0.05 * 0.05**2 for a, b in pairs)
+    white = augment.augment(torch.full_like(gray, 255)[:1], [one], pixels=32)
+    assert (white * augment.STANDARD_DEVIATION + augment.MEAN).max().item() <= 1 + 1e-5
