@@ -157,7 +157,7 @@ def test_clips_of_different_sizes_share_a_batch():
 
 
 def test_noise_is_of_the_view_and_as_strong_as_asked():
-    """Another draw of the same pixels has other noise, in every frame; black and white keep some."""
+    """Another draw of the same pixels has other noise, and so has every frame of one."""
     gray = torch.full((3, 4, 40, 40, 3), 128, dtype=torch.uint8)
     settings = Augment(**NONE | {"noise": 0.05})
     one, other = (
