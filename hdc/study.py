@@ -172,6 +172,7 @@ class Study:
                 "study": self.study,
                 "scale": self.scale,
                 "question": self.question,
+                "note": self.note,
                 "contrasts": [asdict(one) for one in self.contrasts],
                 "ablations": questions,
                 "evaluations": evaluations,

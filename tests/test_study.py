@@ -155,3 +155,11 @@ def test_originals_may_be_gone_once_they_are_prepared(workplace, monkeypatch):
         Study.read(study).source("weizmann")
     allowing = Study.read(study | {"allow_missing": True})
     assert allowing.source("weizmann") == Source("gone", 1, 1)
+
+
+def test_the_plan_tells_the_report_what_the_study_says_of_itself():
+    words = {"question": "Does it help?", "note": "An illustration.", "duration": "an hour"}
+    study = Study.read(DEMO | words)
+    plan = json.loads(study.plan())
+    assert (plan["question"], plan["note"], study.duration) == tuple(words.values())
+    assert json.loads(Study.read(DEMO).plan())["note"] == ""
