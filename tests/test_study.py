@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import yaml
 
 from hdc import config
 from hdc.data.index import MISSING
@@ -163,3 +164,13 @@ def test_the_plan_tells_the_report_what_the_study_says_of_itself():
     plan = json.loads(study.plan())
     assert (plan["question"], plan["note"], study.duration) == tuple(words.values())
     assert json.loads(Study.read(DEMO).plan())["note"] == ""
+
+
+@pytest.mark.parametrize(
+    "name", ["ceiling", "demo", "shortcut", "shortcut_control", "smoke", "synthetic"]
+)
+def test_every_study_of_made_videos_can_be_read(name, root):
+    study = Study.read(yaml.safe_load((root / f"config/{name}.yaml").read_text()))
+    assert study.study == name
+    assert study.question.endswith("?") or study.question.endswith(".")
+    assert bool(study.contrasts) == (name == "synthetic")

@@ -1,5 +1,6 @@
 """What Snakemake would run, and what it says about a wrong study; nothing is computed here."""
 
+import json
 import re
 
 import pytest
@@ -250,3 +251,16 @@ def test_videos_that_come_later_are_prepared(call, workplace, make_video, moving
     assert re.search(r"prepare_ucf101 +1", done.stdout)
     strict = call("snakemake", target, "-n", *words[:4], cwd=workplace)
     assert "found 13,314 of them missing" in strict.stdout + strict.stderr
+
+
+def test_a_study_says_how_long_it_takes_and_takes_seeds_from_the_command_line(
+    call, study, workplace
+):
+    name = study(study="changed", duration="a moment", backbones=["r3d18"], ablations=["hdc"])
+    words = ("results/changed/study.json", "--cores", "1", "--config", "seeds=[3,4]")
+    done = call(
+        "snakemake", *words, "--configfile", f"config/{name}.yaml", cwd=workplace, check=True
+    )
+    assert "Study changed: a moment" in done.stderr
+    plan = json.loads((workplace / words[0]).read_text())
+    assert sorted({one["seed"] for one in plan["evaluations"]}) == [3, 4]
