@@ -4,7 +4,15 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from hdc.drawing import CHANCE, Picture, finish, line_looks, panel_title, small_multiples
+from hdc.drawing import (
+    CHANCE,
+    Picture,
+    finish,
+    line_looks,
+    panel_title,
+    small_multiples,
+    title_width,
+)
 from hdc.measures import ROWS, Measure
 from hdc.quantities import probes
 from hdc.results import Results, levels_of
@@ -22,9 +30,14 @@ def factors(results: Results) -> Picture:
         for measure in probes(results)
         for (backbone, data), values in _by_panel(measure, results, rows)
     ]
-    figure, panels = small_multiples(len(drawn))
+    titles = [
+        panel_title(results, backbone, measure.title.replace("_", " "), data).replace(" · ", "\n")
+        for backbone, data, measure, _ in drawn
+    ]
+    lines = [line for title in titles for line in title.split("\n")]
+    figure, panels = small_multiples(len(drawn), width=max(2.5, title_width(lines)))
     looks = line_looks(results)
-    for (backbone, data, measure, values), panel in zip(drawn, panels, strict=False):
+    for (backbone, data, measure, values), title, panel in zip(drawn, titles, panels, strict=False):
         levels = levels_of(results, backbone, data)
         scale = 1 if measure.path[-1] == "r2" else 100
         for run, curve in values.groupby(level="ablation", observed=True):
@@ -36,7 +49,7 @@ def factors(results: Results) -> Picture:
         panel.margins(x=0.12)
         low, high = LEAST_SPAN if scale == 1 else (0, 0)
         panel.set_ylim(min(low, 1.08 * panel.dataLim.y0), max(high, 1.08 * panel.dataLim.y1))
-        panel.set_title(panel_title(results, backbone, measure.title.replace("_", " "), data))
+        panel.set_title(title)
     finish(figure, panels[: len(drawn)], "", "")
     caption = (
         "Linear probes of the label and of the factors that the videos were made from, by level, "
