@@ -144,7 +144,7 @@ def test_the_pairs_of_the_findings_are_those_of_the_records(root, published):
 
 
 @pytest.mark.parametrize(
-    "study, backgrounds", [("shortcut", "tell")]
+    "study, backgrounds", [("shortcut", "tell"), ("shortcut_control", "plain")]
 )
 def test_the_shortcut_of_the_findings_is_that_of_the_records(root, published, study, backgrounds):
     text = (root / "docs/findings.md").read_text()
