@@ -17,7 +17,7 @@ if __name__ == "__main__":
         shapes=list(SHAPES), motions=list(MOTIONS), train_videos=len(SHAPES) * len(MOTIONS),
         validation_videos=len(SHAPES) * len(MOTIONS), test_videos=len(SHAPES) * len(MOTIONS),
         train_backgrounds=48, test_backgrounds=8, frames=FRAMES * EVERY, pixels=PIXELS,
-        appearance_change=1.0, shortcut=0.0, test_shortcut="none", seed=2,
+        appearance_change=1.0, stripes=False, shortcut=0.0, test_shortcut="none", seed=2,
     )  # fmt: skip
     strips = []
     for shape, motion in zip(cycle(SHAPES), MOTIONS, strict=False):

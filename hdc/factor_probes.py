@@ -37,7 +37,7 @@ def classify_within(
         some = {part: features[part][rows] for part, rows in chosen.items()}
         own = {part: np.asarray(truth[part])[rows] for part, rows in chosen.items()}
         if len(set(own["train"])) > 1:
-            found, _ = classify(some, own, strengths=strengths, iterations=iterations)
+            found = classify(some, own, strengths=strengths, iterations=iterations).predicted
         else:
             found = np.repeat(own["train"][:1], len(own["test"]))
         predicted[chosen["test"]] = found
@@ -63,7 +63,7 @@ def classify_held_out(
     own = {part: truth[each] for part, each in rows.items()}
     if len(set(own["train"])) < 2 or not (len(own["val"]) and len(own["test"])):
         return {}
-    predicted, strength = classify(
+    read = classify(
         {part: features[each] for part, each in rows.items()},
         own,
         strengths=strengths,
@@ -71,8 +71,8 @@ def classify_held_out(
     )
     fitted = np.concatenate([own["train"], own["val"]])
     chance = np.unique(fitted, return_counts=True)[1].max() / len(fitted)
-    accuracy = np.mean(predicted == own["test"])
-    return {"accuracy": float(accuracy), "chance": float(chance), "strength": strength}
+    accuracy = np.mean(read.predicted == own["test"])
+    return {"accuracy": float(accuracy), "chance": float(chance), "strength": read.strength}
 
 
 def classify_combinations(

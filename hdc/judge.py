@@ -181,18 +181,23 @@ class Judge:
 
     def _classify(self, name: str, target: str, features: dict) -> Scores:
         settings, truth = self.settings, self._targets(target)
-        predicted, strength = classify(
+        read = classify(
             features,
             truth,
             strengths=settings.probe_strengths,
             iterations=settings.probe_iterations,
         )
-        self.strengths[name, target] = strength
-        right = predicted == truth["test"]
+        self.strengths[name, target] = read.strength
+        right = read.predicted == truth["test"]
         accuracy = self._record(f"linear_{name}_{target}", right)
         trained = pd.Series(np.concatenate([truth["train"], truth["val"]]))
         chance = float(trained.value_counts(normalize=True).max())
-        return {"accuracy": accuracy, "chance": chance, "strength": strength}
+        return {
+            "accuracy": accuracy,
+            "chance": chance,
+            "strength": read.strength,
+            "validation": read.validation,
+        }
 
     def _classify_within(self, name: str, target: str, features: dict) -> Scores:
         settings, truth, within = self.settings, *map(self._targets, (target, WITHIN[target]))
@@ -214,10 +219,14 @@ class Judge:
         truth, period = self._targets(target), PERIODS.get(target)
         if period:
             truth = {part: on_circle(values, period) for part, values in truth.items()}
-        predicted, strength = regress(features, truth, strengths=self.settings.probe_strengths)
-        shown = off_circle(predicted, period) if period else predicted
+        read = regress(features, truth, strengths=self.settings.probe_strengths)
+        shown = off_circle(read.predicted, period) if period else read.predicted
         self._new[f"linear_{name}_{target}"] = self._placed(shown, np.nan)
-        return {"r2": explained(predicted, truth["test"]), "strength": strength}
+        return {
+            "r2": explained(read.predicted, truth["test"]),
+            "strength": read.strength,
+            "validation": read.validation,
+        }
 
     def _targets(self, target: str) -> dict[str, np.ndarray]:
         column = self.index[target].to_numpy()

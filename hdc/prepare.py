@@ -101,8 +101,9 @@ def plan_made(synthetic: SyntheticData, folder: Path) -> tuple[Listing, Any]:
     plan = plan_videos(**settings)
     # A file's name does not tell its settings, so other settings get another folder.
     folder = folder / digest(f"{VERSION}{sorted(vars(synthetic).items())}")
+    factors = [factor for factor in FACTORS if factor in plan]
     paths = [str(folder / video) for video in plan.video]
-    listed = plan[["video", "label", "group", *FACTORS]].assign(path=paths)
+    listed = plan[["video", "label", "group", *factors]].assign(path=paths)
     make = partial(make_videos, synthetic, plan.set_index("video", drop=False), folder)
     return Listing(listed, [plan[["video", "part"]]]), make
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,14 +16,29 @@ from sklearn.preprocessing import StandardScaler
 Features = Float[np.ndarray, "_ dim"]
 
 
+class Read(NamedTuple):
+    """What a probe says of part `test`, and how it was chosen.
+
+    Attributes:
+        predicted: for each row.
+        strength: the chosen inverse L2 penalty.
+        validation: its score on val, fitted on train alone: accuracy or R2. What settings of a run
+            may be chosen by.
+    """
+
+    predicted: np.ndarray
+    strength: float
+    validation: float
+
+
 def classify(
     features: dict[str, Features],
     labels: dict[str, np.ndarray],
     *,
     strengths: Sequence[float],
     iterations: int,
-) -> tuple[np.ndarray, float]:
-    """Predictions for part `test` by logistic regression, and the strength that was chosen.
+) -> Read:
+    """Predictions for part `test` by logistic regression.
 
     `features` and `labels` are by part: train, val and test. The inverse L2 penalty with the best
     accuracy on val (the strongest penalty among equals) is fitted anew on train + val.
@@ -37,7 +53,8 @@ def classify(
         for strength in sorted(strengths)
     }
     best = max(accuracies, key=lambda strength: accuracies[strength])
-    return fit(best, "train", "val").predict(features["test"]), best
+    predicted = fit(best, "train", "val").predict(features["test"])
+    return Read(predicted, best, float(accuracies[best]))
 
 
 def classify_once(
@@ -57,8 +74,8 @@ def classify_once(
 
 def regress(
     features: dict[str, Features], values: dict[str, np.ndarray], *, strengths: Sequence[float]
-) -> tuple[np.ndarray, float]:
-    """Predictions for part `test` by ridge regression; else as `classify`, by squared error.
+) -> Read:
+    """Predictions for part `test` by ridge regression; else as `classify`, by R2.
 
     `values` are numbers, or rows of several that are predicted together.
     """
@@ -66,14 +83,12 @@ def regress(
     def fit(strength: float, *parts: str) -> Pipeline:
         return _fit(Ridge(alpha=1 / strength), *_joined(features, values, parts))
 
-    errors = {
-        strength: np.mean(
-            (fit(strength, "train").predict(features["val"]) - np.asarray(values["val"])) ** 2
-        )
+    scores = {
+        strength: explained(fit(strength, "train").predict(features["val"]), values["val"])
         for strength in sorted(strengths)
     }
-    best = min(errors, key=lambda strength: errors[strength])
-    return fit(best, "train", "val").predict(features["test"]), best
+    best = max(scores, key=lambda strength: scores[strength])
+    return Read(fit(best, "train", "val").predict(features["test"]), best, scores[best])
 
 
 def explained(predicted: ArrayLike, true: ArrayLike) -> float:

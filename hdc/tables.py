@@ -161,9 +161,10 @@ def shortcuts_table(results: Results) -> Table:
         "clips of 64 videos (or all, if fewer) by one thing alone, before any training. "
         "Appearance: the mean over time at 4 x 4 pixels. Known of synthetic videos only: place "
         "(where the shape is in the view, how large, at which angle, in the middle frame), motion "
-        "(which part of the state advances how fast, as the crop shows it) and phase (how far that "
-        "part is in its cycle). By chance 1.6 % of 64. SC: spatial contrast; TC: temporal "
-        f"contrast. {HOW}"
+        "(which part of the state advances how fast, exactly, as the crop shows it) and phase (how "
+        "far that part is in its cycle). Appearance is a lower bound, since networks see more; the "
+        "others are upper bounds, since they are known exactly. By chance 1.6 % of 64. SC: spatial "
+        f"contrast; TC: temporal contrast. {HOW}"
     )
     return build(results, "shortcuts", "What alone would solve the contrast", caption, measures)
 

@@ -31,22 +31,34 @@ def scaled(features):
 
 def test_classify_is_sklearn_with_the_strength_that_val_likes(data):
     features, labels, _ = data
-    predicted, strength = classify(features, labels, strengths=[1e-6, 0.1], iterations=500)
-    assert strength == 0.1
+    read = classify(features, labels, strengths=[1e-6, 0.1], iterations=500)
+    assert read.strength == 0.1
     both, test = scaled(features)
-    plain = LogisticRegression(C=strength, max_iter=500)
+    plain = LogisticRegression(C=0.1, max_iter=500)
     plain.fit(both, np.concatenate([labels["train"], labels["val"]]))
-    assert (predicted == plain.predict(test)).all()
-    assert np.mean(predicted == labels["test"]) > 0.65
+    assert (read.predicted == plain.predict(test)).all()
+    assert np.mean(read.predicted == labels["test"]) > 0.65
+
+
+def test_the_score_on_val_is_of_a_probe_that_has_not_seen_val(data):
+    features, labels, values = data
+    scaler = StandardScaler().fit(features["train"])
+    train, val = scaler.transform(features["train"]), scaler.transform(features["val"])
+    plain = LogisticRegression(C=0.1, max_iter=500).fit(train, labels["train"])
+    read = classify(features, labels, strengths=[0.1], iterations=500)
+    assert read.validation == plain.score(val, labels["val"])
+    ridge = Ridge(alpha=1.0).fit(train, values["train"])
+    read = regress(features, values, strengths=[1.0])
+    assert read.validation == pytest.approx(ridge.score(val, values["val"]))
 
 
 def test_regress_is_sklearn(data):
     features, _, values = data
-    predicted, strength = regress(features, values, strengths=[1e-6, 1.0])
-    assert strength == 1.0
+    read = regress(features, values, strengths=[1e-6, 1.0])
+    assert read.strength == 1.0
     both, test = scaled(features)
     plain = Ridge(alpha=1.0).fit(both, np.concatenate([values["train"], values["val"]]))
-    np.testing.assert_allclose(predicted, plain.predict(test))
+    np.testing.assert_allclose(read.predicted, plain.predict(test))
 
 
 def test_the_test_part_decides_nothing(data):
@@ -54,7 +66,7 @@ def test_the_test_part_decides_nothing(data):
     flipped = labels | {"test": labels["test"][::-1]}
     settings = {"strengths": [1e-3, 1.0], "iterations": 200}
     plain, swapped = (classify(features, each, **settings) for each in (labels, flipped))
-    assert (plain[0] == swapped[0]).all() and plain[1] == swapped[1]
+    assert (plain.predicted == swapped.predicted).all() and plain[1:] == swapped[1:]
 
 
 def test_explained_is_r2():

@@ -31,7 +31,8 @@ def plan():
     return plan_videos(
         shapes=["square"], motions=["right", "clockwise", "orbit_clockwise"], train_videos=12,
         validation_videos=3, test_videos=3, train_backgrounds=2, test_backgrounds=1, frames=40,
-        pixels=PIXELS, appearance_change=0.0, shortcut=0.0, test_shortcut="none", seed=0,
+        pixels=PIXELS, appearance_change=0.0, stripes=False, shortcut=0.0, test_shortcut="none",
+        seed=0,
     )  # fmt: skip
 
 

@@ -18,6 +18,9 @@ SHAPE_LUMA = 0.85
 # The highest wave number along each axis of a texture: low, so that it is smooth.
 TEXTURE_WAVES = 3
 
+# Cycles of stripes in a frame width: as many as can be told at 24 pixels.
+STRIPES = 5
+
 # Part of the greatest possible saturation that colors get, so that pixel noise is rarely cut off.
 SATURATION = 0.8
 
@@ -55,7 +58,13 @@ def background(seed: int, number: int) -> Background:
 
 
 def background_frames(
-    one: Background, *, x: np.ndarray, y: np.ndarray, hue: np.ndarray, pixels: int
+    one: Background,
+    *,
+    x: np.ndarray,
+    y: np.ndarray,
+    hue: np.ndarray,
+    pixels: int,
+    stripes: float | None = None,
 ) -> np.ndarray:
     """Return a background as it drifts and changes color.
 
@@ -65,11 +74,15 @@ def background_frames(
         y: its shift downward, likewise.
         hue: of each frame, in turns, (frame,).
         pixels: height and width.
+        stripes: the way in which they follow one another, in degrees, 0 rightward and 90 downward;
+            they take the place of the texture of its light. None: no stripes.
 
     Returns:
         Channels between 0 and 1, (frame, pixels, pixels, 3), float32.
     """
     texture, mix = _smooth_fields(one.waves, x, y, pixels)
+    if stripes is not None:
+        texture = _stripes(stripes, x, y, pixels)
     gray = one.luma + TEXTURE_LUMA * texture
     mix = (0.5 + 0.5 * mix)[..., None]
     first, second = (
@@ -109,3 +122,11 @@ def _smooth_fields(waves: np.ndarray, x: np.ndarray, y: np.ndarray, pixels: int)
     fields = (down @ waves[:, None] @ right.swapaxes(-1, -2)).real
     # As many terms of variance 1 as there are pairs of waves: this brings their sum to 1.
     return np.tanh(fields / len(numbers))
+
+
+def _stripes(degrees: float, x: np.ndarray, y: np.ndarray, pixels: int) -> np.ndarray:
+    """Return waves of one direction, shifted by x and y, between -1 and 1, (frame, y, x)."""
+    right, down = STRIPES * np.cos(np.deg2rad(degrees)), STRIPES * np.sin(np.deg2rad(degrees))
+    places = np.arange(pixels) / pixels
+    cycles = right * (places - x[:, None])[:, None, :] + down * (places - y[:, None])[:, :, None]
+    return np.sin(2 * np.pi * cycles)

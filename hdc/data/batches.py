@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -107,7 +107,9 @@ class VideoBatches:
             clips.append(self.store.clip(row, still if view.still else numbers))
             random = generator(self.seed, "augment", epoch, video, view.draw)
             pixels = self.clip.pixels
-            draws.append(draw(random, self.augment, height=height, width=width, pixels=pixels))
+            one = draw(random, self.augment, height=height, width=width, pixels=pixels)
+            # Crops that share a spatial draw share no noise: it would name their video.
+            draws.append(replace(one, noise_seed=one.noise_seed + view.crop))
         return ClipBatch(rows, first_frames, stack_clips(clips), draws)
 
     def _frame_numbers(self, total: int, epoch: int, video: str, crop: int) -> np.ndarray:

@@ -85,7 +85,7 @@ SPEEDS = {
 ORBIT_RADIUS = 0.15
 SWAY_REACH = 0.15
 
-# A shape that sways hurries one way and takes its time on the way back: four times as long.
+# A shape that sways hurries one way and takes its time on the way back: twice as long.
 SWAY_SKEW = 0.6
 
 

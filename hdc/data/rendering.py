@@ -44,7 +44,7 @@ def render(row: Row, *, frames: int, pixels: int) -> np.ndarray:
         name: row[f"background_{name}"] + time * row[f"background_step_{name}"]
         for name in ("x", "y", "hue")
     }
-    clip = background_frames(place, **drift, pixels=pixels)
+    clip = background_frames(place, **drift, pixels=pixels, stripes=row.get("stripes_angle"))
     hues = row["shape_hue"] + time * row["step_shape_hue"]
     colors = np.stack([shape_color(hue) for hue in hues])[:, None, None]
     clip += _opacity(row, frames, pixels)[..., None] * (colors - clip)

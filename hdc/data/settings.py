@@ -59,7 +59,8 @@ class SyntheticData:
     pixels: int = MISSING  # height and width
     frames_per_second: int = MISSING
     appearance_change: float = MISSING  # 0 to 1: how fast background, light and colors change
-    shortcut: float = MISSING  # share of training videos whose background has their motion's hue
+    stripes: bool = MISSING  # backgrounds have them, in one of as many directions as motions
+    shortcut: float = MISSING  # share of training videos whose stripes tell their motion
     test_shortcut: str = MISSING  # the same of test videos: none, same or reversed
     seed: int = MISSING
 
@@ -67,6 +68,8 @@ class SyntheticData:
         require_positive(self, "train_videos", "validation_videos", "test_videos", "frames")
         require_positive(self, "pixels", "frames_per_second")
         require_share(self, "appearance_change", "shortcut")
+        led = self.shortcut > 0 or self.test_shortcut != "none"
+        require("stripes", self.stripes, self.stripes or not led, "true where there is a shortcut")
 
 
 SOURCES = ("folder", "official", "synthetic")

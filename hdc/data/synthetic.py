@@ -44,15 +44,16 @@ _ROWS_PER_TASK = 16
 # Of the pictures that settings lead to: raise it when a change here alters any.
 VERSION = 2
 
-# What a probe may look for: the columns of a plan that say what is seen, for the index.
+# What a probe may look for: the columns of a plan that say what is seen, for the index; a plan
+# without stripes lacks the last.
 FACTORS = (
     "shape", "motion", "motion_kind", "motion_axis", "motion_direction", "background",
     "phase_x", "phase_y", "phase_size", "angle", "phase_orbit", "phase_sway", "size", "speed",
-    "shape_hue", "background_hue",
+    "shape_hue", "background_hue", "stripes",
 )  # fmt: skip
 
 TEST_SHORTCUTS = {"none": 0.0, "same": 1.0, "reversed": 1.0}
-"""What the hue of test videos' backgrounds may follow, and in which share of them it does."""
+"""What the stripes of test videos may follow, and in which share of them they do."""
 
 _PARTS = {"train": 0, "val": 1, "test": 2}
 
@@ -72,6 +73,7 @@ def plan_videos(
     frames: int,
     pixels: int,
     appearance_change: float,
+    stripes: bool,
     shortcut: float,
     test_shortcut: str,
     seed: int,
@@ -93,10 +95,12 @@ def plan_videos(
         frames: frames per video.
         pixels: height and width of a frame.
         appearance_change: 0 to 1: how fast background, light and colors change over a video.
-        shortcut: the share of training and validation videos whose background has the hue of their
-            motion; that of all others is anywhere with equal chance.
-        test_shortcut: the same of test videos: `none`, `same` (all have the hue of their motion)
-            or `reversed` (all have the hue of another motion, the last one's for the first).
+        stripes: whether backgrounds have stripes, in one of as many directions as there are
+            motions.
+        shortcut: the share of training and validation videos whose stripes have the direction that
+            belongs to their motion; those of all others have any, with equal chance.
+        test_shortcut: the same of test videos: `none`, `same` (all have that of their motion) or
+            `reversed` (all have that of another motion, half of all motions further on).
         seed: of all draws.
 
     Returns:
@@ -106,7 +110,8 @@ def plan_videos(
 
     Raises:
         InputError: if a name is unknown or repeated, a part has fewer videos than there are labels,
-            there are too few backgrounds, frames or pixels, or another number is out of bounds.
+            there are too few backgrounds, frames or pixels, another number is out of bounds, or
+            there is a shortcut without stripes.
     """
     _check_names("shapes", shapes, SHAPES)
     _check_names("motions", motions, MOTIONS)
@@ -121,24 +126,25 @@ def plan_videos(
     _check_share("appearance_change", appearance_change)
     _check_share("shortcut", shortcut)
     _check_names("test_shortcut", [test_shortcut], TEST_SHORTCUTS)
+    _check_stripes(stripes, shortcut, test_shortcut)
     shares = {"train": shortcut, "val": shortcut, "test": TEST_SHORTCUTS[test_shortcut]}
+    further = {"test": len(motions) // 2 if test_shortcut == "reversed" else 0}
     backgrounds = _split_backgrounds(train_backgrounds, test_backgrounds)
     labels = [(shape, motion) for shape in shapes for motion in motions]
-    hues = {motion: place / len(motions) for place, motion in enumerate(motions)}
-    if test_shortcut == "reversed":
-        test_hues = dict(zip(motions, reversed(hues.values()), strict=True))
-    else:
-        test_hues = hues
     rows = []
     for part in _PARTS:
         for number in range(videos[part]):
             shape, motion = labels[number % len(labels)]
             generator = np.random.default_rng((seed, _PARTS[part], number))
-            hue = (test_hues if part == "test" else hues)[motion], 1 / len(motions)
-            rows.append(
-                _plan_video(part, number, (shape, motion), backgrounds[part], generator)
-                | draw_appearance(generator, change=appearance_change, hue=hue, share=shares[part])
+            place = _plan_video(part, number, (shape, motion), backgrounds[part], generator)
+            look = draw_appearance(
+                generator,
+                change=appearance_change,
+                directions=len(motions) if stripes else 0,
+                own_direction=(motions.index(motion) + further.get(part, 0)) % len(motions),
+                share=shares[part],
             )
+            rows.append(place | look)
     return pd.DataFrame(rows).assign(frames=frames, pixels=pixels, seed=seed)
 
 
@@ -160,6 +166,14 @@ def _check_least(what: str, found: int, least: int) -> None:
 def _check_share(name: str, found: float) -> None:
     if not 0 <= found <= 1:
         raise InputError(f"{name}: expected 0 to 1; found {found}")
+
+
+def _check_stripes(stripes: bool, shortcut: float, test_shortcut: str) -> None:
+    if not stripes and (shortcut or test_shortcut != "none"):
+        raise InputError(
+            f"expected no shortcut where stripes is false; found shortcut {shortcut} and "
+            f"test_shortcut {test_shortcut}; set stripes to true, or those to 0 and none"
+        )
 
 
 def _split_backgrounds(train_backgrounds: int, test_backgrounds: int) -> dict[str, range]:

@@ -22,6 +22,7 @@ def plan(**changes):
         "train_backgrounds": 16,
         "test_backgrounds": 8,
         "appearance_change": 1.0,
+        "stripes": False,
         "shortcut": 0.0,
         "test_shortcut": "none",
         "seed": 0,
@@ -88,36 +89,58 @@ def test_factors_do_not_depend_on_the_label():
 
 @pytest.mark.parametrize("change", [0.0, 0.5])
 def test_settings_of_looks_change_no_other_draw(change):
-    one, other = plan(), plan(appearance_change=change, shortcut=0.9, test_shortcut="same")
-    alike = [name for name in one if not name.startswith(("background_", "step_shape", "light_"))]
+    led = {"stripes": True, "shortcut": 0.9, "test_shortcut": "same"}
+    one, other = plan(), plan(appearance_change=change, **led)
+    changed = ("background_step", "step_shape", "light_loss", "stripes")
+    alike = [name for name in one if not name.startswith(changed)]
     pd.testing.assert_frame_equal(one[alike], other[alike])
     for name in ("background_step_x", "background_step_hue", "step_shape_hue", "light_loss"):
         assert np.allclose(other[name], change * one[name])
 
 
-def hue_places(table, part):
-    """Which of the motions' hues the backgrounds of a part have, and which motions they show."""
+def directions(part, **changes):
+    """Which of the motions' directions the stripes of a part have, and which motions they show."""
+    table = plan(stripes=True, **changes)
     rows = table[table.part == part]
-    return (rows.background_hue * len(MOTIONS)).astype(int), rows.motion.map(MOTIONS.index)
+    return (rows.stripes_angle / 180 * len(MOTIONS)).round(), rows.motion.map(MOTIONS.index)
 
 
-def test_hues_tell_the_motion_as_often_as_asked():
-    table = plan(train_videos=6000, validation_videos=600, test_videos=240, shortcut=0.9)
-    hue, motion = hue_places(table, "train")
-    assert (hue == motion).mean() == pytest.approx(0.9 + 0.1 / len(MOTIONS), abs=0.015)
-    hue, motion = hue_places(table, "test")
-    assert (hue == motion).mean() < 0.2  # by chance one in twelve
-    hue, motion = hue_places(plan(test_shortcut="same"), "test")
-    assert (hue == motion).all()
-    hue, motion = hue_places(plan(test_shortcut="reversed"), "test")
-    assert (hue == len(MOTIONS) - 1 - motion).all()
+def test_stripes_tell_the_motion_as_often_as_asked():
+    led = {"train_videos": 6000, "validation_videos": 600, "test_videos": 240, "shortcut": 0.9}
+    stripes, motion = directions("train", **led)
+    assert (stripes == motion).mean() == pytest.approx(0.9 + 0.1 / len(MOTIONS), abs=0.015)
+    stripes, motion = directions("test", **led)
+    assert (stripes == motion).mean() < 0.2  # by chance one in twelve
+    stripes, motion = directions("test", test_shortcut="same")
+    assert (stripes == motion).all()
+    stripes, motion = directions("test", test_shortcut="reversed")
+    assert (stripes == (motion + 6) % 12).all()
+    stripes, motion = directions("train", test_shortcut="reversed", train_videos=6000)
+    counts = pd.crosstab(stripes, motion)
+    assert counts.shape == (12, 12)
+    assert counts.to_numpy().min() > 15  # of about 42 by chance
 
 
-def test_shapes_stand_out_from_every_background():
+def test_stripes_run_the_way_their_name_says_and_drift():
+    """The strongest wave of a picture has the wave vector of the stripes."""
+    still = np.zeros(1)
+    for degrees, wave in [(0.0, (0, 5)), (90.0, (5, 0)), (53.13, (4, 3))]:
+        place = background(0, 1)
+        fixed = {"y": still, "hue": still, "pixels": 64, "stripes": degrees}
+        picture = background_frames(place, x=still, **fixed)[0] @ LUMA_WEIGHTS
+        strength = np.abs(np.fft.fft2(picture - picture.mean()))[:32, :32]
+        assert np.unravel_index(strength.argmax(), strength.shape) == wave
+        shifted = background_frames(place, x=still + 0.25, **fixed)[0] @ LUMA_WEIGHTS
+        assert np.allclose(shifted, np.roll(picture, 16, axis=1), atol=1e-3)
+
+
+@pytest.mark.parametrize("stripes", [None, 36.0])
+def test_shapes_stand_out_from_every_background(stripes):
     still, hues = np.zeros(3), np.array([0.0, 0.3, 0.7])
     for number in range(40):
         place = background(0, number)
-        pictures = background_frames(place, x=still, y=still, hue=hues, pixels=32)
+        shown = {"x": still, "y": still, "hue": hues, "stripes": stripes}
+        pictures = background_frames(place, pixels=32, **shown)
         for hue in hues:
             color = shape_color(hue)
             assert ((color - pictures) @ LUMA_WEIGHTS).min() > 0.3
@@ -156,6 +179,7 @@ def test_nothing_jumps_when_a_phase_wraps_around(part):
         ({"train_backgrounds": 1}, "at least 2 training backgrounds; found 1"),
         ({"appearance_change": 2.0}, "appearance_change: expected 0 to 1; found 2.0"),
         ({"test_shortcut": "any"}, "expected test_shortcut out of none, same, reversed"),
+        ({"shortcut": 0.9}, "found shortcut 0.9 and test_shortcut none; set stripes to true"),
         ({"pixels": 8}, "at least 16 pixels"),
     ],
 )

@@ -25,6 +25,7 @@ def make_plan(**changes):
         "frames": 8,
         "pixels": 32,
         "appearance_change": 1.0,
+        "stripes": False,
         "shortcut": 0.0,
         "test_shortcut": "none",
         "seed": 3,

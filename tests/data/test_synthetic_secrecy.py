@@ -18,7 +18,7 @@ def plan(videos, frames):
     return plan_videos(
         shapes=["bar", "star"], motions=list(MOTIONS), train_videos=videos, validation_videos=24,
         test_videos=24, train_backgrounds=200, test_backgrounds=8, frames=frames, pixels=PIXELS,
-        appearance_change=1.0, shortcut=0.0, test_shortcut="none", seed=0,
+        appearance_change=1.0, stripes=False, shortcut=0.0, test_shortcut="none", seed=0,
     )[:videos]  # fmt: skip
 
 
