@@ -84,15 +84,27 @@ def compose_run(
 def _compose(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -> DictConfig:
     for choice, name in choices:
         require_allowed(choice, name, choice)
+    run = _read(choices, overrides)
+    for name in run.learning_rates:
+        require_allowed("ablation", name, "learning_rates")
+    own_rate = run.learning_rates.get(dict(choices)["ablation"])
+    if own_rate is not None:  # an override comes after it, and wins
+        run = _read(choices, (f"pretrain.learning_rate={own_rate}", *overrides))
+    _check(run, dict(choices))
+    return run
+
+
+def _read(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -> DictConfig:
+    """The chosen files and the overrides, one over the other, not checked."""
     chosen = [f"{_GROUPS.get(choice, choice)}={name}" for choice, name in choices]
     search = [f"file://{folder}" for folder in (Path("config"), Path()) if folder.is_dir()]
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            run = compose("config", [*chosen, f"hydra.searchpath=[{','.join(search)}]", *overrides])
+            return compose(
+                "config", [*chosen, f"hydra.searchpath=[{','.join(search)}]", *overrides]
+            )
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise InputError(_explain(error, dict(choices))) from error
-    _check(run, dict(choices))
-    return run
 
 
 def settings_text(run: DictConfig, nodes: Sequence[str]) -> str:

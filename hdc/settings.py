@@ -268,6 +268,9 @@ class Config:
     objective: Objective = field(default_factory=Objective)
     augment: Augment = field(default_factory=Augment)
     pretrain: Pretrain = field(default_factory=Pretrain)
+    # Runs that do better with another pretrain.learning_rate than the rest: found on validation
+    # videos, with as many tries for every run. A scale says so, since rates depend on it.
+    learning_rates: dict[str, float] = field(default_factory=dict)
     finetune: Finetune = field(default_factory=Finetune)
     inference: Inference = field(default_factory=Inference)
     evaluate: Evaluate = field(default_factory=Evaluate)

@@ -91,6 +91,16 @@ def test_a_wrong_override_is_refused():
         compose_run("hdc", **PLAIN, overrides=["pretrain.epoch=1"])
 
 
+def test_a_run_has_its_own_learning_rate_where_the_scale_says_so():
+    rates = "+learning_rates.coupled=0.03"
+    assert compose_run("coupled", **PLAIN, overrides=[rates]).pretrain.learning_rate == 0.03
+    assert compose_run("hdc", **PLAIN, overrides=[rates]).pretrain.learning_rate == 0.1
+    by_hand = [rates, "pretrain.learning_rate=0.5"]
+    assert compose_run("coupled", **PLAIN, overrides=by_hand).pretrain.learning_rate == 0.5
+    with pytest.raises(InputError, match=r"learning_rates: expected one of .*, got couple$"):
+        compose_run("hdc", **PLAIN, overrides=["+learning_rates.couple=0.03"])
+
+
 @pytest.mark.parametrize("data", allowed("data"))
 @pytest.mark.parametrize("scale", allowed("scale"))
 def test_every_file_composes(data, scale):

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from hdc.data.backgrounds import LUMA_WEIGHTS, background, background_frames
+from hdc.data.backgrounds import LUMA_WEIGHTS, STRIPES, background, background_frames
 from hdc.data.motions import STATE_PERIODS
 from hdc.data.shapes import SHAPES, signed_distance
 from hdc.data.synthetic import MOTIONS, plan_videos, render, state_at, write_video, write_videos
@@ -108,6 +108,22 @@ def test_looks_change_as_strongly_as_asked():
         clips = [render(row | still, frames=33, pixels=32).astype(float) for row in rows]
         changes.append(np.mean([np.abs(clip[32] - clip[0]).mean() for clip in clips]))
     assert changes[0] == 0 and 1 < changes[1] < changes[2] / 1.5
+
+
+def test_the_stripes_of_a_video_can_be_read_in_its_first_middle_and_last_frame():
+    """The direction whose wave is the strongest, in pictures with their shape."""
+    degrees = np.arange(len(MOTIONS)) * 180 / len(MOTIONS)
+    right, down = STRIPES * np.cos(np.deg2rad(degrees)), STRIPES * np.sin(np.deg2rad(degrees))
+    places = np.arange(32) / 32
+    turns = right[:, None, None] * places + down[:, None, None] * places[:, None]
+    waves = np.exp(2j * np.pi * turns)  # (direction, y, x)
+    plan = make_plan(stripes=True, shortcut=0.9).iloc[:96]
+    for frame in (0, 40, 79):
+        luma = np.stack([render(row, frames=80, pixels=32)[frame] for _, row in plan.iterrows()])
+        luma = luma.clip(0, 110) @ LUMA_WEIGHTS  # shapes are lighter
+        luma -= luma.mean(axis=(1, 2), keepdims=True)
+        strength = np.abs(np.einsum("vyx,dyx->vd", luma, waves))
+        assert np.mean(degrees[strength.argmax(axis=1)] == plan.stripes_angle) > 0.9
 
 
 @pytest.mark.parametrize("motion", MOTIONS)
