@@ -19,6 +19,7 @@ MARKER = re.compile(r"^<!-- (\w+)((?: [^ ]+)*) -->\n((?:\|.*\n)*)", flags=re.MUL
 READ = ("motion", "motion_direction", "shape")  # what the probes of the last level are asked for
 WORDS = {"motion_direction": "direction"}
 DATA = "synthetic_more"
+VALIDATION_VIDEOS = 160  # what the numbers in RATES are of
 PAIR = "motion, direction, shape"
 
 
@@ -138,7 +139,8 @@ def ceiling(study: str, *data: str) -> str:
 def rates() -> str:
     """Validation probes by run and learning rate, at a seed that is not reported; best in bold."""
     found = pd.read_csv(RATES)
-    found["cell"] = [f"{one.motion:.1f}, {one.shape:.1f}" for one in found.itertuples()]
+    shares = 100 * found[["motion", "shape"]] / VALIDATION_VIDEOS
+    found["cell"] = [f"{motion:.1f}, {shape:.1f}" for motion, shape in shares.to_numpy()]
     chosen = best_rates(found)
     best = found.learning_rate == found.ablation.map(chosen)
     found["cell"] = found.cell.where(~best, "**" + found.cell + "**")
@@ -148,9 +150,10 @@ def rates() -> str:
 
 
 def best_rates(tried: pd.DataFrame) -> dict[str, float]:
-    """For each run the learning rate with the best mean of motion and shape."""
-    best = tried.assign(score=tried.motion + tried["shape"]).groupby("ablation", sort=False).score
-    return dict(tried.loc[best.idxmax(), ["ablation", "learning_rate"]].to_numpy().tolist())
+    """For each run the learning rate with the best mean of both factors, of equals the smallest."""
+    ordered = tried.assign(score=tried.motion + tried["shape"]).sort_values("learning_rate")
+    best = ordered.loc[ordered.groupby("ablation").score.idxmax()].set_index("ablation")
+    return {run: float(best.learning_rate[run]) for run in tried.ablation.unique()}
 
 
 PROBED = ("synthetic_striped", "synthetic_striped_reversed", "synthetic_shortcut",
