@@ -26,7 +26,7 @@ DIFFERENCE = (
 )
 BOLD = (
     "Bold: better than every other run of its kind beyond doubt (p corrected over the others, and "
-    "both intervals); runs pretrained with labels are not compared."
+    "both intervals); runs pretrained with labels, or elsewhere, are not compared."
 )
 
 
@@ -122,14 +122,14 @@ def _declared_p(answers: Iterable[Answer], measure: Measure, place: Place) -> fl
 
 def _bold(table: Table, outcomes: Outcomes, measures: list[Measure]) -> Iterator[tuple[int, str]]:
     """Cells of runs that are better than all others of their backbone and data set."""
-    taught = [_has_labels(outcomes.results, place) for place in _places(table.numbers)]
+    taught = [_knows_more(outcomes.results, place) for place in _places(table.numbers)]
     compared = table.numbers[~pd.Series(taught, dtype=bool)]
     for _, rows in compared.groupby(["backbone", "data"], observed=True, sort=False):
         for measure in measures:
-            known = rows[rows[measure.name].notna()]
-            if measure.visible and len(known) > 1:
-                best = known[measure.name].idxmax()
-                if _beyond_doubt(outcomes, measure, known.loc[[best]], known.drop(index=best)):
+            known = rows[measure.name].notna().all()  # a run that lacks it might be the best
+            if measure.visible and known and len(rows) > 1:
+                best = rows[measure.name].idxmax()
+                if _beyond_doubt(outcomes, measure, rows.loc[[best]], rows.drop(index=best)):
                     yield int(best), measure.title
 
 
@@ -146,11 +146,10 @@ def _beyond_doubt(
     )
 
 
-def _has_labels(results: Results, place: Place) -> bool:
-    """Whether a run was pretrained with labels."""
-    where = {"backbone": place.backbone, "ablation": place.ablation, "data": place.data}
-    records = results.of("pretrain", **where)
-    return any(record["settings"].get("pretrain", {}).get("labels") for record in records)
+def _knows_more(results: Results, place: Place) -> bool:
+    """Whether a run was pretrained with labels, or elsewhere, on who knows what."""
+    found = [record["settings"] for record in results.of("pretrain", **vars(place))]
+    return any(one.get("encoder") or one.get("pretrain", {}).get("labels") for one in found)
 
 
 def _places(rows: pd.DataFrame) -> Iterator[Place]:

@@ -14,6 +14,7 @@ from hdc.errors import InputError
 from hdc.measures import Measure
 from hdc.outcomes import Outcomes
 from hdc.quantities import named
+from hdc.results import joined
 from hdc.statistics import ALPHA, SEEDS_FOR_P, holm
 
 
@@ -29,10 +30,7 @@ class Answer:
 
     @property
     def verdict(self) -> str:
-        """`better` or `worse` only where p and both intervals agree; otherwise why one cannot tell.
-
-        The two-way interval is asked only where there is one.
-        """
+        """`better` or `worse` only where p and both intervals agree; else why one cannot tell."""
         paired, two_way = self.found.paired, self.found.two_way
         if paired is None:
             return "missing"
@@ -40,7 +38,9 @@ class Answer:
             return f"cannot tell: fewer than {SEEDS_FOR_P} seeds"
         if self.p_holm is None or self.p_holm >= ALPHA:
             return "cannot tell"
-        if two_way is not None and two_way.low is not None and two_way.low <= 0 <= two_way.high:
+        if two_way is None or two_way.low is None:
+            return "cannot tell: no interval over test videos"
+        if two_way.low <= 0 <= two_way.high:
             return "cannot tell: other test videos might say otherwise"
         return "better" if paired.mean > 0 else "worse"
 
@@ -63,17 +63,24 @@ def _compared(outcomes: Outcomes, contrast: Contrast) -> Answer:
     first, *others = (
         Place(contrast.backbone, contrast.data, run) for run in (contrast.run, *contrast.against)
     )
-    against = _strongest(outcomes, measures, others)
+    tables = [seed_values(outcomes, measures, place) for place in (first, *others)]
+    lacking = [table for table in tables[1:] if table["value"].isna().all()]
+    if lacking:  # it might be the strongest
+        why = joined(reason for table in lacking for reason in table["missing"])
+        unknown = Difference(None, None, None, why or "a run to compare with has no number")
+        return Answer(contrast, others[0].ablation, measures, unknown, None)
+    against = others[_strongest(tables)]
     found = difference((outcomes, outcomes), measures, (first, against))
     return Answer(contrast, against.ablation, measures, found, None)
 
 
-def _strongest(outcomes: Outcomes, measures: list[Measure], places: list[Place]) -> Place:
-    """The run with the highest mean over its seeds; the first one where none has a number.
+def _strongest(tables: list[pd.DataFrame]) -> int:
+    """Which of the runs after the first has the highest mean, over the seeds that all have.
 
-    Choosing it by the reported numbers flatters it, which favors none of our own claims.
+    If they share none, over those that each has. Choosing it by the reported numbers flatters it,
+    which favors none of our own claims.
     """
-    means = pd.Series(
-        [seed_values(outcomes, measures, place)["value"].mean() for place in places], dtype=float
-    )
-    return places[0 if means.isna().all() else int(means.idxmax())]
+    values = pd.concat([table["value"] for table in tables], axis=1)
+    shared = values.dropna()
+    means = (shared if len(shared) else values).mean()
+    return int(means.to_numpy()[1:].argmax())

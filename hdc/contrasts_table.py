@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from hdc.answers import Answer
+from hdc.measures import doubt_marks, note_mark
 from hdc.results import Results
 from hdc.statistics import ALPHA, POWER, detectable_effect
 from hdc.table import Origin, Table
@@ -29,7 +30,8 @@ def contrasts_table(results: Results, answers: list[Answer]) -> Table:
     columns = ["question", "run", "against", "in", "Δ", "seeds", "seeds and videos", "d", "p"]
     columns += ["seeds needed", "answer", "n"]
     notes: list[str] = []
-    text = pd.DataFrame([_text(one, notes) for one in answers], columns=columns, dtype=str)
+    rows = [_text(results, one, notes) for one in answers]
+    text = pd.DataFrame(rows, columns=columns, dtype=str)
     numbers = pd.DataFrame([_numbers(one) for one in answers], columns=list(COLUMNS))
     caption = f"{HOW} {_power(answers)}" if answers else NONE
     origins = {
@@ -41,25 +43,27 @@ def contrasts_table(results: Results, answers: list[Answer]) -> Table:
     return Table("contrasts", title, caption.strip(), numbers, text, notes, origins)
 
 
-def _text(answer: Answer, notes: list[str]) -> list[str]:
+def _text(results: Results, answer: Answer, notes: list[str]) -> list[str]:
     contrast, paired, two_way = answer.contrast, answer.found.paired, answer.found.two_way
-    several = len(contrast.against) > 1
-    against = (
-        f"{answer.against} (strongest of {len(contrast.against)})" if several else answer.against
+    several = len(contrast.against) > 1 and paired is not None
+    place = {"backbone": contrast.backbone, "data": contrast.data}
+    run, against = (
+        name + doubt_marks(results, notes, **place, ablation=name)
+        for name in (contrast.run, answer.against if paired else ", ".join(contrast.against))
     )
-    measured = " and ".join(contrast.measure)
-    row = [contrast.question, contrast.run, against, measured]
+    if several:
+        against += f" (strongest of {len(contrast.against)})"
+    row = [contrast.question, run, against, " and ".join(contrast.measure)]
+    lost = f" {note_mark(answer.found.missing, notes)}" if answer.found.missing else ""
     if paired is None:
-        if answer.found.missing not in notes:
-            notes.append(answer.found.missing)
-        mark = f"missing [{notes.index(answer.found.missing) + 1}]"
+        mark = f"missing{lost}"
         return [*row, mark, "", "", "", "", "", answer.verdict, seeds_text(0)]
     over_seeds = interval_text(points, paired.low, paired.high).strip()
     over_both = interval_text(points, *_ends(two_way)).strip()
     effect = "" if paired.effect_size is None else f"{paired.effect_size:.2f}"
     p = "" if answer.p_holm is None else p_text(answer.p_holm).removeprefix("p ")
     needed = "" if answer.found.seeds_needed is None else str(answer.found.seeds_needed)
-    row += [points(paired.mean), over_seeds or "not known", over_both or "not known"]
+    row += [points(paired.mean) + lost, over_seeds or "not known", over_both or "not known"]
     return [*row, effect, p, needed, answer.verdict, seeds_text(paired.seeds)]
 
 

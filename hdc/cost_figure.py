@@ -43,7 +43,7 @@ def accuracy_and_cost(results: Results) -> Picture:
         "Fine-tuned top-1 against what pretraining cost: seconds of the job, and multiply-adds a "
         "clip times the clips that the encoder was shown, forward only. Mean over seeds; bars are "
         "95 % intervals, where there is more than one seed. A horizontal line is a run that was "
-        "not trained."
+        "not trained here."
     )
     return Picture("accuracy_and_cost", "Accuracy and cost", caption, figure)
 

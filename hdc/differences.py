@@ -93,8 +93,7 @@ def _two_way(
             return None
         first.append(runs[0].to_numpy().T)
         second.append(runs[1].to_numpy().T)
-        told = outcomes[0].groups(places[0].data, int(split))
-        groups.append(None if told is None else told.reindex(runs[0].index).tolist())
+        groups.append(outcomes[0].groups(places[0].data, int(split), runs[0].index))
     known = groups if all(group is not None for group in groups) else None
     return bootstrap_difference(first, second, seed=DRAWS, groups=known)
 

@@ -72,7 +72,7 @@ def read_plan(folder: Path) -> Plan:
         for one in evaluations:
             row = plan.rows.setdefault((one["backbone"], one["ablation"]), {})
             for stage, place in _places(one).items():
-                name = Path(place).relative_to("results", plan.study, "runs").as_posix()
+                name = Path(place).relative_to(Path("results", plan.study, "runs")).as_posix()
                 plan.jobs[stage, name] = _job(plan, stage, name, folder / "runs" / name)
                 if name not in row.setdefault(stage, []):
                     row[stage].append(name)

@@ -73,7 +73,10 @@ def build(
             rows_ = zip(summary.itertuples(index=False), most, strict=True)
             text[measure.title] = [_text(measure, row, seeds, notes) for row, seeds in rows_]
     text["n"] = [seeds_text(seeds) for seeds in most]
-    doubted = [_doubts(results, row._asdict(), notes) for row in text.itertuples(index=False)]
+    doubted = [
+        doubt_marks(results, notes, **{column: row[column] for column in ROWS if column in row})
+        for row in keys.to_dict("records")
+    ]
     text["ablation"] = text["ablation"] + doubted
     shared = [column for column in foldable if column in by and _one(text[column])]
     facts = "".join(f"{sentence(HEADINGS[column])} {text[column].iloc[0]}. " for column in shared)
@@ -134,7 +137,7 @@ def _text(measure: Measure, row: Any, seeds: int, notes: list[str]) -> str:
     """A cell for people; a missing or incomplete one points to a note that says why."""
     reason = row.missing if isinstance(row.missing, str) else ""
     if not row.seeds > 0:
-        return f"missing {_note(reason, notes)}" if reason else BLANK
+        return f"missing {note_mark(reason, notes)}" if reason else BLANK
     text = measure.show(row.mean)
     if measure.against is not None:
         text += interval_text(measure.show, row.low, row.high)
@@ -142,16 +145,15 @@ def _text(measure: Measure, row: Any, seeds: int, notes: list[str]) -> str:
         text += f" ± {measure.show_spread(row.spread)}"
     if row.seeds < seeds:
         text += f" ({seeds_text(int(row.seeds))})"
-    return f"{text} {_note(reason, notes)}" if reason else text
+    return f"{text} {note_mark(reason, notes)}" if reason else text
 
 
-def _doubts(results: Results, row: dict[str, str], notes: list[str]) -> str:
-    """The marks of the notes on what speaks against a row."""
-    where = {column: row[column] for column in ROWS if column in row}
-    return "".join(f" {_note(reason, notes)}" for reason in doubts(results, **where))
+def doubt_marks(results: Results, notes: list[str], **where: str) -> str:
+    """The marks of the notes on what speaks against the numbers of some evaluations."""
+    return "".join(f" {note_mark(reason, notes)}" for reason in doubts(results, **where))
 
 
-def _note(reason: str, notes: list[str]) -> str:
+def note_mark(reason: str, notes: list[str]) -> str:
     """The mark of a note, which is added if it is new."""
     if reason not in notes:
         notes.append(reason)

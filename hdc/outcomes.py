@@ -38,13 +38,16 @@ class Outcomes:
         # By video: two stages may list them in different orders.
         return pd.concat(found, axis=1, join="inner").mean(axis=1)
 
-    def groups(self, data: str, split: int) -> pd.Series | None:
-        """The group of each test video of a split, by whichever evaluation tells; None if none."""
+    def groups(self, data: str, split: int, videos: pd.Index) -> list[str] | None:
+        """The group of each test video of a split, by whichever evaluation tells; None if none.
+
+        Evaluations of other videos, as before a data set grew, tell nothing.
+        """
         rows = self.results.evaluations
         for row in rows[(rows["data"] == data) & (rows["split"] == split)].itertuples(index=False):
             table = self._table(row, "evaluate")
-            if table is not None and "group" in table:
-                return table["group"]
+            if table is not None and "group" in table and videos.isin(table.index).all():
+                return table["group"].reindex(videos).tolist()
         return None
 
     def _outcome(self, evaluation: Any, measure: Measure) -> pd.Series | None:

@@ -16,31 +16,27 @@ from hdc.outcomes import FILES, outcome_columns
 from hdc.results import Results, read_results, record_path
 
 RESULTS = Path("results")
-WHOLE = ("study.json", "tables/*", "figures/*", "runs/**/*.json", "runs/**/log.jsonl")
+WHOLE = ("study.json", "tables/*", "figures/*")
 MAP = "map.csv"  # of a run's first seed and split only: no figure shows more
 
 
 def publish(study: str) -> Path:
     """Copy a study to results/published/<study>, whole or not at all; an older copy is replaced.
 
-    Raises InputError if the study has no report yet.
+    Records of runs that the study no longer has stay behind. Raises InputError if the study has no
+    report of what it has now.
     """
     source, target = RESULTS / study, RESULTS / "published" / study
-    if not (source / "report.html").is_file():
-        raise InputError(
-            f"{source}: expected a finished study with a report, found none; "
-            f"run snakemake --cores all --configfile config/{study}.yaml"
-        )
+    _require_report(source, study)
+    results = read_results(source / "study.json")
     # Beside the target, so that an older copy is replaced by a whole one.
     fresh, old = target.with_name(f".{study}.new"), target.with_name(f".{study}.old")
     for folder in (fresh, old):
         shutil.rmtree(folder, ignore_errors=True)
     for path in [path for pattern in WHOLE for path in sorted(source.glob(pattern))]:
-        if "state" not in path.parts:
-            copy = fresh / path.relative_to(source)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
-    _copy_outcomes(read_results(source / "study.json"), fresh)
+        _copy(path, results, fresh)
+    _copy_records(results, fresh)
+    _copy_outcomes(results, fresh)
     if target.exists():
         target.rename(old)
     fresh.rename(target)
@@ -49,6 +45,35 @@ def publish(study: str) -> Path:
     size = sum(path.stat().st_size for path in files)
     print(f"{target}: {len(files)} files, {size / 2**20:.1f} MiB")
     return target
+
+
+def _require_report(source: Path, study: str) -> None:
+    """Refuse a study without a report, or whose plan was written after it."""
+    report, plan = source / "report.html", source / "study.json"
+    found = "none"
+    if report.is_file() and plan.is_file():
+        if report.stat().st_mtime >= plan.stat().st_mtime:
+            return
+        found = "one older than study.json"
+    raise InputError(
+        f"{source}: expected a finished study with a report, found {found}; "
+        f"run snakemake --cores all --configfile config/{study}.yaml"
+    )
+
+
+def _copy_records(results: Results, target: Path) -> None:
+    """Copy the records of the study's evaluations, and the logs of their pretrainings."""
+    logs = [f"{folder}/log.jsonl" for folder in dict.fromkeys(results.evaluations["run_folder"])]
+    for path in (*results.records, *logs):
+        file = results.file(path)
+        if file.is_file():  # what is taken over has no log
+            _copy(file, results, target)
+
+
+def _copy(file: Path, results: Results, target: Path) -> None:
+    copy = _copy_of(file, results, target)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, copy)
 
 
 def _copy_outcomes(results: Results, target: Path) -> None:
@@ -64,7 +89,7 @@ def _copy_outcomes(results: Results, target: Path) -> None:
                 write_text(_copy_of(file, results, target), text)
         places = results.file(f"{row.folder}/{MAP}")
         if row.folder in shown and places.is_file():
-            shutil.copyfile(places, _copy_of(places, results, target))
+            _copy(places, results, target)
 
 
 def _copy_of(file: Path, results: Results, target: Path) -> Path:

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from hdc.measures import HEADINGS, Measure
-from hdc.results import BASE, Results
+from hdc.results import BASE, Results, record_path
+from hdc.runs import part_of
 from hdc.table import Table
 from hdc.wording import BLANK, percent, points
 
@@ -90,9 +91,19 @@ def _own_facts(results: Results, rows: pd.DataFrame) -> dict[str, list[str]]:
         settings = [record["settings"] for record in results.of("pretrain", **where)]
         found = [each["clip"]["pixels"] for each in settings if "clip" in each]
         pixels.append(", ".join(map(str, dict.fromkeys(found))) or BLANK)
-        names = results.select(**where)["pretrained_on"].str.partition("-split")[0]
-        sets.append(", ".join(dict.fromkeys(names)))
+        evaluations = results.select(**where).itertuples(index=False)
+        sets.append(", ".join(dict.fromkeys(_pretrained_on(results, one) for one in evaluations)))
     return {"resolution": pixels, "pretrained_on": sets}
+
+
+def _pretrained_on(results: Results, evaluation: Any) -> str:
+    """What an encoder saw: a data set, what an imported one's record says, or `none`."""
+    record = results.records.get(record_path(evaluation, "pretrain"), {})
+    if record.get("settings", {}).get("encoder"):
+        return record["protocol"]["trained_on"].rpartition("pretrained on ")[2]
+    if record.get("metrics", {}).get("steps") == 0:
+        return "none"
+    return part_of(evaluation.pretrained_on)[0]
 
 
 def _less(own: pd.DataFrame, row: dict[str, Any], measure: str) -> float:

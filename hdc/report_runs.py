@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hdc.results import BASE, STAGES, Results
+from hdc.results import BASE, STAGES, Results, flat
 
 UNSET = "not set"
 
@@ -40,7 +40,7 @@ def settings_of(results: Results, name: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for stage in STAGES:
         for record in results.of(stage, ablation=name)[:1]:
-            found |= _flat(record.get("settings", {}))
+            found |= flat(record.get("settings", {}))
     return dict(sorted(found.items()))
 
 
@@ -76,14 +76,6 @@ def _unlike(
 
 def _words(value: Any) -> str:
     """A value; settings below one key in a row."""
-    return ", ".join(f"{key} {one}" for key, one in _flat(value).items()) or str(value)
-
-
-def _flat(settings: Any, key: str = "") -> dict[str, str]:
-    """Nested settings as dotted key -> value."""
-    if not isinstance(settings, dict):
-        return {key: str(settings)} if key else {}
-    flat = {}
-    for name, value in settings.items():
-        flat |= _flat(value, f"{key}.{name}" if key else str(name))
-    return flat
+    if not isinstance(value, dict):
+        return str(value)
+    return ", ".join(f"{key} {one}" for key, one in flat(value).items()) or str(value)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hdc.results import LEVEL, Results, cells, record_path
@@ -113,7 +114,8 @@ def missing_line(results: Results) -> str:
 def untrained_line(results: Results) -> str:
     """Which contrasts did not train: instance top-1 ended under three times chance everywhere."""
     runs = [
-        f"{run.ablation} on {run.backbone}, seed {run.seed}"
+        # Its folder names the run that was trained: others may use its encoder.
+        f"{Path(run.run_folder).parts[-3]} on {run.backbone}, seed {run.seed}, {run.pretrained_on}"
         for run in results.evaluations.drop_duplicates("run_folder").itertuples(index=False)
         if did_not_train(results.records.get(record_path(run, "pretrain"), {}))
     ]

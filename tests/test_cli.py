@@ -72,10 +72,25 @@ def test_publish_replaces_what_was_there(call, work):
     assert [path.name for path in (work / "results/published").iterdir()] == ["planted"]
 
 
+def test_publish_leaves_behind_what_the_study_no_longer_has(call, work):
+    """As if seed 0 had been run by an earlier plan."""
+    folder = work / "results/planted"
+    study = json.loads((folder / "study.json").read_text())
+    study["evaluations"] = [one for one in study["evaluations"] if one["seed"]]
+    (folder / "study.json").write_text(json.dumps(study))
+    done = call("hdc.cli", "publish", "planted", cwd=work)
+    assert done.returncode == 1 and "found one older than study.json; run snake" in done.stderr
+    (folder / "report.html").write_text("made anew")
+    call("hdc.cli", "publish", "planted", cwd=work, check=True)
+    seeds = {name.split("/")[3] for name in published(work) if name.startswith("runs/")}
+    assert seeds == {"seed1", "seed2", "seed3", "seed4"}
+
+
 def test_publish_refuses_a_study_that_is_not_finished(call, tmp_path):
     done = call("hdc.cli", "publish", "demo", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: results/demo: expected a finished study with a report")
+    expected = "error: results/demo: expected a finished study with a report, found none"
+    assert done.stderr.startswith(expected)
 
 
 def test_compare_prints_text_or_json(call, work):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 SHARED = ("clip", "augment", "backbone")  # what the ceiling has in common with the study
+DIFFERENCE = ["top1_difference", "top1_difference_low", "top1_difference_high"]
 DIFFERENT = {  # the rows whose training is what they ask about
     "coupled_longer": {"epochs_factor": 1.5},
     "random_init": {"epochs": 0},
@@ -64,9 +65,7 @@ def test_the_script_agrees_with_the_tables_of_the_study(findings):
             assert (values.mean(), values.std(ddof=1)) == pytest.approx(expected)
         if run != "hdc":
             mine = [findings.measured("synthetic", one, "top-1") for one in (run, "hdc")]
-            row = 100 * compared.loc[run, ["top1_difference", "top1_low", "top1_high"]].astype(
-                float
-            )
+            row = 100 * compared.loc[run, DIFFERENCE].astype(float)
             told = findings.interval(mine[0] - mine[1])
             numbers = [float(one) for one in re.findall(r"[+-]?\d+\.\d+", told)]
             assert numbers == pytest.approx(list(row), abs=0.0501)

@@ -57,7 +57,17 @@ def test_published_values_fill_no_cell_of_ours(results):
     assert own.ablation.tolist() == ["hdc", "random_init"]
     assert own.ucf101_top1_less_published.isna().all()
     assert own.resolution.tolist() == ["112", "112"]
-    assert own.pretrained_on.tolist() == ["ucf101", "ucf101"]
+    assert own.pretrained_on.tolist() == ["ucf101", "none"]
+
+
+def test_an_imported_encoder_is_pretrained_on_what_its_record_says(results):
+    for path, record in results.records.items():
+        if "/hdc/" in path and path.endswith("pretrain.json"):
+            record["settings"]["encoder"] = "encoders/a.safetensors"
+            told = "nothing here; imported, pretrained on Kinetics-400, with labels"
+            record["protocol"]["trained_on"] = told
+    own = finetune_table(results).numbers.set_index("ablation")
+    assert own.pretrained_on["hdc"] == "Kinetics-400, with labels"
 
 
 def test_retrieval_has_published_rows_of_its_data_sets_only(results):
