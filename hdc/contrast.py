@@ -87,7 +87,7 @@ def see_views(batches: VideoBatches, views: Mapping[str, View], *, pixels: int, 
     """Draw the first batch as the network sees it: a row a video and view, frames left to right."""
     batch = batches.epoch(0, dict(views))[0]()
     rows = []
-    for video in range(min(SHOWN_VIDEOS, batches.batch_size)):
+    for video in range(min(SHOWN_VIDEOS, batches.batch_size // batches.part[1])):
         for view in batch.values():
             clip = augment(view.clips[[video]], [view.draws[video]], pixels=pixels)[0]
             rows.append(_strip(clip))

@@ -83,11 +83,14 @@ def video_features(
     tables: dict[str, list] = {}
     with torch.inference_mode():
         for batch in batches:
-            orders = frame_orders(store, batch.rows, clips_each, batch.clips.shape[1])
-            for suffix, order in orders.items():
-                clips = torch.stack(
-                    [clip[row] for clip, row in zip(batch.clips, order, strict=True)]
-                )
+            order = shuffled_frames(store, batch.rows, clips_each, batch.clips.shape[1])
+            every_clip = torch.arange(len(batch.clips))[:, None]
+            shown = {
+                "": batch.clips,
+                ".still": batch.clips[:, :1].expand_as(batch.clips),
+                ".shuffled": batch.clips[every_clip, torch.tensor(order)],
+            }
+            for suffix, clips in shown.items():
                 maps = encoder(augment(clips, batch.draws, pixels=settings.clip.pixels))
                 for name, rows in pooled(maps, suffix):
                     means = rows.unflatten(0, (-1, clips_each)).mean(dim=1)
@@ -95,20 +98,18 @@ def video_features(
     return {name: torch.cat(parts).numpy() for name, parts in tables.items()}
 
 
-def frame_orders(
+def shuffled_frames(
     store: ClipStore, rows: list[int], clips_each: int, frames: int
-) -> dict[str, list[list[int]]]:
-    """By suffix of the features' names the frames of every clip in the order they are shown in.
+) -> list[list[int]]:
+    """The frames of every clip in random order.
 
-    An order in random depends on the video and on which of its clips it is, on nothing else: all
-    encoders are shown the same.
+    It depends on the video and on which of its clips it is, on nothing else: all encoders are shown
+    the same.
     """
-    plain, still = list(range(frames)), [0] * frames
-    shuffled = [
+    return [
         generator(0, "shuffled", store.video(row), place % clips_each).permutation(frames).tolist()
         for place, row in enumerate(rows)
     ]
-    return {"": [plain] * len(rows), ".still": [still] * len(rows), ".shuffled": shuffled}
 
 
 def pooled(maps: dict[str, Any], suffix: str) -> Iterator[tuple[str, Any]]:

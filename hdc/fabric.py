@@ -4,6 +4,7 @@ import os
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import nn
 
 from hdc.devices import claim_gpus
@@ -36,12 +37,16 @@ def start_fabric(precision: str, *, devices: int = 1, deterministic: bool = Fals
     if "LOCAL_WORLD_SIZE" in os.environ:  # torchrun says how many there are
         local = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = int(os.environ["WORLD_SIZE"]) // local
+    # Only torchrun is asked how many processes there are: inside a Slurm job Fabric would take the
+    # job's one task for all of them, and train on one of its GPUs.
+    own = [] if "LOCAL_WORLD_SIZE" in os.environ else [LightningEnvironment()]
     fabric = Fabric(
         accelerator="auto",
         devices=local,
         num_nodes=nodes,
         strategy="ddp" if local * nodes > 1 else "auto",
         precision=precision,
+        plugins=own,
     )
     fabric.launch()
     return fabric

@@ -13,6 +13,7 @@ from typing import IO, Any
 from hdc.errors import InputError
 
 BEAT_SECONDS = 30.0
+BEATS = 4  # that another host may miss before it is taken for dead
 # A lock of another host that has not been renewed for so long is taken over: hosts may not see each
 # other's locks, and a machine that was taken away renews nothing.
 STALE_SECONDS = 600.0
@@ -35,13 +36,18 @@ class Lock:
         file = self.path.open("a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             holder = _read(file)
             file.close()
             raise self._refusal(holder) from None
+        except OSError as error:
+            file.close()
+            raise InputError(
+                f"{self.path}: expected a file system with locks, found {error}; put results/ on "
+                "another, or have it mounted with them"
+            ) from error
         holder = _read(file)
-        age = time.time() - self.path.stat().st_mtime
-        if holder and holder["host"] != socket.gethostname() and age < stale_seconds:
+        if self._is_held_elsewhere(holder, stale_seconds):
             file.close()
             raise self._refusal(holder)
         file.truncate(0)
@@ -52,6 +58,23 @@ class Lock:
         # Other hosts cannot see that a process has ended; so it says so itself, if it can.
         atexit.register(self._release_own, os.getpid())
         threading.Thread(target=self._beat, daemon=True).start()
+
+    def _is_held_elsewhere(self, holder: dict[str, Any], stale_seconds: float) -> bool:
+        """Whether a process of another host renews the lock, watched for some beats if need be.
+
+        A job whose node has failed is started again on another one long before its lock is old.
+        """
+        if not holder or holder["host"] == socket.gethostname():
+            return False
+        seen, until = self.path.stat().st_mtime, time.monotonic() + BEATS * BEAT_SECONDS
+        if time.time() - seen < stale_seconds:
+            who = f"process {holder.get('process')} on {holder.get('host')}"
+            print(f"{self.path.parent}: watching whether {who} still writes", flush=True)
+        while time.time() - seen < stale_seconds and time.monotonic() < until:
+            time.sleep(min(1.0, BEAT_SECONDS))
+            if self.path.stat().st_mtime != seen:
+                return True
+        return False
 
     def _beat(self) -> None:
         """Renew the file's time, for processes on other hosts."""

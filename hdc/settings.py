@@ -269,7 +269,8 @@ class Config:
     augment: Augment = field(default_factory=Augment)
     pretrain: Pretrain = field(default_factory=Pretrain)
     # Runs that do better with another pretrain.learning_rate than the rest: found on validation
-    # videos, with as many tries for every run. A scale says so, since rates depend on it.
+    # videos, with as many tries for every run. A scale says so, since rates depend on it; what a
+    # run's own file says of its rate wins.
     learning_rates: dict[str, float] = field(default_factory=dict)
     finetune: Finetune = field(default_factory=Finetune)
     inference: Inference = field(default_factory=Inference)

@@ -72,11 +72,14 @@ class Training:
         self.unchecked: tuple | None = None  # a step whose loss was not looked at yet
         self.step = self._resume()
         self.saved_at = self.started_at = time.monotonic()
+        self.trained_from = self.trained_until = self.started_at
         self.saving_seconds = 0.0  # of the last state
         self.clips = 0  # since then
 
     def epochs(self) -> Iterator[tuple[int, int]]:
         """The epochs still to do, each with the step inside it to start from."""
+        self.trained_from = self.trained_until = time.monotonic()
+        self.log.idle(self.trained_from - self.started_at)  # what a stage did before
         with listening() as self.stop_request:
             while self.step < self.total_steps:
                 yield divmod(self.step, self.steps_per_epoch)
@@ -107,7 +110,8 @@ class Training:
         """
         rate = learning_rate(self.step, self.settings, self.steps_per_epoch, self.total_steps)
         self._require_finite()
-        self.unchecked = (self.step, rate, loss.detach(), terms)
+        shown = self._over_processes({"loss": loss.detach(), **terms})
+        self.unchecked = (self.step, rate, shown["loss"], shown)
         if self.fabric.device.type == "cpu":
             self._require_finite()
         for group in self.optimizer.param_groups:
@@ -117,20 +121,31 @@ class Training:
         self.optimizer.step()
         self.step += 1
         self.clips += clips * self.fabric.world_size
-        self._note(loss, clips, rate, terms)
+        self._note(clips, rate, shown)
+        self.trained_until = time.monotonic()
         if self._is_due():
             self.save()
         if self._is_asked_to_stop():
             self._stop()
 
-    def _note(self, loss: Tensor, clips: int, rate: float, terms: dict) -> None:
+    def _over_processes(self, values: dict[str, Tensor | float]) -> dict[str, Tensor | float]:
+        """Means over the processes: what is not computed on the whole batch differs in each."""
+        if self.fabric.world_size == 1:
+            return values
+        device = self.fabric.device
+        own = torch.stack([torch.as_tensor(one, device=device).float() for one in values.values()])
+        return dict(
+            zip(values, self.fabric.all_reduce(own.detach(), reduce_op="mean"), strict=True)
+        )
+
+    def _note(self, clips: int, rate: float, values: dict[str, Tensor | float]) -> None:
         """Tell the log about a step."""
         self.log.add(
             self.step,
             self.step / self.steps_per_epoch,
             self.total_steps,
             clips * self.fabric.world_size,
-            {"loss": loss, **terms, "learning_rate": rate},
+            values | {"learning_rate": rate},
             lambda: peak_device_memory(self.fabric),
         )
 
@@ -145,7 +160,8 @@ class Training:
         wrong = [
             name.replace("_", " at level ", 1)
             for name, value in terms.items()
-            if not name.startswith(("weight_", "invariance_"))
+            if name != "loss"
+            and not name.startswith(("weight_", "invariance_"))
             and not torch.isfinite(torch.as_tensor(value)).all()
         ]
         raise InputError(
@@ -175,6 +191,9 @@ class Training:
     def _stop(self) -> None:
         self.save()
         self.log.close()
+        self.fabric.barrier()  # the first process writes; it is killed where another has failed
+        if not self.fabric.is_global_zero:
+            raise SystemExit
         name = self.stop_request.signal.name if self.stop_request.signal else "another process"
         raise Stopped(
             f"by {name} after step {self.step} of {self.total_steps}; the state is saved, "
@@ -198,8 +217,8 @@ class Training:
         self.saved_at = time.monotonic()
 
     def clips_per_second(self) -> float | None:
-        """Clips trained on by this process per second of its training; None if there were none."""
-        seconds = time.monotonic() - self.started_at
+        """Clips a second since this process began to train; None if there were none."""
+        seconds = self.trained_until - self.trained_from
         return round(self.clips / seconds, 2) if self.clips else None
 
     def finish(self) -> None:
@@ -213,9 +232,10 @@ class Training:
         """Load an interrupted run's state, if there is one; the step to go on from."""
         state = read_state(self.state_folder, self.fabric.device)
         if state is None:
-            others = [path.name for path in self.state_folder.parent.glob("*/")]
+            others = {path.parent.name for path in self.state_folder.parent.glob("*/*.pt")}
             if others and self.fabric.is_global_zero:
-                print(f"settings changed: starting afresh, beside {', '.join(others)}", flush=True)
+                names = ", ".join(sorted(others))
+                print(f"settings changed: starting afresh, beside {names}", flush=True)
             self.log.restore(0, None)
             return 0
         self.model.module.load_state_dict(state["model"])

@@ -34,9 +34,14 @@ class Log:
         self._start_group()
 
     def _start_group(self) -> None:
-        self.values: dict[str, list] = {}
+        self.values: dict[str, list[Tensor]] = {}
+        self.earlier: dict[str, list[float]] = {}  # of this line's steps before a resume
         self.clips, self.wait_seconds, self.saving_seconds = 0, 0.0, 0.0
         self.since = time.monotonic()
+
+    def idle(self, seconds: float) -> None:
+        """Leave out time in which nothing was trained."""
+        self.since += seconds
 
     def waited(self, seconds: float) -> None:
         """Count time in which the network waited for data."""
@@ -48,7 +53,7 @@ class Log:
 
     def state(self) -> dict[str, Any]:
         """What the unfinished line and the last one need, for the state that a run resumes from."""
-        values = {name: torch.stack(group).tolist() for name, group in self.values.items()}
+        values = {name: self._numbers(name) for name in self.earlier | self.values}
         seconds = time.monotonic() - self.since
         times = {"wait": self.wait_seconds, "saving": self.saving_seconds, "seconds": seconds}
         return {"values": values, "clips": self.clips, "loss": self.loss} | times
@@ -63,8 +68,12 @@ class Log:
         self.loss, self.clips = state["loss"], state["clips"]
         self.wait_seconds, self.saving_seconds = state["wait"], state["saving"]
         self.since -= state["seconds"]
-        for name, group in state["values"].items():
-            self.values[name] = list(torch.tensor(group, dtype=torch.float64))
+        self.earlier = state["values"]
+
+    def _numbers(self, name: str) -> list[float]:
+        """A value at the steps of the unfinished line, wherever they were computed."""
+        new = self.values.get(name, [])
+        return self.earlier.get(name, []) + (torch.stack(new).tolist() if new else [])
 
     def _lines(self, step: int) -> list[str]:
         """The whole lines so far, up to a step."""
@@ -98,10 +107,12 @@ class Log:
         if step % self.every and step < total:
             return
         seconds = max(time.monotonic() - self.since, 1e-9)
-        steps = len(next(iter(self.values.values())))
+        numbers = {name: self._numbers(name) for name in self.values}
+        steps = len(next(iter(numbers.values())))
         left = (total - step) * seconds / steps
         line = {"step": step, "steps": total, "epoch": round(epoch, 4)}
-        line |= {name: float(torch.stack(group).mean()) for name, group in self.values.items()}
+        for name, group in numbers.items():
+            line[name] = float(torch.tensor(group, dtype=torch.float64).mean())
         line["clips_per_second"] = round(self.clips / seconds, 2)
         line["data_wait_share"] = round(self.wait_seconds / seconds, 4)
         line["saving_share"] = round(self.saving_seconds / seconds, 4)

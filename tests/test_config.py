@@ -18,10 +18,11 @@ def ablation(workplace, monkeypatch):
     monkeypatch.chdir(workplace)
     config._compose.cache_clear()
 
-    def compose(body):
+    def compose(body, overrides=()):
         about = "about: {question: why not, paper: not in the paper}\n"
         Path("ablations/new.yaml").write_text(about + body)
-        return compose_run("new", **PLAIN)
+        config._compose.cache_clear()
+        return compose_run("new", **PLAIN, overrides=overrides)
 
     yield compose
     config._compose.cache_clear()
@@ -91,12 +92,16 @@ def test_a_wrong_override_is_refused():
         compose_run("hdc", **PLAIN, overrides=["pretrain.epoch=1"])
 
 
-def test_a_run_has_its_own_learning_rate_where_the_scale_says_so():
+def test_a_run_has_its_own_learning_rate_where_the_scale_says_so(ablation):
     rates = "+learning_rates.coupled=0.03"
     assert compose_run("coupled", **PLAIN, overrides=[rates]).pretrain.learning_rate == 0.03
     assert compose_run("hdc", **PLAIN, overrides=[rates]).pretrain.learning_rate == 0.1
     by_hand = [rates, "pretrain.learning_rate=0.5"]
     assert compose_run("coupled", **PLAIN, overrides=by_hand).pretrain.learning_rate == 0.5
+    again = ablation("pretrained_by: coupled\nobjective: {spatial: null}\n", overrides=[rates])
+    assert again.pretrain.learning_rate == 0.03  # or it could not be pretrained by coupled
+    own = ["+learning_rates.new=0.03"]
+    assert ablation("pretrain: {learning_rate: 0.2}\n", overrides=own).pretrain.learning_rate == 0.2
     with pytest.raises(InputError, match=r"learning_rates: expected one of .*, got couple$"):
         compose_run("hdc", **PLAIN, overrides=["+learning_rates.couple=0.03"])
 
@@ -116,6 +121,7 @@ def test_a_protocol_decides_over_the_defaults_and_a_scale_over_it(protocol):
     rates = {"ours": 0.01, "vcop": 0.001, "rspnet": 0.1}
     assert found["paper"].learning_rate == rates[protocol]
     assert found["demo"].learning_rate == 0.05
+    assert found["demo"].augment.flip == 0.0  # the data set's labels know left from right
 
 
 @pytest.mark.parametrize("path", CONF_FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")

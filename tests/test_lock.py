@@ -1,8 +1,10 @@
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -56,14 +58,44 @@ def test_released_it_is_gone_and_free(tmp_path):
     Lock(tmp_path / "lock").release()
 
 
-def test_a_lock_of_another_host_counts_until_it_is_old(tmp_path):
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A lock that a process of another host has written."""
     path = tmp_path / "lock"
     path.write_text(json.dumps({"host": "elsewhere", "process": 7, "since": "today"}))
+    return path
+
+
+def test_a_lock_of_another_host_counts_while_it_is_renewed(elsewhere, monkeypatch):
+    monkeypatch.setattr("hdc.lock.BEAT_SECONDS", 1.0)
+    renewed = threading.Timer(0.3, os.utime, [elsewhere])
+    renewed.start()
     with pytest.raises(InputError, match="found process 7 on elsewhere, at work since today"):
-        Lock(path)
+        Lock(elsewhere)
+    renewed.join()
+
+
+def test_a_fresh_lock_of_a_host_that_is_gone_is_taken_over(elsewhere, monkeypatch, capsys):
+    """As of a job whose node failed, started again on another one."""
+    monkeypatch.setattr("hdc.lock.BEAT_SECONDS", 0.1)
+    Lock(elsewhere).release()
+    assert "watching whether process 7 on elsewhere still writes" in capsys.readouterr().out
+
+
+def test_an_old_lock_of_another_host_is_taken_over_at_once(elsewhere, capsys):
     old = time.time() - 601
-    os.utime(path, (old, old))
-    Lock(path).release()
+    os.utime(elsewhere, (old, old))
+    Lock(elsewhere).release()
+    assert not capsys.readouterr().out
+
+
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
+    def without(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("hdc.lock.fcntl.flock", without)
+    with pytest.raises(InputError, match=r"expected a file system with locks, found .*not impl"):
+        Lock(tmp_path / "lock")
 
 
 def test_a_broken_lock_file_is_taken_over(tmp_path):

@@ -141,6 +141,30 @@ def test_the_log_holds_means_of_its_steps(start, tmp_path):
     )
 
 
+def test_speed_is_of_training_alone(start, tmp_path, monkeypatch):
+    """Minutes before the first step, and after the last, are none of it."""
+    now = [1000.0]
+    for module in ("training", "training_log"):
+        monkeypatch.setattr(f"hdc.{module}.time.monotonic", lambda: now[0])
+    training = start()
+    now[0] += 300
+    for _ in training.epochs():
+        for _ in range(STEPS):
+            now[0] += 0.5
+            training.update(training.model(torch.ones(2, 3)).square().mean(), clips=2)
+    now[0] += 300
+    assert training.clips_per_second() == 4.0
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert {line["clips_per_second"] for line in lines} == {4.0}
+
+
+def test_a_first_state_that_was_never_whole_is_not_called_other_settings(start, tmp_path, capsys):
+    (tmp_path / "state/settings").mkdir(parents=True)
+    (tmp_path / "state/settings/.1.pt.tmp").write_bytes(b"half")
+    start()
+    assert "settings changed" not in capsys.readouterr().out
+
+
 def test_learning_rate_by_hand():
     rates = [learning_rate(step, SETTINGS, STEPS, 3 * STEPS) for step in range(3 * STEPS)]
     assert rates[:4] == pytest.approx([0.02, 0.04, 0.06, 0.08])
