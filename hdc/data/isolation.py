@@ -25,6 +25,7 @@ from hdc.data.store import RAW
 from hdc.data.verify import DecodedVideo, Header, RejectedVideo, decode_video, read_header
 
 START_SECONDS = 120.0  # for the child's imports, on a busy machine
+STOPPED = "not decoded: the work was stopped"
 LONGEST_SECONDS = 24 * 3600.0  # a claim of more does not lengthen the limit
 _GIB = 2**30
 
@@ -104,7 +105,7 @@ class Decoder:
 
     def _ask(self, request: dict[str, Any]) -> None:
         if self.closed:
-            raise RejectedVideo("not decoded: the work was stopped")
+            raise RejectedVideo(STOPPED)
         if self.process is None:
             self._start()
         try:
@@ -125,6 +126,9 @@ class Decoder:
             stdin=subprocess.DEVNULL,
         )
         theirs.close()
+        if self.closed:  # by another thread, which saw no child yet
+            self._stop()
+            raise RejectedVideo(STOPPED)
         try:
             self.connection.send_bytes(json.dumps(self.settings).encode())
             self._answer(START_SECONDS)

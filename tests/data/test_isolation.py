@@ -159,3 +159,19 @@ def test_memory_stays_flat_over_hundreds_of_files(tmp_path, make_video, decoder)
         one.pack(path)
     assert resident(one.process.pid) - theirs < 20e6
     assert resident(os.getpid()) - ours < 20e6
+
+
+def test_closed_while_its_child_starts_it_leaves_none(decoder, monkeypatch, tmp_path):
+    """As by another thread, at the moment when there is no child to end yet."""
+    one, children = decoder(), []
+
+    class Started(isolation.subprocess.Popen):
+        def __init__(self, *words, **more):
+            one.close()
+            super().__init__(*words, **more)
+            children.append(self)
+
+    monkeypatch.setattr(isolation.subprocess, "Popen", Started)
+    with pytest.raises(RejectedVideo, match="the work was stopped"):
+        one.pack(tmp_path / "a.avi")
+    assert [child.poll() for child in children] == [-signal.SIGKILL]
