@@ -3,7 +3,9 @@
 A shard is some hundred listed videos: `<number>-of-<total>.bin` holds their packed frames,
 `.json` what is known of each and why others are rejected. Until both are whole, they are called
 `.partial`, and a journal has a line for each finished video with a checksum of its bytes, so that
-neither a kill nor a power cut leaves anything that a later run would wrongly believe.
+neither a kill nor a power cut leaves anything that a later run would wrongly believe. `.done` is
+there for Snakemake, which deletes what it knows of before it asks for a part again: what is left of
+the part then tells whether anything has to be decoded anew.
 """
 
 import errno
@@ -33,7 +35,7 @@ from hdc.lock import Lock
 from hdc.progress import progress, threads
 
 FOLDER = "shards"
-FILES = re.compile(r"(\d{4,}-of-\d{4,})\.(bin|json|lock|bin\.partial|journal\.partial)")
+FILES = re.compile(r"(\d{4,}-of-\d{4,})\.(bin|json|done|lock|bin\.partial|journal\.partial)")
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,11 @@ class Shard:
     def facts(self) -> Path:
         """What is known of each video; written last."""
         return self.output / FOLDER / f"{self.name}.json"
+
+    @property
+    def stamp(self) -> Path:
+        """That it is whole, for Snakemake."""
+        return self.output / FOLDER / f"{self.name}.done"
 
     def rows(self, listed: pd.DataFrame) -> pd.DataFrame:
         """Its part of a list."""
@@ -87,9 +94,11 @@ def prepare_shard(
     lock = Lock(shard.facts.with_suffix(".lock"))
     done = shard.read()
     if done is None or done["key"] != key:
-        for path in (shard.facts, *(shard.output / name for name in ("index.csv", MANIFEST))):
+        lists = [shard.output / name for name in ("index.csv", MANIFEST)]
+        for path in (shard.stamp, shard.facts, *lists):
             path.unlink(missing_ok=True)  # from here on an older preparation is void
         done = _prepare_and_finish(shard, rows, key, decoding, store, form)
+    write_text(shard.stamp, "")
     lock.release()
     return done
 
@@ -195,15 +204,15 @@ def _believable(lines: list[bytes], path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _key(rows: pd.DataFrame, decoding: Decoding, store: Store, form: str) -> str:
-    """What a shard depends on: settings, files, their sizes and times."""
+    """What a shard depends on: settings, files' sizes and times; not on where the files lie."""
     files = [
-        (video, path, *_stamp(path)) for video, path in zip(rows.video, rows.path, strict=True)
+        (video, *_size_and_time(path)) for video, path in zip(rows.video, rows.path, strict=True)
     ]
     layout = (form, store.short_side, store.key_frame_every, store.rate_factor)
     return digest(json.dumps([asdict(decoding), layout, files]))
 
 
-def _stamp(path: str) -> tuple[int, int]:
+def _size_and_time(path: str) -> tuple[int, int]:
     """Size and time of a file; zeros for a missing one."""
     try:
         found = Path(path).stat()

@@ -42,9 +42,9 @@ def count_videos(
 ) -> tuple[int, int]:
     """How many videos are listed and how many of them are there; nothing is decoded.
 
-    For a data set that was prepared with all its videos, or whose originals are gone since: as they
-    were then. Raises InputError if the folder or the lists are not there, or if listed videos are
-    missing and that is not allowed.
+    For a published data set that was prepared with all its videos, or one whose originals are gone
+    since: as they were then. Raises InputError if the folder or the lists are not there, or if
+    listed videos are missing and that is not allowed.
     """
     if data.synthetic is not None:
         made = data.synthetic
@@ -52,7 +52,8 @@ def count_videos(
     listing = None
     if (Path(prepared) / MANIFEST).is_file():
         missing = missing_videos(prepared)
-        if not missing or not Path(folder).is_dir():
+        complete = data.official is not None and not missing
+        if complete or not Path(folder).is_dir():
             listed = read_table(Path(prepared) / "listed.csv", ("video", "label", "group"))
             paths = ["" if video in missing else "prepared" for video in listed.video]
             listing = Listing(listed.assign(path=paths), [])

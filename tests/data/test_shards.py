@@ -67,6 +67,14 @@ def test_what_is_done_is_not_done_again(prepare, monkeypatch):
     assert contents(shard) == before
 
 
+def test_where_the_files_lie_changes_nothing(prepare, listed, tmp_path, monkeypatch):
+    before = contents(prepare())
+    (tmp_path / "videos").rename(tmp_path / "elsewhere")
+    moved = listed.assign(path=listed.path.str.replace("/videos/", "/elsewhere/"))
+    monkeypatch.setattr(shards, "_prepare", None)
+    assert contents(prepare(listed=moved)) == before
+
+
 @pytest.mark.parametrize("change", ["file", "settings", "form"])
 def test_what_has_changed_is_done_again(prepare, make_video, moving_square, listed, change):
     before = contents(prepare())

@@ -8,7 +8,7 @@ for name, source in SOURCES.items():
             name:
                 f"prepare_{name}_part"
             output:
-                f"results/data/{name}/shards/{{shard}}-of-{source.shards:04d}.json",
+                f"results/data/{name}/shards/{{shard}}-of-{source.shards:04d}.done",
             log:
                 f"results/{STUDY.study}/logs/prepare/{name}/{{shard}}.log",
             wildcard_constraints:
@@ -37,7 +37,7 @@ for name, source in SOURCES.items():
         name:
             f"prepare_{name}"
         input:
-            [f"results/data/{name}/shards/{part}.json" for part in parts if len(parts) > 1],
+            [f"results/data/{name}/shards/{part}.done" for part in parts if len(parts) > 1],
         output:
             index=f"results/data/{name}/index.csv",
             rejected=f"results/data/{name}/rejected.csv",
