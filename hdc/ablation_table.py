@@ -8,13 +8,22 @@ import pandas as pd
 
 from hdc.answers import Answer
 from hdc.differences import Difference, Place, difference
-from hdc.measures import ROWS, Measure, build
+from hdc.measures import ROWS, Measure, build, note_mark
 from hdc.outcomes import Outcomes
 from hdc.quantities import fine_tuned, probes, recall
 from hdc.results import BASE, Results
 from hdc.statistics import ALPHA, holm
 from hdc.table import Table
-from hdc.wording import HOW, chance_line, p_text, protocol_line
+from hdc.wording import (
+    BLANK,
+    HOW,
+    chance_line,
+    interval_text,
+    p_text,
+    points,
+    protocol_line,
+    seeds_text,
+)
 
 COMPARED_FACTORS = ("label", "shape", "motion")
 DIFFERENCE = (
@@ -44,14 +53,13 @@ def ablation_measures(results: Results) -> list[Measure]:
 def ablation_table(outcomes: Outcomes, answers: list[Answer]) -> Table:
     """Every run with its question, its numbers and their differences to the base run."""
     results, measures = outcomes.results, ablation_measures(outcomes.results)
-    both = [each for measure in measures for each in (measure, measure.difference())]
     probed = [one.title.removesuffix(" (%)") for one in measures[2:]]
     caption = (
         f"{HOW} top-1: fine-tuned, by video. The rest: frozen features at the last level, with "
         f"linear probes for {', '.join(probed)}. {DIFFERENCE} {BOLD} "
         f"{protocol_line(results, 'finetune', 'evaluate')} {chance_line(results, 'R@1', *probed)}"
     )
-    table = build(results, "ablation", "What each part is good for", caption, both)
+    table = build(results, "ablation", "What each part is good for", caption, measures)
     _add_questions(table, results)
     _add_differences(table, outcomes, measures, answers)
     return replace(table, bold=frozenset(_bold(table, outcomes, measures)))
@@ -82,24 +90,46 @@ def _add_questions(table: Table, results: Results) -> None:
 def _add_differences(
     table: Table, outcomes: Outcomes, measures: list[Measure], answers: list[Answer]
 ) -> None:
-    """Put two-way intervals, effect sizes and corrected p values behind the differences."""
-    numbers = table.numbers
+    """Put behind every number what it differs by from that of the base run."""
+    numbers, text = table.numbers, table.text
     for measure in measures:
-        name = measure.difference().name
         found = differences(outcomes, measure, numbers)
         p_values = [_declared_p(answers, measure, place) for place in _places(numbers)]
         columns = {
-            "two_way_low": [_value(one, "two_way", "low") for one in found],
-            "two_way_high": [_value(one, "two_way", "high") for one in found],
-            "effect_size": [_value(one, "paired", "effect_size") for one in found],
-            "p_holm": [math.nan if p is None else p for p in p_values],
+            "": [_value(one, "paired", "mean") for one in found],
+            "_spread": [_value(one, "paired", "spread") for one in found],
+            "_low": [_value(one, "paired", "low") for one in found],
+            "_high": [_value(one, "paired", "high") for one in found],
+            "_seeds": [one.paired.seeds if one and one.paired else 0 for one in found],
+            "_two_way_low": [_value(one, "two_way", "low") for one in found],
+            "_two_way_high": [_value(one, "two_way", "high") for one in found],
+            "_effect_size": [_value(one, "paired", "effect_size") for one in found],
+            "_p_holm": [math.nan if p is None else p for p in p_values],
         }
-        place = numbers.columns.get_loc(f"{name}_high") + 1
+        place = numbers.columns.get_loc(f"{measure.name}_splits") + 1
         for offset, (column, values) in enumerate(columns.items()):
-            numbers.insert(place + offset, f"{name}_{column}", values)
+            numbers.insert(place + offset, f"{measure.name}_difference{column}", values)
         if measure.visible:
-            behind = ["" if p is None else f", {p_text(p)}" for p in p_values]
-            table.text[measure.difference().title] += behind
+            title = f"Δ {measure.title.removesuffix(' (%)')}"
+            shown = zip(found, p_values, numbers["seeds"], strict=True)
+            told = [_text(one, p, seeds, table.notes) for one, p, seeds in shown]
+            text.insert(text.columns.get_loc(measure.title) + 1, title, told)
+            for row in range(len(text)):
+                table.origins[row, title] = table.origins[row, measure.title]
+
+
+def _text(found: Difference | None, p: float | None, seeds: int, notes: list[str]) -> str:
+    """A difference for people; one that is missing or incomplete points to a note that says why."""
+    if found is None:
+        return BLANK
+    mark = f" {note_mark(found.missing, notes)}" if found.missing else ""
+    if found.paired is None:
+        return f"missing{mark}"
+    text = points(found.paired.mean)
+    text += interval_text(points, found.paired.low, found.paired.high)
+    if found.paired.seeds < seeds:
+        text += f" ({seeds_text(found.paired.seeds)})"
+    return text + mark + ("" if p is None else f", {p_text(p)}")
 
 
 def _value(found: Difference | None, kind: str, name: str) -> float:

@@ -14,7 +14,7 @@ from hdc.measures import ROWS, Measure
 from hdc.outcomes import Outcomes
 from hdc.quantities import nearest_neighbors
 from hdc.results import STAGES, Results, flat, read_results
-from hdc.wording import interval_text, p_text, seeds_text
+from hdc.wording import interval_text, p_text, points, seeds_text
 
 NOTE = (
     "Second less first over the seeds that both have, with the 95 % interval over seeds (Student "
@@ -145,7 +145,7 @@ def _text(
 
 def _cells(row: Row) -> list[str]:
     """A row for people; shares in percent, their difference in points."""
-    show, gap = row.measure.show, row.measure.difference().show
+    show, gap = row.measure.show, points
     if row.measure.path[-1] == "r2":
         gap = "{:+.2f}".format
     shown = ["missing" if math.isnan(value) else show(value) for value in (row.first, row.second)]

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from hdc.results import BASE, Results, against, by_seed, cells, joined, over_seeds
+from hdc.results import Results, by_seed, cells, joined, over_seeds
 from hdc.table import Cell, Origin, Table
-from hdc.wording import BLANK, doubts, interval_text, percent, points, seeds_text, sentence
+from hdc.wording import BLANK, doubts, percent, seeds_text, sentence
 
 ROWS = ["backbone", "data", "ablation"]
 HEADINGS = {"backbone": "backbone", "data": "data set", "ablation": "run", "level": "level"}
@@ -27,7 +27,6 @@ class Measure:
     show_spread: Callable[[float], str] | None = percent
     data: str | None = None  # this data set only
     outcome: str = ""  # its column of right or wrong by test video; empty: there is none
-    against: str | None = None  # difference to this run
     visible: bool = True  # otherwise in the CSV only
 
     def summary(
@@ -37,14 +36,7 @@ class Measure:
         rows = results.evaluations if evaluations is None else evaluations
         if self.data is not None:
             rows = rows[rows["data"] == self.data]
-        seeds = by_seed(cells(results, self.stage, self.path, rows), by)
-        return over_seeds(against(seeds, self.against) if self.against else seeds)
-
-    def difference(self) -> "Measure":
-        """The same number as a difference to the base run."""
-        title = f"Δ {self.title.removesuffix(' (%)')}"
-        name = f"{self.name}_difference"
-        return replace(self, name=name, title=title, show=points, against=BASE)
+        return over_seeds(by_seed(cells(results, self.stage, self.path, rows), by))
 
 
 def build(
@@ -127,7 +119,7 @@ def _most_seeds(
     """Per row the seeds of its best covered visible number; a cell with fewer says so itself."""
     seeds = [
         summary["seeds"] for measure, summary in zip(measures, summaries, strict=True)
-        if measure.visible and measure.against is None
+        if measure.visible
     ]  # fmt: skip
     most = pd.concat(seeds, axis=1).max(axis=1) if seeds else pd.Series(0, index=groups)
     return most.fillna(0).astype(int).tolist()
@@ -139,9 +131,7 @@ def _text(measure: Measure, row: Any, seeds: int, notes: list[str]) -> str:
     if not row.seeds > 0:
         return f"missing {note_mark(reason, notes)}" if reason else BLANK
     text = measure.show(row.mean)
-    if measure.against is not None:
-        text += interval_text(measure.show, row.low, row.high)
-    elif measure.show_spread is not None and not math.isnan(row.spread):
+    if measure.show_spread is not None and not math.isnan(row.spread):
         text += f" ± {measure.show_spread(row.spread)}"
     if row.seeds < seeds:
         text += f" ({seeds_text(int(row.seeds))})"

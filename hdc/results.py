@@ -103,21 +103,6 @@ def by_seed(cells: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     )
 
 
-def against(seeds: pd.DataFrame, base: str = BASE) -> pd.DataFrame:
-    """Differences of every other run to `base`, seed by seed; those of `base` itself are blank."""
-    levels = [level for level in seeds.index.names if level != "ablation"]
-    ablations = seeds.index.get_level_values("ablation")
-    places = seeds.index.droplevel("ablation").set_names(levels)
-    reference = seeds[ablations == base].droplevel("ablation").reindex(places)
-    own = ablations == base
-    value = seeds["value"] - reference["value"].to_numpy()
-    reasons = [
-        joined(pair) for pair in zip(seeds["missing"], reference["missing"].fillna(""), strict=True)
-    ]
-    missing = pd.Series(reasons, index=seeds.index, dtype=str)
-    return seeds.assign(value=value.mask(own), missing=missing.mask(own, ""))
-
-
 def over_seeds(seeds: pd.DataFrame) -> pd.DataFrame:
     """Mean, sample standard deviation, ends of the 95 % interval, seeds, splits and reasons.
 
