@@ -15,7 +15,7 @@ from scipy import stats
 ROOT = Path(__file__).parents[1]
 PAGE, RATES = ROOT / "docs/findings.md", ROOT / "docs/learning_rates.csv"
 PUBLISHED = ROOT / "results/published"
-MARKER = re.compile(r"^<!-- (\w+)((?: [^ ]+)*) -->\n((?:\|.*\n)*)", flags=re.MULTILINE)
+MARKER = re.compile(r"^<!-- (\w+)((?: [^ \n]+)*) -->\n((?:\|.*\n)*)", flags=re.MULTILINE)
 READ = ("motion", "motion_direction", "shape")  # what the probes of the last level are asked for
 WORDS = {"motion_direction": "direction"}
 DATA = "synthetic_more"
