@@ -52,7 +52,9 @@ def spread(values: np.ndarray) -> str:
 
 
 def interval(values: np.ndarray) -> str:
-    """Mean with Student's 95 % interval over seeds."""
+    """Mean with Student's 95 % interval over seeds, which one seed does not have."""
+    if len(values) == 1:
+        return f"{values.mean():+.1f}"
     low, high = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
     return f"{values.mean():+.1f} ({low:.1f} to {high:.1f})"
 
@@ -107,6 +109,28 @@ def pairs(study: str, *sums: str) -> str:
         name = re.sub(r"([+-])", r" \1 ", re.sub(r"(\w+)", r"`\1`", one))
         rows.append([name, *(interval(each) for each in values.values())])
     return table(f"difference, {PAIR}", rows)
+
+
+def generality(study: str) -> str:
+    """What probes read on still and shuffled clips, and on pairs of shape and motion not seen."""
+    rows = []
+    for run in runs_of(study):
+        found = records(study, run, "evaluate", DATA)
+        half = [one["combinations"]["layer4"] for one in found]
+        row = [
+            read(study, run, "motion", level="layer4.still"),
+            read(study, run, "motion", level="layer4.shuffled"),
+            read(study, run, "shape", level="layer4.still"),
+            *(
+                100 * np.array([one[factor][pairs] for one in half])
+                for factor in ("motion", "shape")
+                for pairs in ("seen", "unseen")
+            ),
+        ]
+        rows.append([f"`{run}`", *map(spread, row)])
+    head = "run, motion: still, motion: shuffled, shape: still"
+    seen = "motion: pairs seen, motion: not seen, shape: pairs seen, shape: not seen"
+    return table(f"{head}, {seen}", rows)
 
 
 def contrasts(study: str) -> str:
@@ -194,7 +218,7 @@ def misled(study: str, run: str) -> list[np.ndarray]:
 
 TABLES = {
     one.__name__: one
-    for one in (runs, differences, pairs, contrasts, ceiling, rates, shortcut, losses)
+    for one in (runs, differences, pairs, generality, contrasts, ceiling, rates, shortcut, losses)
 }
 
 
