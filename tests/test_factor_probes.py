@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from chance import require_chance
 
 from hdc.factor_probes import classify_combinations, classify_held_out, classify_within
 
@@ -63,7 +64,7 @@ def test_probes_within_another_factor(videos):
     assert by_axis == {"x": 1.0, "y": 1.0}
     features = {part: table[:, 1:] for part, table in features.items()}  # nothing but noise
     predicted, _ = classify_within(features, ways, axes, **SETTINGS)
-    assert abs(np.mean(predicted == ways["test"]) - 0.5) < 3 * np.sqrt(0.25 / len(predicted))
+    require_chance(predicted == ways["test"], 1 / 2)
 
 
 def test_a_value_that_was_never_trained_on_is_wrong(videos):
