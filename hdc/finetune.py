@@ -16,6 +16,7 @@ import pandas as pd
 
 from hdc.atomic import write_bytes
 from hdc.data.index import missing_facts, read_index, read_split, rows_of, write_table
+from hdc.data.integrity import check_sample
 from hdc.data.store import MANIFEST, ClipStore
 from hdc.digest import digest
 from hdc.errors import InputError
@@ -67,6 +68,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
 
     # Late: with bad arguments there is no need to wait for torch.
     from functools import partial
+    from itertools import chain
 
     from hdc.best_epoch import BestEpoch
     from hdc.classifier import Classifier, clip_scores
@@ -79,6 +81,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         settings.finetune.precision, deterministic=settings.finetune.deterministic
     )
     store = ClipStore(prepared, index.video.tolist())
+    checked = check_sample(store, [*chain(*rows.values())], seed=seed)
     labels = sorted(set(split.label))
     numbers = {label: number for number, label in enumerate(labels)}
     targets = np.array([numbers.get(label, -1) for label in index.label])  # -1: not in this split
@@ -124,6 +127,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     predictions = judged(scores, index.video.iloc[rows["test"]], split, labels, settings, output)
     metrics = test_metrics(predictions, scores, index.label.iloc[rows["test"]].tolist(), labels)
     metrics |= {"train_loss": training.log.loss} | (best.facts() if best else {})
+    metrics["stored_videos_checked"] = checked
     write_record(
         output / "finetune.json",
         stage="finetune",

@@ -92,7 +92,7 @@ def read_videos(path: str) -> pd.DataFrame:
         return pd.DataFrame(columns=COLUMNS, dtype=str)
     if not Path(path).is_file():
         raise InputError(f"videos: expected a CSV file or nothing, got {path}")
-    videos = read_table(path, tuple(COLUMNS))[COLUMNS]
+    videos = read_table(path, tuple(COLUMNS), made_by="hdc.pretrain")[COLUMNS]
     wrong = videos[~videos.sha256.map(lambda one: bool(re.fullmatch("[0-9a-f]{64}", one)))]
     if len(wrong):
         raise InputError(

@@ -23,6 +23,7 @@ from hdc.data.index import (
     rows_of,
     write_table,
 )
+from hdc.data.integrity import check_sample
 from hdc.data.store import MANIFEST, ClipStore
 from hdc.digest import digest
 from hdc.errors import InputError
@@ -108,6 +109,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         log_name="log.jsonl",
     )
     if fabric.is_global_zero:
+        checked = check_sample(store, rows, seed=seed)
         see_views(batches, model.views, pixels=clip.pixels, path=output / "views.png")
         many = VideoBatches(**made, batch_size=min(VIDEOS, len(rows)))
         found = shortcuts(many, model.subtasks, model.views, index, pixels=clip.pixels)
@@ -126,7 +128,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         output / "pretrain.json",
         stage="pretrain",
         metrics=metrics(training, model, clip)
-        | {"pretraining_videos": trained_on, "shortcuts": found},
+        | {"pretraining_videos": trained_on, "stored_videos_checked": checked, "shortcuts": found},
         settings=settings.record,
         protocol=protocol(arguments, adopted) | {"precision": precision_name(fabric)},
         seed=seed,
@@ -202,7 +204,8 @@ def adopted_facts(settings: SimpleNamespace) -> tuple[dict[str, Any], pd.DataFra
         "pretrained_on": facts.get("pretrained_on", trained_here),
         "videos_known": facts.get("videos_known", True),
     }
-    videos = read_table(pretraining_list(settings.encoder), ("video", "sha256"))
+    listing = pretraining_list(settings.encoder)
+    videos = read_table(listing, ("video", "sha256"), made_by="hdc.pretrain")
     return kept, videos[["video", "sha256"]]
 
 

@@ -3,11 +3,19 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from hdc.config import allowed, compose_run, plain, require_allowed, settings_text, typed
-from hdc.data.sources import count_shards, count_videos, require_named
+from hdc.data.changes import changed_videos
+from hdc.data.sources import (
+    count_made,
+    count_shards,
+    look_up,
+    require_named,
+    require_whole,
+)
 from hdc.declared import Contrast, read_contrast
 from hdc.errors import InputError
 from hdc.facts import require_adoptable
@@ -27,7 +35,9 @@ class Source:
 
     folder: str  # empty: they are made
     shards: int  # the parts that they are prepared in, a job each
-    found: int  # videos that are there; when more have come, the data set is prepared again
+    found: int  # videos that are there; when more have come, parts are prepared again
+    # Videos whose files are others than those prepared, each with how; then it is prepared again.
+    changed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -208,22 +218,30 @@ class Study:
         run = compose_run("hdc", backbone="r3d18", data=data, scale=self.scale)
         return run.data.official.lists if run.data.official is not None else ""
 
-    def source(self, data: str) -> Source:
+    def source(self, data: str, *, compare: bool = True) -> Source:
         """Where a data set's videos come from, and into how many parts they fall.
 
-        Raises InputError if the study names no folder, one that is not there or one that lacks
-        videos that the data set lists.
+        `compare`: look whether the files are still those that were prepared, and whether what was
+        prepared is whole. Raises InputError if it is not, if the study names no folder, one that is
+        not there or one that lacks videos that the data set lists.
         """
         run = compose_run("hdc", backbone="r3d18", data=data, scale=self.scale)
         node, store = typed(run, "data", "store")
         prepared = f"results/data/{data}"
         folder = require_named(data, node, self.data.get(data), prepared)
         try:
-            allow = self.allow_missing
-            listed, found = count_videos(node, folder, prepared, allow_missing=allow)
+            if compare:
+                require_whole(prepared)
+            if node.synthetic is not None:
+                made = count_made(node.synthetic)
+                return Source(folder, count_shards(made, store), made)
+            found = look_up(node, folder, prepared, allow_missing=self.allow_missing)
+            there = compare and Path(folder).is_dir()  # once prepared, originals are not needed
+            changed = changed_videos(found.videos, prepared) if there else {}
         except InputError as error:
             raise InputError(f"data: {data}: {error}") from error
-        return Source(folder, count_shards(listed, store), found)
+        listed = len(found.videos)
+        return Source(folder, count_shards(listed, store), listed - len(found.missing), changed)
 
 
 def _require_names(config: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from hdc.config import compose_run, settings_text
+from hdc.data.changes import CHANGED, note_changes
 from hdc.devices import visible_gpus
 from hdc.digest import digest
 from hdc.errors import InputError
@@ -50,7 +51,8 @@ try:
     EVALUATIONS = list(STUDY.evaluations())
     # A target by that name is asked for before there is any video.
     sets = [] if "download" in sys.argv else STUDY.data_sets()
-    SOURCES = {name: STUDY.source(name) for name in sets}
+    # The jobs of a cluster read this file, too: what was planned is planned.
+    SOURCES = {name: STUDY.source(name, compare=workflow.is_main_process) for name in sets}
 except InputError as error:
     refuse(error)
 
@@ -63,6 +65,29 @@ wildcard_constraints:
     pretrained_on="[a-z0-9_]+(-split[0-9]+)?",
     data="[a-z0-9_]+",
     split="[0-9]+",
+
+
+def changes(name):
+    """What tells Snakemake by its time that source files have changed; nothing for made videos."""
+    folder, changed = SOURCES[name].folder, SOURCES[name].changed
+    path = Path(f"results/data/{name}", CHANGED)
+    if not folder or not (Path(folder).is_dir() or path.is_file()):
+        return []
+    if workflow.is_main_process:
+        note_changes(path, changed)
+    if changed:
+        first, how = min(changed.items())
+        print(
+            f"{name}: {len(changed):,} videos are not as they were prepared, such as {first} "
+            f"({how}), so it is prepared again; all of them: {path}",
+            file=sys.stderr,
+        )
+    return [str(path)]
+
+
+def quoted(text):
+    """A word of a shell command that Snakemake formats."""
+    return shlex.quote(text).replace("{", "{{").replace("}", "}}")
 
 
 def all_threads(wildcards):
