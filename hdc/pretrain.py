@@ -122,6 +122,9 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         return
     write_table(output / "videos.csv", videos)
     write_text(output / "config.yaml", settings.text)
+    facts = run_facts(settings, arguments, videos) | (adopted or {})
+    write_encoder(output / "encoder.safetensors", encoder, facts)
+    # Last: a record says that the job is done.
     write_record(
         output / "pretrain.json",
         stage="pretrain",
@@ -135,8 +138,6 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         device=device_name(fabric),
         peak_memory_bytes=peak_device_memory(fabric),
     )
-    facts = run_facts(settings, arguments, videos) | (adopted or {})
-    write_encoder(output / "encoder.safetensors", encoder, facts)
     training.finish()
     print(f"{output / 'encoder.safetensors'}: {training.step} steps", flush=True)
 
