@@ -6,7 +6,6 @@ and started again, it goes on where it stopped. Where the setting `encoder` name
 one is taken over as it is, with the list of what it saw, and nothing is trained.
 """
 
-import json
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +27,7 @@ from hdc.digest import digest
 from hdc.errors import InputError
 from hdc.facts import pretraining_list, require_adoptable
 from hdc.leaks import require_apart
+from hdc.record_rules import read_record
 from hdc.records import Stopwatch, write_record
 from hdc.settings import PRETRAIN_READS, Clip
 from hdc.stage import Stage
@@ -242,7 +242,13 @@ def measured_invariance(record: str) -> dict[str, float]:
     """The invariance of every term at the end of another run, out of its record."""
     if not Path(record).is_file():
         raise InputError(f"{record}: expected the record of a pretraining, found none")
-    return json.loads(Path(record).read_text())["metrics"]["invariance"]
+    try:
+        found = read_record(Path(record))["metrics"].get("invariance")
+        if not found:
+            raise InputError("expected metrics invariance, found none")
+    except InputError as error:
+        raise InputError(f"{record}: {error}; pretrain that run again") from error
+    return found
 
 
 def pretraining_rows(
