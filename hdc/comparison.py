@@ -53,10 +53,13 @@ def compare(first: Path, second: Path, *, as_json: bool = False) -> str:
     ]
     settings = _settings(studies, common)
     rows = list(_rows(studies, common))
+    damaged = [reason for study in studies for reason in study.damaged.values()]
     if as_json:
         facts = {"only_in_first": only[0], "only_in_second": only[1], "settings": settings}
-        return json.dumps(facts | {"numbers": [_plain(row) for row in rows]}, indent=1)
-    return _text((first, second), only, settings, rows)
+        facts |= {"numbers": [_plain(row) for row in rows], "damaged": damaged}
+        return json.dumps(facts, indent=1)
+    text = _text((first, second), only, settings, rows)
+    return "\n".join([text, *(f"left out as damaged: {reason}" for reason in damaged)])
 
 
 def _read(folder: Path) -> Results:

@@ -6,7 +6,8 @@ prediction and counts as wrong), clip_scores.safetensors with the scores of ever
 softmax, from which any other average follows, and the record finetune.json.
 """
 
-import json
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hdc.atomic import write_bytes
 from hdc.data.index import missing_facts, read_index, read_split, rows_of, write_table
 from hdc.data.integrity import check_sample
 from hdc.data.store import MANIFEST, ClipStore
@@ -25,6 +25,7 @@ from hdc.random_draws import torch_seed
 from hdc.records import Stopwatch, write_record
 from hdc.settings import FINETUNE_READS
 from hdc.stage import Stage
+from hdc.tensor_files import write_tensors
 from hdc.testing import (
     accuracies,
     averaged,
@@ -67,9 +68,6 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     rows = rows_by_part(index, split, prepared, settings.finetune.checkpoint)
 
     # Late: with bad arguments there is no need to wait for torch.
-    from functools import partial
-    from itertools import chain
-
     from hdc.best_epoch import BestEpoch
     from hdc.classifier import Classifier, clip_scores
     from hdc.data.batches import VideoBatches
@@ -244,8 +242,8 @@ def judged(
             "network; lower finetune.learning_rate"
         )
     facts = {"videos": videos.tolist(), "labels": labels, "axes": "video, clip, label"}
-    metadata = {"hdc": json.dumps(facts, sort_keys=True)}
-    write_bytes(output / "clip_scores.safetensors", save({"scores": scores}, metadata))
+    path = output / "clip_scores.safetensors"
+    write_tensors(path, partial(save, {"scores": scores}), facts)
     table = pd.DataFrame(
         averaged(scores, settings.finetune.average), index=videos.to_numpy(), columns=labels
     )

@@ -6,7 +6,6 @@ and started again, it goes on where it stopped. Where the setting `encoder` name
 one is taken over as it is, with the list of what it saw, and nothing is trained.
 """
 
-import json
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +28,7 @@ from hdc.digest import digest
 from hdc.errors import InputError
 from hdc.facts import pretraining_list, require_adoptable
 from hdc.leaks import require_apart
+from hdc.record_rules import read_record
 from hdc.records import Stopwatch, write_record
 from hdc.settings import PRETRAIN_READS, Clip
 from hdc.stage import Stage
@@ -124,6 +124,9 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         return
     write_table(output / "videos.csv", videos)
     write_text(output / "config.yaml", settings.text)
+    facts = run_facts(settings, arguments, videos) | (adopted or {})
+    write_encoder(output / "encoder.safetensors", encoder, facts)
+    # Last: a record says that the job is done.
     write_record(
         output / "pretrain.json",
         stage="pretrain",
@@ -137,8 +140,6 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         device=device_name(fabric),
         peak_memory_bytes=peak_device_memory(fabric),
     )
-    facts = run_facts(settings, arguments, videos) | (adopted or {})
-    write_encoder(output / "encoder.safetensors", encoder, facts)
     training.finish()
     print(f"{output / 'encoder.safetensors'}: {training.step} steps", flush=True)
 
@@ -244,7 +245,13 @@ def measured_invariance(record: str) -> dict[str, float]:
     """The invariance of every term at the end of another run, out of its record."""
     if not Path(record).is_file():
         raise InputError(f"{record}: expected the record of a pretraining, found none")
-    return json.loads(Path(record).read_text())["metrics"]["invariance"]
+    try:
+        found = read_record(Path(record))["metrics"].get("invariance")
+        if not found:
+            raise InputError("expected metrics invariance, found none")
+    except InputError as error:
+        raise InputError(f"{record}: {error}; pretrain that run again") from error
+    return found
 
 
 def pretraining_rows(
