@@ -18,6 +18,7 @@ from hdc.atomic import write_bytes
 from hdc.data.index import read_index
 from hdc.data.store import ClipStore
 from hdc.digest import digest
+from hdc.inputs import made_from, prepared_files
 from hdc.random_draws import generator
 from hdc.settings import EMBED_READS
 from hdc.stage import Stage
@@ -37,6 +38,7 @@ STAGE = Stage(
 
 def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     """Write the features of one data set by one encoder."""
+    inputs = made_from(*prepared_files(arguments.prepared), arguments.encoder)
     index = read_index(arguments.prepared)
     store = ClipStore(arguments.prepared, index.video.tolist())
 
@@ -52,8 +54,10 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     features = video_features(encoder, store, len(index), settings)
     facts = {
         "clips_per_video": settings.inference.clips,
-        "encoder": digest(Path(arguments.encoder).read_bytes()),
+        "encoder": inputs[arguments.encoder],
+        "inputs": inputs,
         "levels": levels,
+        "settings": digest(settings.text),
     }
     metadata = {"hdc": json.dumps(facts, sort_keys=True)}
     path = Path(arguments.output_dir) / "features.safetensors"
