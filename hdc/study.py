@@ -8,7 +8,7 @@ from typing import Any
 
 from hdc.config import allowed, compose_run, plain, require_allowed, settings_text, typed
 from hdc.data.sources import count_shards, count_videos, require_named
-from hdc.declared import Contrast, read_contrast
+from hdc.declared import RECALL, Contrast, read_contrast
 from hdc.errors import InputError
 from hdc.facts import require_adoptable
 from hdc.runs import Evaluation, Run, part_of
@@ -91,6 +91,8 @@ class Study:
                 for one in config.get("contrasts", [])
             ),
         )
+        for contrast in study.contrasts:
+            study._require_recalled(contrast)
         for evaluation in () if study.allow_pretrain_on_test else study.evaluations():
             _require_apart(evaluation)
         for ablation in study.ablations:
@@ -126,6 +128,18 @@ class Study:
                 )
         if run.encoder is not None:
             self._require_adoptable(ablation, run.encoder, data)
+
+    def _require_recalled(self, contrast: Contrast) -> None:
+        """Refuse a contrast in R@k for a k that one of its runs is not asked for."""
+        for ablation in (contrast.run, *contrast.against):
+            run = self.compose(contrast.backbone, ablation, contrast.data)
+            known = [f"r{k}" for k in run.evaluate.recall_at]
+            for name in contrast.measure:
+                if RECALL.fullmatch(name) and name not in known:
+                    raise InputError(
+                        f"contrasts: measure: expected one of {', '.join(known)}, as "
+                        f"evaluate.recall_at of {ablation} says, got {name}"
+                    )
 
     def _require_adoptable(self, ablation: str, encoder: str, data: str) -> None:
         """Refuse to take an encoder over for a backbone that is not its own."""
