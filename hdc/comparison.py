@@ -12,7 +12,7 @@ from hdc.differences import Difference, Place, difference, seed_values
 from hdc.errors import InputError
 from hdc.measures import ROWS, Measure
 from hdc.outcomes import Outcomes
-from hdc.quantities import nearest_neighbors
+from hdc.quantities import nearest_neighbors, ranks, recall
 from hdc.results import STAGES, Results, flat, read_results
 from hdc.wording import interval_text, p_text, points, seeds_text
 
@@ -106,7 +106,10 @@ def _first_settings(results: Results, stage: str, place: Place) -> dict[str, str
 def _rows(studies: list[Results], common: list[Place]) -> Iterator[Row]:
     """Every number that both studies have."""
     outcomes = Outcomes(studies[0]), Outcomes(studies[1])
-    measures = [*ablation_measures(studies[0]), *nearest_neighbors()]
+    others = [recall(rank) for rank in ranks(*studies)]
+    first = ablation_measures(studies[0])
+    others = [one for one in others if one.name not in {each.name for each in first}]
+    measures = [*first, *others, *nearest_neighbors()]
     for place in common:
         for measure in measures:
             first, second = (seed_values(one, [measure], place)["value"].mean() for one in outcomes)

@@ -18,6 +18,7 @@ from hdc.data.index import read_index
 from hdc.data.store import ClipStore
 from hdc.digest import digest
 from hdc.errors import InputError
+from hdc.inputs import made_from, prepared_files
 from hdc.random_draws import generator
 from hdc.settings import EMBED_READS
 from hdc.stage import Stage
@@ -38,6 +39,7 @@ STAGE = Stage(
 
 def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     """Write the features of one data set by one encoder."""
+    inputs = made_from(*prepared_files(arguments.prepared), arguments.encoder)
     index = read_index(arguments.prepared)
     store = ClipStore(arguments.prepared, index.video.tolist())
 
@@ -54,8 +56,10 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     require_finite(features, index.video.tolist(), arguments.encoder)
     facts = {
         "clips_per_video": settings.inference.clips,
-        "encoder": digest(Path(arguments.encoder).read_bytes()),
+        "encoder": inputs[arguments.encoder],
+        "inputs": inputs,
         "levels": levels,
+        "settings": digest(settings.text),
     }
     path = Path(arguments.output_dir) / "features.safetensors"
     write_tensors(path, partial(save, features), facts)

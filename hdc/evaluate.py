@@ -18,9 +18,9 @@ from safetensors import safe_open
 from hdc.atomic import write_bytes
 from hdc.data.index import missing_facts, read_index, read_split, video_counts, write_table
 from hdc.data.store import ClipStore
-from hdc.digest import digest
 from hdc.errors import InputError
 from hdc.feature_map import feature_map
+from hdc.inputs import made_from, prepared_files
 from hdc.judge import Judge
 from hdc.leaks import require_apart, require_unseen
 from hdc.progress import progress
@@ -55,13 +55,15 @@ STAGE = Stage(
 def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     """Judge one table of features on one split."""
     stopwatch, output = Stopwatch(), Path(arguments.output_dir)
+    lists = prepared_files(arguments.prepared, arguments.split)
+    inputs = made_from(*lists, arguments.encoder, arguments.features)
     index = read_index(arguments.prepared)
     split = read_split(arguments.prepared, int(arguments.split))
     leaks = require_apart(index, split, allow=arguments.allow_copies == "true")
     allow = arguments.allow_pretrain_on_test == "true"
     leaks |= require_unseen(arguments.encoder, index, split, allow=allow)
     names, load, facts = read_features(arguments.features, len(index))
-    if facts["encoder"] != digest(Path(arguments.encoder).read_bytes()):
+    if facts["encoder"] != inputs[arguments.encoder]:
         raise InputError(
             f"{arguments.features}: expected features by {arguments.encoder}, found others; {AGAIN}"
         )
@@ -79,6 +81,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         metrics=metrics,
         settings=settings.record,
         protocol=protocol(arguments, judge, facts) | leaks,
+        inputs=inputs,
         seed=int(arguments.seed),
         stopwatch=stopwatch,
     )

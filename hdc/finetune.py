@@ -20,6 +20,7 @@ from hdc.data.integrity import check_sample
 from hdc.data.store import MANIFEST, ClipStore
 from hdc.digest import digest
 from hdc.errors import InputError
+from hdc.inputs import made_from, prepared_files
 from hdc.leaks import require_apart, require_unseen
 from hdc.random_draws import torch_seed
 from hdc.records import Stopwatch, write_record
@@ -63,6 +64,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     """Fine-tune one encoder on one split and test it."""
     stopwatch, seed = Stopwatch(), int(arguments.seed)
     output, prepared = Path(arguments.output_dir), arguments.prepared
+    inputs = made_from(*prepared_files(prepared, arguments.split), arguments.encoder)
     index, split = read_index(prepared), read_split(prepared, int(arguments.split))
     leaks = leak_facts(arguments, index, split)
     rows = rows_by_part(index, split, prepared, settings.finetune.checkpoint)
@@ -132,6 +134,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         metrics=metrics,
         settings=settings.record,
         protocol=protocol(settings, arguments, len(batches.rows), predictions) | leaks,
+        inputs=inputs,
         seed=seed,
         stopwatch=stopwatch,
         seconds_before=training.seconds_before,

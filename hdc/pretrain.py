@@ -27,6 +27,7 @@ from hdc.data.store import MANIFEST, ClipStore
 from hdc.digest import digest
 from hdc.errors import InputError
 from hdc.facts import pretraining_list, require_adoptable
+from hdc.inputs import made_from, prepared_files
 from hdc.leaks import require_apart
 from hdc.record_rules import read_record
 from hdc.records import Stopwatch, write_record
@@ -64,6 +65,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
 
     stopwatch, seed = Stopwatch(), int(arguments.seed)
     output, clip, frozen = Path(arguments.output_dir), settings.clip, None
+    inputs = made_from(*files_read(settings, arguments))
     index = read_index(arguments.prepared)
     store = ClipStore(arguments.prepared, index.video.tolist())
     allow_copies = arguments.allow_copies == "true"
@@ -134,6 +136,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         | {"pretraining_videos": trained_on, "stored_videos_checked": checked, "shortcuts": found},
         settings=settings.record,
         protocol=protocol(arguments, adopted) | {"precision": precision_name(fabric)},
+        inputs=inputs,
         seed=seed,
         stopwatch=stopwatch,
         seconds_before=training.seconds_before,
@@ -142,6 +145,15 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     )
     training.finish()
     print(f"{output / 'encoder.safetensors'}: {training.step} steps", flush=True)
+
+
+def files_read(settings: SimpleNamespace, arguments: SimpleNamespace) -> list[str | Path]:
+    """What an encoder is made from."""
+    found: list[str | Path] = [*prepared_files(arguments.prepared, arguments.split)]
+    found += [arguments.measured] if arguments.measured else []
+    if settings.encoder is not None:
+        found += [settings.encoder, pretraining_list(settings.encoder)]
+    return found
 
 
 def start(settings: SimpleNamespace, *, seed: int) -> tuple[Any, int]:

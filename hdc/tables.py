@@ -10,7 +10,7 @@ from hdc.contrasts_table import contrasts_table
 from hdc.measures import ROWS, Measure, build
 from hdc.outcomes import Outcomes
 from hdc.published import foldable, with_published
-from hdc.quantities import RANKS, fine_tuned, nearest_neighbors, probe, probes, recall
+from hdc.quantities import fine_tuned, nearest_neighbors, probe, probes, ranks, recall
 from hdc.results import LEVEL, Results, controls_of, levels_of
 from hdc.table import Table
 from hdc.wording import BLANK, HOW, chance_line, missing_line, protocol_line, untrained_line
@@ -74,11 +74,12 @@ def retrieval_table(results: Results) -> Table:
             outcome=f"retrieval_{maximum}_r{rank}",
             visible=False,
         )
-        for rank in RANKS
+        for rank in ranks(results)
     ]
-    caption = f"{HOW} {protocol_line(results, 'evaluate')} {chance_line(results, 'R@1')}"
+    retrieved = ["R@1"] if 1 in ranks(results) else []  # whose chance the records tell
+    caption = f"{HOW} {protocol_line(results, 'evaluate')} {chance_line(results, *retrieved)}"
     title = "Retrieval and nearest neighbors at the last level"
-    measures = [*map(recall, RANKS), *nearest_neighbors(), *others]
+    measures = [*map(recall, ranks(results)), *nearest_neighbors(), *others]
     fold = {"foldable": foldable(results, "retrieval")}
     table = build(results, "retrieval", title, caption, measures, **fold)
     return with_published(table, results, "retrieval", measures)

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import sys
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from snakemake.exceptions import WorkflowError
 from hdc.config import compose_run, settings_text
 from hdc.data.changes import CHANGED, note_changes
 from hdc.devices import visible_gpus
-from hdc.digest import digest
 from hdc.errors import InputError
+from hdc.inputs import prepared_files
 from hdc.leaks import pretraining_list
+from hdc.outdated import outdated
 from hdc.settings import (
     EMBED_READS,
     EVALUATE_READS,
@@ -53,6 +55,8 @@ try:
     sets = [] if "download" in sys.argv else STUDY.data_sets()
     # The jobs of a cluster read this file, too: what was planned is planned.
     SOURCES = {name: STUDY.source(name, compare=workflow.is_main_process) for name in sets}
+    # A process that does a single job, as on a cluster, plans nothing.
+    OUTDATED = outdated(STUDY) if sets and workflow.is_main_process else {}
 except InputError as error:
     refuse(error)
 
@@ -193,8 +197,23 @@ def adopted(wildcards):
     return [run.encoder, str(pretraining_list(run.encoder))] if run.encoder else []
 
 
+for what, jobs in Counter(OUTDATED.values()).items():
+    print(f"made again: {jobs} for other {what}", file=sys.stderr)
+
+
+def again(output):
+    """An input function without files: jobs run again whose output was made otherwise.
+
+    Snakemake's own memory of settings and inputs is not with results that were copied.
+    """
+
+    def force(wildcards):
+        workflow.dag.forcefiles.update({output.format(**wildcards)} & OUTDATED.keys())
+        return []
+
+    return force
+
+
 def prepared(data, split=None):
     """The files of a prepared data set that a stage reads."""
-    names = ["index.csv", "store.json", "listed.csv"]
-    names += [f"split{split}.csv"] if split else []
-    return [f"results/data/{data}/{name}" for name in names]
+    return prepared_files(f"results/data/{data}", split)
