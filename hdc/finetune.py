@@ -68,6 +68,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     index, split = read_index(prepared), read_split(prepared, int(arguments.split))
     leaks = leak_facts(arguments, index, split)
     rows = rows_by_part(index, split, prepared, settings.finetune.checkpoint)
+    store = ClipStore(prepared, index.video.tolist())
+    checked = check_sample(store, [*chain(*rows.values())], seed=seed)
 
     # Late: with bad arguments there is no need to wait for torch.
     from hdc.best_epoch import BestEpoch
@@ -80,8 +82,6 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     fabric = start_fabric(
         settings.finetune.precision, deterministic=settings.finetune.deterministic
     )
-    store = ClipStore(prepared, index.video.tolist())
-    checked = check_sample(store, [*chain(*rows.values())], seed=seed)
     labels = sorted(set(split.label))
     numbers = {label: number for number, label in enumerate(labels)}
     targets = np.array([numbers.get(label, -1) for label in index.label])  # -1: not in this split

@@ -70,6 +70,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     store = ClipStore(arguments.prepared, index.video.tolist())
     allow_copies = arguments.allow_copies == "true"
     rows = pretraining_rows(index, arguments.prepared, arguments.split, allow_copies)
+    checked = check_sample(store, rows, seed=seed)
     videos, adopted, trained_on = index.loc[rows, ["video", "sha256"]], None, len(rows)
     if settings.encoder is not None:
         (adopted, videos), trained_on = adopted_facts(settings), 0
@@ -111,7 +112,6 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         log_name="log.jsonl",
     )
     if fabric.is_global_zero:
-        checked = check_sample(store, rows, seed=seed)
         see_views(batches, model.views, pixels=clip.pixels, path=output / "views.png")
         many = VideoBatches(**made, batch_size=min(VIDEOS, len(rows)))
         found = shortcuts(many, model.subtasks, model.views, index, pixels=clip.pixels)

@@ -1,6 +1,7 @@
 """The stages on a tiny data set, one after the other, as Snakemake runs them."""
 
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -8,7 +9,10 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
+from hdc import finetune as finetune_stage
+from hdc import pretrain as pretrain_stage
 from hdc.encoders import encoder_facts
+from hdc.errors import InputError
 
 CHOICES = ("scale=smoke", "data=synthetic_smoke", "backbone=r3d18")
 QUICK = ("pretrain.batch_size=4", "progress.log_every_steps=1")
@@ -59,7 +63,24 @@ def test_pretrain_writes_what_it_promises(hdc):
         "peak_memory_bytes",
     } <= set(record)  # fmt: skip
     assert record["metrics"]["steps"] == 8 and record["metrics"]["pretraining_videos"] == 16
+    assert record["metrics"]["stored_videos_checked"] == 16  # all of the training part
     assert encoder_facts(hdc / "encoder.safetensors")["ablation"] == "hdc"
+
+
+@pytest.mark.parametrize("stage", [pretrain_stage, finetune_stage])
+def test_a_training_on_a_bad_disk_does_not_begin(stage, tiny, hdc, root, tmp_path, monkeypatch):
+    prepared = shutil.copytree(tiny, tmp_path / "prepared")
+    frames = prepared / "shards/0001-of-0001.bin"
+    frames.write_bytes(bytes(frames.stat().st_size))
+    words = [*CHOICES, *QUICK[:1], "ablation=hdc", "seed=0", "split=1"]
+    words += [f"prepared={prepared}", f"output_dir={tmp_path / 'run'}"]
+    if stage is finetune_stage:
+        words = [word for word in words if word not in QUICK]
+        words += ["finetune.batch_size=4", f"encoder={hdc}/encoder.safetensors"]
+    monkeypatch.chdir(root)
+    with pytest.raises(InputError, match=r"expected the frames that were prepared, found others"):
+        stage.main(*stage.STAGE.read(words))
+    assert not list((tmp_path / "run").glob("*.json*"))
 
 
 def test_the_log_has_every_term(hdc):
