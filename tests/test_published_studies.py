@@ -16,6 +16,7 @@ def test_the_tables_are_those_of_the_records(study, tmp_path):
     assert not results.missing
     for table in all_tables(results):
         table.write(tmp_path)
+    assert not results.damaged
     written, published = (
         {path.name: path.read_bytes() for path in folder.iterdir()}
         for folder in (tmp_path, study.parent / "tables")
