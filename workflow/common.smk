@@ -10,6 +10,8 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from hdc.batch_sizes import require_enough_videos
+from hdc.clip_sizes import require_clips_taken
 from hdc.config import compose_run, settings_text
 from hdc.devices import visible_gpus
 from hdc.errors import InputError
@@ -53,8 +55,11 @@ try:
     # A target by that name is asked for before there is any video.
     sets = [] if "download" in sys.argv else STUDY.data_sets()
     SOURCES = {name: STUDY.source(name) for name in sets}
-    # A process that does a single job, as on a cluster, plans nothing.
-    OUTDATED = outdated(STUDY) if sets and workflow.is_main_process else {}
+    OUTDATED = {}
+    if sets and workflow.is_main_process:  # no process that does a single job, as on a cluster
+        require_enough_videos(STUDY, SOURCES)
+        require_clips_taken(STUDY)
+        OUTDATED = outdated(STUDY)
 except InputError as error:
     refuse(error)
 
