@@ -7,12 +7,15 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from hdc import finetune as finetune_stage
 from hdc import pretrain as pretrain_stage
 from hdc.encoders import encoder_facts
 from hdc.errors import InputError
+from hdc.inputs import made_from
+from hdc.settings import EVALUATE_READS, FINETUNE_READS, PRETRAIN_READS
 
 CHOICES = ("scale=smoke", "data=synthetic_smoke", "backbone=r3d18")
 QUICK = ("pretrain.batch_size=4", "progress.log_every_steps=1")
@@ -155,6 +158,25 @@ def test_evaluate_judges_every_level_and_factor(judged):
     assert videos["test"] == 8 and sum(videos[part] for part in ("train", "val", "test")) == 24
     assert videos["rejected"] == {}
     assert (judged / "neighbors.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_stage_says_which_settings_and_files_it_was_made_from(judged, hdc, tiny):
+    """Planning compares them with those of today."""
+    lists = [f"{tiny}/{name}" for name in ("index.csv", "store.json", "listed.csv")]
+    encoder, features = f"{hdc}/encoder.safetensors", f"{judged.parent}/features.safetensors"
+    with safe_open(features, "numpy") as file:
+        facts = json.loads(file.metadata()["hdc"])
+    embedded = facts["inputs"]
+    assert len(facts["settings"]) == 16 and embedded == made_from(*lists, encoder)
+    lists.append(f"{tiny}/split1.csv")
+    for path, read, nodes in (
+        (hdc / "pretrain.json", lists, PRETRAIN_READS),
+        (judged / "finetune.json", [*lists, encoder], FINETUNE_READS),
+        (judged / "evaluate.json", [*lists, encoder, features], EVALUATE_READS),
+    ):
+        record = json.loads(path.read_text())
+        assert record["inputs"] == made_from(*read), path
+        assert set(nodes) <= set(record["settings"])
 
 
 def test_an_encoder_pretrained_on_everything_is_refused(call, root, tiny, pretrain, tmp_path):
