@@ -233,7 +233,7 @@ def _keys_of(key: str) -> list[str]:
 def file_of(key: str, choices: dict[str, str]) -> str:
     """The file that sets `key`, as a text to show; the one that wins if several do."""
     files = [path for choice, name in choices.items() for path in _candidates(choice, name)]
-    others = [path for path in CONF.glob("*/*.yaml") if path.parent.name not in FOLDERS]
+    others = [path for path in sorted(CONF.glob("*/*.yaml")) if path.parent.name not in FOLDERS]
     for path in [*reversed(files), *others]:
         top, _, rest = key.partition(".")
         content = OmegaConf.create(yaml.safe_load(path.read_text()) or {})

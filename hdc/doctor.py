@@ -4,7 +4,6 @@ Nothing is changed and nothing is decoded; on a GPU one layer is computed. Exits
 is missing, a GPU does not do what it should, or a data set cannot be prepared.
 """
 
-import os
 import platform
 import shutil
 import sys
@@ -21,6 +20,7 @@ from hdc.data.sources import list_videos, missing_videos
 from hdc.data.store import MANIFEST, read_manifest
 from hdc.devices import check_conv3d, visible_gpus
 from hdc.errors import InputError
+from hdc.progress import cores
 from hdc.records import PACKAGES, processor
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _read_study(path: Path) -> dict[str, Any]:
 def _machine() -> Iterator[tuple[bool | None, str]]:
     free = shutil.disk_usage(Path()).free / _GB
     yield True, f"python: {platform.python_version()} at {sys.executable}"
-    yield True, f"processor: {processor()}, {os.cpu_count()} cores, {free:.0f} GB of disk free here"
+    yield True, f"processor: {processor()}, {cores()} cores, {free:.0f} GB of disk free here"
     try:
         import torch
     except ImportError as error:
