@@ -7,7 +7,7 @@ from torch import nn
 
 from hdc.errors import InputError
 from hdc.fabric import start_fabric
-from hdc.nonfinite import explain
+from hdc.nonfinite import explain, gradients_finite
 from hdc.settings import Optimization, Progress
 from hdc.training import Training
 
@@ -106,3 +106,17 @@ def test_training_stops_before_a_gradient_that_is_not_finite_reaches_a_weight(
             training.update(loss_of(training.model), clips=2, again=loss_of)
     assert all(map(torch.equal, before, training.model.parameters()))
     assert not list((tmp_path / "state").glob("*/*.pt"))
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.AdamW])
+def test_a_fused_optimizer_moves_nothing_where_it_is_told_so(optimizer):
+    """What holds a GPU's weights until somebody looks at the step."""
+    model = nn.Linear(3, 1)
+    stepping = optimizer(model.parameters(), lr=0.1, weight_decay=0.1, fused=True)
+    for scale, moves in ((1.0, True), (float("nan"), False)):
+        before = [weight.detach().clone() for weight in model.parameters()]
+        stepping.zero_grad()
+        (model(torch.ones(2, 3)).mean() * scale).backward()
+        stepping.found_inf = (~gradients_finite(model)).float()
+        stepping.step()
+        assert all(map(torch.equal, before, model.parameters())) != moves
