@@ -47,6 +47,9 @@ def examine_networks(study: Mapping[str, Any]) -> Iterator[tuple[bool | None, st
     except InputError as error:
         yield False, str(error)
         return
+    except (TypeError, AttributeError):
+        yield False, "expected a study, found one with a wrong value; snakemake -n names its key"
+        return
     reduced = [one for one in networks if device.type == "cuda" or one.precision != EXACT]
     if len(reduced) < len(networks):
         yield True, f"networks: {len(networks) - len(reduced)} train in {EXACT} on the processor"
