@@ -2,7 +2,9 @@
 
 import io
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +14,10 @@ import matplotlib as mpl
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from hdc.atomic import write_bytes
+from hdc.fonts import families, letters
 from hdc.results import BASE, Results
 
 STYLE = Path(__file__).with_name("style.mplstyle")
@@ -23,12 +27,23 @@ COLUMNS = 4
 PAGE = 10.0  # inches across, for several panels beside one another
 LEGEND_ROW = 0.18  # inches
 LONGEST = 28  # characters of a name at an axis
+FEWEST_SEEDS = 3  # for an interval: of two, it says less than they themselves
 CHANCE: dict[str, Any] = {"color": "black", "linestyle": (0, (1, 2)), "linewidth": 1.0}
 # Without these a file would hold the time it was made.
 UNDATED = {
     "png": {"Software": None},
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
 }
+
+
+@contextmanager
+def drawn_alike() -> Iterator[None]:
+    """Draw in the style of all figures, with every font that is installed for names."""
+    with mpl.style.context(STYLE), warnings.catch_warnings():
+        mpl.rcParams["font.family"] = families()
+        # Said once in the report instead.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
+        yield
 
 
 @dataclass(frozen=True)
@@ -52,9 +67,14 @@ class Picture:
 
     def _saved(self, kind: str) -> bytes:
         file = io.BytesIO()
-        with mpl.style.context(STYLE):
+        with drawn_alike():
             self.figure.savefig(file, format=kind, metadata=UNDATED[kind])
         return file.getvalue()
+
+    @property
+    def texts(self) -> list[str]:
+        """Every text in the figure; those at ticks once it has been saved."""
+        return [text.get_text() for text in self.figure.findobj(Text)]
 
     def write(self, folder: Path) -> None:
         """Write both forms."""
@@ -82,22 +102,28 @@ def small_multiples(
 
 def line_looks(results: Results) -> dict[str, dict[str, Any]]:
     """Color, marker and dash of every run, the same in all figures; `hdc` is bold and on top."""
-    colors = cycle_colors()
-    looks = {}
-    for place, run in enumerate(results.evaluations["ablation"].cat.categories):
-        looks[run] = {
-            "color": colors[place % len(colors)],
-            "marker": MARKERS[place % len(MARKERS)],
+    return {
+        run: color_and_marker(place)
+        | {
             "linestyle": DASHES[(place + place // len(MARKERS)) % len(DASHES)],
             "linewidth": 2.2 if run == BASE else 1.3,
             "zorder": 3 if run == BASE else 2,
         }
-    return looks
+        for place, run in enumerate(results.evaluations["ablation"].cat.categories)
+    }
 
 
-def cycle_colors() -> list[str]:
-    """The colors of the style, in its order."""
-    return mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+def color_and_marker(place: int) -> dict[str, str]:
+    """How the run or value at a place looks, each in a color of its own as far as they reach.
+
+    Later ones, of the first 96, still have a marker or a color of their own.
+    """
+    colors = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+    around = place // math.lcm(len(colors), len(MARKERS))
+    return {
+        "color": colors[place % len(colors)],
+        "marker": MARKERS[(place + around) % len(MARKERS)],
+    }
 
 
 def finish(figure: Figure, panels: list[Axes], across: str, up: str) -> None:
@@ -144,4 +170,4 @@ def shortened(name: str, longest: int = LONGEST) -> str:
 
 def text_width(names: Sequence[str], points: float) -> float:
     """About as many inches as the longest of some names takes in a font of that size."""
-    return max(map(len, names), default=0) * 0.62 * points / 72
+    return max(map(letters, names), default=0) * 0.62 * points / 72

@@ -100,7 +100,7 @@ def judgements(
     """
     parts = ("retrieval", "mean_average_precision", "knn", "linear", "combinations", "few_labels")
     metrics: dict[str, Any] = {"levels": levels, "chance": judge.retrieval_chance()}
-    metrics |= {part: {} for part in parts}
+    metrics |= {"retrieval_chance": judge.recall_chance()} | {part: {} for part in parts}
     found = {}
     for name in progress(names, total=len(names), unit="table", what="probing"):
         table = load(name)

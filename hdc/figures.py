@@ -1,12 +1,9 @@
 """The figures of a study, made from its records; the one that answers its question first."""
 
-import matplotlib as mpl
-import matplotlib.style
-
 from hdc.ablation_figure import ablation_figure
 from hdc.class_figures import class_accuracy, confusion
 from hdc.cost_figure import accuracy_and_cost
-from hdc.drawing import STYLE, Picture
+from hdc.drawing import Picture, drawn_alike
 from hdc.factor_map import factor_map
 from hdc.factors_figure import factors
 from hdc.map_figure import feature_map
@@ -23,5 +20,5 @@ MAKERS = (
 
 def all_figures(results: Results) -> list[Picture]:
     """The figures of a study."""
-    with mpl.style.context(STYLE):
+    with drawn_alike():
         return [ablation_figure(Outcomes(results)), *(maker(results) for maker in MAKERS)]

@@ -7,6 +7,7 @@ import pandas as pd
 from jaxtyping import Float, Shaped
 from numpy.typing import ArrayLike
 
+from hdc.chance import hit_by_chance
 from hdc.data.index import factor_columns, rows_of
 from hdc.data.motions import PERIODS
 from hdc.errors import InputError
@@ -145,6 +146,15 @@ class Judge:
         """R@1 of a neighbor drawn at random: the mean over test videos of their label's share."""
         shares = self.index.label.iloc[self.gallery].value_counts(normalize=True)
         return float(self.outcomes.label.map(shares).fillna(0).mean())
+
+    def recall_chance(self) -> dict[str, float]:
+        """Recall by `r<k>` of neighbors drawn at random: exact, by the sizes of the classes."""
+        sizes = self.index.label.iloc[self.gallery].value_counts()
+        same = self.outcomes.label.map(sizes).fillna(0).to_numpy()
+        return {
+            f"r{k}": float(hit_by_chance(same, entries=len(self.gallery), k=k).mean())
+            for k in self.settings.recall_at
+        }
 
     def table(self) -> pd.DataFrame:
         """Video, label, group and every outcome so far."""

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pandas.api.types import is_numeric_dtype
 
-from hdc.drawing import MARKERS, Picture, cycle_colors, shortened, small_multiples
+from hdc.drawing import Picture, color_and_marker, shortened, small_multiples
 from hdc.errors import InputError
 from hdc.results import Results, factors_of, record_path
 
@@ -162,14 +162,11 @@ def _scatter(
         panel.scatter(
             known["first"], known["second"], c=known[name], cmap=SCALE_COLORS, **ends, **look
         )
-    colors = cycle_colors()
     for number, value in enumerate(values or ()):
         some = places[places[name] == value]
-        color, marker = colors[number % len(colors)], MARKERS[number % len(MARKERS)]
+        own = color_and_marker(number) | look
         label = shortened(str(value), LONGEST_VALUE)
-        panel.scatter(
-            some["first"], some["second"], color=color, marker=marker, label=label, **look
-        )
+        panel.scatter(some["first"], some["second"], label=label, **own)
     panel.set_axisbelow(True)
     panel.set_aspect("equal", adjustable="datalim")
     panel.locator_params(nbins=4)

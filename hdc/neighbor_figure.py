@@ -3,8 +3,6 @@
 import io
 from collections.abc import Sequence
 
-import matplotlib as mpl
-import matplotlib.style
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from matplotlib.axes import Axes
@@ -14,7 +12,7 @@ from matplotlib.font_manager import FontProperties
 from PIL import Image, ImageColor
 
 from hdc.data.store import ClipStore
-from hdc.drawing import STYLE
+from hdc.drawing import drawn_alike
 
 QUERIES = 6  # rows, if there are as many videos
 DPI = 100
@@ -52,7 +50,7 @@ def neighbor_picture(
     the query's label and its cosine `similarity`. `names` and `labels` are those of the index,
     `queries` and `neighbors` rows of it.
     """
-    with mpl.style.context(STYLE):
+    with drawn_alike():
         figure, panels = _grid(len(queries), neighbors.shape[1], title)
         for across, query, nearest, cosines in zip(
             panels, queries, neighbors.tolist(), similarity.tolist(), strict=True

@@ -6,6 +6,7 @@ the page says which and why.
 """
 
 import base64
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,8 @@ from hdc.atomic import write_text
 from hdc.drawing import Picture
 from hdc.errors import InputError
 from hdc.figures import all_figures
+from hdc.fonts import without_font
+from hdc.outcomes import read_outcomes
 from hdc.report_cards import WORDS, cards, provenance
 from hdc.report_dag import dag
 from hdc.report_facts import how_to_read, video_facts, what_was_run
@@ -86,6 +89,7 @@ def page(results: Results, tables: list[Table], pictures: list[Picture]) -> str:
         videos=plain("videos", **video_facts(results)),
         dag=dag(results),
         cards=list(opened.values()),
+        without_font=without_font(names_drawn(results, pictures)),
         provenance=provenance(results.records.values()),
         missing=[why for path, why in results.missing.items() if path not in results.damaged],
         damaged=list(results.damaged.values()),  # last: what is read above may be damaged, too
@@ -102,6 +106,16 @@ def pictures_of_runs(results: Results, folder: str, name: str) -> list[dict[str,
         if len(found) == SHOWN_RUNS:
             break
     return found
+
+
+def names_drawn(results: Results, pictures: list[Picture]) -> Iterator[str]:
+    """All text in the figures, and names that pictures of neighbors may have: labels, videos."""
+    for picture in pictures:
+        yield from picture.texts
+    for row in results.evaluations.drop_duplicates(["data", "split"]).itertuples(index=False):
+        tested = read_outcomes(results, row, "evaluate")
+        if tested is not None:
+            yield from (*tested.index, *tested["label"])
 
 
 def read_png(path: Path) -> bytes:

@@ -76,7 +76,7 @@ def retrieval_table(results: Results) -> Table:
         )
         for rank in ranks(results)
     ]
-    retrieved = ["R@1"] if 1 in ranks(results) else []  # whose chance the records tell
+    retrieved = [f"R@{rank}" for rank in ranks(results)]
     caption = f"{HOW} {protocol_line(results, 'evaluate')} {chance_line(results, *retrieved)}"
     title = "Retrieval and nearest neighbors at the last level"
     measures = [*map(recall, ranks(results)), *nearest_neighbors(), *others]

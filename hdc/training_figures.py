@@ -5,9 +5,8 @@ from typing import Any
 import pandas as pd
 
 from hdc.drawing import (
-    MARKERS,
     Picture,
-    cycle_colors,
+    color_and_marker,
     finish,
     line_looks,
     panel_title,
@@ -112,11 +111,9 @@ def _different(curves: dict[Any, dict[str, pd.Series]]) -> dict[Any, tuple[dict,
 def _term_looks(terms: list[str]) -> dict[str, dict[str, Any]]:
     """A color and marker a level; spatial terms in wide lines, temporal ones in thin dashes."""
     levels = list(dict.fromkeys(term.split()[-1] for term in terms))
-    colors, looks = cycle_colors(), {}
+    looks: dict[str, dict[str, Any]] = {}
     for term in terms:
-        place = levels.index(term.split()[-1])
-        color = colors[place % len(colors)]
-        looks[term] = {"color": color, "marker": MARKERS[place % len(MARKERS)], "clip_on": False}
+        looks[term] = color_and_marker(levels.index(term.split()[-1])) | {"clip_on": False}
         if term.startswith("spatial"):
             looks[term] |= {"linestyle": "-", "linewidth": 2.2, "zorder": 2}
         else:

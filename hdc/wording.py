@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hdc.chance import recorded_chance
 from hdc.results import LEVEL, Results, cells, record_path
 
 _LATEX = str.maketrans(
@@ -153,7 +154,7 @@ def doubts(results: Results, **where: str) -> list[str]:
 
 
 def chance_line(results: Results, *targets: str) -> str:
-    """The accuracy of guessing, in percent: of `R@1` or of a probed factor, by data set."""
+    """The accuracy of guessing, in percent: of `R@<k>` or of a probed factor, by data set."""
     lines = []
     for data in results.evaluations["data"].unique():
         found = {target: chances(results, target, data) for target in targets}
@@ -167,10 +168,12 @@ def chance_line(results: Results, *targets: str) -> str:
 
 def chances(results: Results, target: str, data: str) -> list[float]:
     """The shares that guessing gets right, different ones in order: one unless splits differ."""
-    path = ("metrics", "chance")
-    if target != "R@1":
-        path = ("metrics", "linear", LEVEL, target, "chance")
+    if target.startswith("R@"):
+        k = int(target.removeprefix("R@"))
+        found = [recorded_chance(record, k) for record in results.of("evaluate", data=data)]
+        return sorted({round(value, 6) for value in found if value is not None})
     rows = results.evaluations[results.evaluations["data"] == data]
+    path = ("metrics", "linear", LEVEL, target, "chance")
     values = cells(results, "evaluate", path, rows)["value"].dropna()
     return sorted({round(value, 6) for value in values})
 

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -136,7 +138,13 @@ def test_backgrounds_that_the_test_part_lacks_are_read_on_held_out_videos(plante
 
 def test_chance_by_hand(planted):
     index, split, _ = planted
-    assert Judge(index, split, SETTINGS).retrieval_chance() == pytest.approx(0.5)
+    judge = Judge(index, split, SETTINGS)
+    assert judge.retrieval_chance() == pytest.approx(0.5)
+    entries = len(judge.gallery)  # one half of each label
+    ks = SETTINGS.recall_at
+    misses = {f"r{k}": math.comb(entries // 2, k) / math.comb(entries, k) for k in ks}
+    expected = {name: 1 - miss for name, miss in misses.items()}
+    assert judge.recall_chance() == pytest.approx(expected)
 
 
 def test_refuses_missing_features(tmp_path):

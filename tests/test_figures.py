@@ -4,7 +4,6 @@ import csv
 import json
 from collections import Counter
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -12,7 +11,7 @@ from planted_contrasts import SHARES, plant_contrasts
 from planted_study import plant
 
 from hdc.cost_figure import costs
-from hdc.drawing import STYLE, Picture
+from hdc.drawing import Picture, drawn_alike
 from hdc.figures import all_figures
 from hdc.results import read_results
 
@@ -228,7 +227,7 @@ def test_many_classes_and_long_names_fit(tmp_path):
     classes = tuple(f"class_{number:03d}_{'x' * 20}" for number in range(40))
     study = plant(tmp_path, ablations=("hdc", LONG, "coupled"), classes=classes)
     for picture in drawn(study).values():
-        with mpl.style.context(STYLE):
+        with drawn_alike():
             assert picture.png  # lays out
             figure = picture.figure
             page = figure.bbox

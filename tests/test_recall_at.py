@@ -2,15 +2,13 @@
 
 import json
 
-import matplotlib as mpl
-import matplotlib.style
 import numpy as np
 import pytest
 from planted_study import plant
 
 from hdc.ablation_table import ablation_table
 from hdc.comparison import compare
-from hdc.drawing import STYLE
+from hdc.drawing import drawn_alike
 from hdc.errors import InputError
 from hdc.outcomes import Outcomes
 from hdc.quantities import named
@@ -56,7 +54,7 @@ def test_a_run_that_was_asked_for_others_shows_its_own(study):
     shown = retrieval_table(results).text
     assert recalls(retrieval_table(results)) == ["R@1 (%)", "R@3 (%)", "R@5 (%)"]
     assert shown["R@5 (%)"][0].startswith("missing") and shown["R@5 (%)"][1].startswith("5.0")
-    with mpl.style.context(STYLE):
+    with drawn_alike():
         panel = retrieval_curve(results).figure.axes[0]
     curves = {line.get_label(): line.get_xydata().tolist() for line in panel.lines}
     assert curves["hdc"] == pytest.approx(np.array([[0, 1], [1, 3]]))
