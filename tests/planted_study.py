@@ -193,7 +193,7 @@ def judged(share: float) -> dict:
                 "10 videos": {"accuracy": share / 2, "spread_over_draws": 0.01, "labels": 480},
             }
         },
-        "combinations": {
+        "left_out": {
             level: {
                 factor: {"seen": value, "unseen": value - 0.1, "drop": 0.1}
                 for factor in ("shape", "motion")
