@@ -49,7 +49,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     from hdc.fabric import laid_out, start_fabric
 
     fabric = start_fabric("32-true")
-    encoder = laid_out(read_encoder(arguments.encoder, settings.backbone), fabric)
+    encoder = laid_out(read_encoder(arguments.encoder, settings.backbone), fabric.device)
     levels = list(encoder.levels)
     encoder = fabric.setup_module(encoder)
     features = video_features(encoder, store, len(index), settings)

@@ -68,6 +68,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     index, split = read_index(prepared), read_split(prepared, int(arguments.split))
     leaks = leak_facts(arguments, index, split)
     rows = rows_by_part(index, split, prepared, settings.finetune.checkpoint)
+    store = ClipStore(prepared, index.video.tolist())
+    checked = check_sample(store, [*chain(*rows.values())], seed=seed)
 
     # Late: with bad arguments there is no need to wait for torch.
     from hdc.best_epoch import BestEpoch
@@ -75,13 +77,12 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     from hdc.data.batches import VideoBatches
     from hdc.encoders import read_encoder
     from hdc.fabric import device_name, peak_device_memory, start_fabric
+    from hdc.soundness import require_sound
     from hdc.training import Training
 
     fabric = start_fabric(
         settings.finetune.precision, deterministic=settings.finetune.deterministic
     )
-    store = ClipStore(prepared, index.video.tolist())
-    checked = check_sample(store, [*chain(*rows.values())], seed=seed)
     labels = sorted(set(split.label))
     numbers = {label: number for number, label in enumerate(labels)}
     targets = np.array([numbers.get(label, -1) for label in index.label])  # -1: not in this split
@@ -95,6 +96,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     )
     encoder = read_encoder(arguments.encoder, settings.backbone).train()
     model = Classifier(encoder, len(labels), dropout=settings.finetune.dropout, seed=seed)
+    shape = (batches.batch_size, 3, settings.clip.frames, *2 * (settings.clip.pixels,))
+    require_sound(model, shape, fabric=fabric, key="finetune.precision")
     training = Training(
         model,
         settings.finetune,
@@ -159,6 +162,7 @@ def train(
     """Every step that is left; with `best`, ends with the weights of the best epoch."""
     import torch
 
+    from hdc.classifier import seeded_loss
     from hdc.data.augment import augment
     from hdc.settings import View
 
@@ -172,14 +176,12 @@ def train(
         tasks = batches.epoch(epoch, {"clip": View(crop=1, draw="a")}, first_step=first_step)
         for views in training.batches(tasks):
             batch = views["clip"]
-            # Dropout draws from torch's own generator: seeded per step, a resumed run repeats it.
-            torch.manual_seed(torch_seed(seed, f"dropout {training.step}"))
+            dropout = torch_seed(seed, f"dropout {training.step}")
             clips = batch.clips.to(device, non_blocking=True)
-            scores = training.model(augment(clips, batch.draws, pixels=settings.clip.pixels))
-            loss = torch.nn.functional.cross_entropy(
-                scores.float(), numbers[batch.rows], weight=weights
-            )
-            training.update(loss, clips=len(clips))
+            clips = augment(clips, batch.draws, pixels=settings.clip.pixels)
+            own = numbers[batch.rows]
+            loss_of = partial(seeded_loss, clips, own, weights=weights, dropout=dropout)
+            training.update(loss_of(training.model), clips=len(clips), again=loss_of)
     if best:
         best.judge()
         best.load()

@@ -45,7 +45,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     videos = read_videos(arguments.videos)
     # Late: with bad arguments there is no need to wait for torch.
     from hdc.encoders import build_to_fill, write_encoder
-    from hdc.foreign import named, read_naming, read_weights
+    from hdc.foreign import named, read_weights
+    from hdc.naming import read_naming
 
     naming = read_naming(arguments.mapping)
     weights = read_weights(arguments.checkpoint, naming.weights)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,20 @@ READS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What a stage reads of a run's settings, as records and as features hold it."""
+    """What a stage reads of a run's settings; worked out only where something is to be compared."""
 
-    nodes: dict[str, Any]
-    digest: str
+    run: Any
+    reads: tuple[str, ...]
+
+    @cached_property
+    def nodes(self) -> dict[str, Any]:
+        """As records hold it."""
+        return {node: plain(self.run[node]) for node in self.reads}
+
+    @cached_property
+    def digest(self) -> str:
+        """As features hold it."""
+        return digest(settings_text(self.run, self.reads))
 
 
 @dataclass(frozen=True)
@@ -104,11 +114,11 @@ class Jobs:
         data, split = part_of(run.pretrained_on)
         settings = self._settings("pretrain", run.backbone, run.ablation, data)
         inputs = prepared_files(f"results/data/{data}", split)
-        if measured_by := settings.nodes["objective"]["measured_by"]:
+        if measured_by := settings.run.objective.measured_by:
             measured = replace(run, ablation=measured_by)
             yield from self._pretraining(measured)
             inputs.append(f"{measured.folder}/pretrain.json")
-        if encoder := settings.nodes["encoder"]:
+        if encoder := settings.run.encoder:
             inputs += [encoder, str(pretraining_list(encoder))]
         yield Job("pretrain", run.folder, tuple(inputs), settings)
 
@@ -126,9 +136,9 @@ class Jobs:
             yield Job(stage, folder, inputs, self._settings(stage, *run))
 
     def _read_settings(self, stage: str, backbone: str, ablation: str, data: str) -> Settings:
-        run, reads = self.study.compose(backbone, ablation, data), READS[stage]
-        text = digest(settings_text(run, reads))
-        return Settings({node: plain(run[node]) for node in reads}, text)
+        # As the stage does: it is told no protocol.
+        study = replace(self.study, protocol="ours") if stage == "pretrain" else self.study
+        return Settings(study.compose(backbone, ablation, data), READS[stage])
 
 
 def _keep_lists(prepared: Path) -> None:

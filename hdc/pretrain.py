@@ -7,6 +7,7 @@ one is taken over as it is, with the list of what it saw, and nothing is trained
 """
 
 import math
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -61,6 +62,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     from hdc.encoders import write_encoder
     from hdc.fabric import device_name, peak_device_memory, precision_name, start_fabric
     from hdc.shortcuts import VIDEOS, shortcuts
+    from hdc.soundness import require_sound
     from hdc.training import Training
 
     stopwatch, seed = Stopwatch(), int(arguments.seed)
@@ -70,6 +72,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     store = ClipStore(arguments.prepared, index.video.tolist())
     allow_copies = arguments.allow_copies == "true"
     rows = pretraining_rows(index, arguments.prepared, arguments.split, allow_copies)
+    checked = check_sample(store, rows, seed=seed)
     videos, adopted, trained_on = index.loc[rows, ["video", "sha256"]], None, len(rows)
     if settings.encoder is not None:
         (adopted, videos), trained_on = adopted_facts(settings), 0
@@ -96,6 +99,11 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     encoder, epochs = start(settings, seed=seed)
     steps = epochs * batches.steps_per_epoch
     model = build_model(encoder, settings, index, seed=seed, steps=steps, frozen=frozen)
+    if steps:
+        videos_seen = rows[: batches.batch_size // fabric.world_size]
+        clips = len(model.views) * len(videos_seen)
+        shape = (clips, 3, clip.frames, clip.pixels, clip.pixels)
+        require_sound(model, shape, videos_seen, 0, fabric=fabric, key="pretrain.precision")
     several_gpus = fabric.world_size > 1 and fabric.device.type == "cuda"
     if settings.pretrain.sync_batch_norm and several_gpus:
         model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
@@ -111,7 +119,6 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         log_name="log.jsonl",
     )
     if fabric.is_global_zero:
-        checked = check_sample(store, rows, seed=seed)
         see_views(batches, model.views, pixels=clip.pixels, path=output / "views.png")
         many = VideoBatches(**made, batch_size=min(VIDEOS, len(rows)))
         found = shortcuts(many, model.subtasks, model.views, index, pixels=clip.pixels)
@@ -119,8 +126,10 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         for batch in training.batches(batches.epoch(epoch, model.views, first_step=first_step)):
             views = augmented(batch, pixels=clip.pixels, device=fabric.device)
             videos_seen = next(iter(batch.values())).rows
-            loss, terms = training.model(torch.cat(views), videos_seen, training.step)
-            training.update(loss, clips=len(views) * len(views[0]), **terms)
+            seen = (torch.cat(views), videos_seen, training.step)
+            loss, terms = training.model(*seen)
+            again = partial(loss_of, seen)
+            training.update(loss, clips=len(seen[0]), again=again, **terms)
 
     if not fabric.is_global_zero:
         return
@@ -154,6 +163,11 @@ def files_read(settings: SimpleNamespace, arguments: SimpleNamespace) -> list[st
     if settings.encoder is not None:
         found += [settings.encoder, pretraining_list(settings.encoder)]
     return found
+
+
+def loss_of(seen: tuple[Any, ...], model: Any) -> Any:
+    """The loss of a step, computed by `model` of what the network saw in it."""
+    return model(*seen)[0]
 
 
 def start(settings: SimpleNamespace, *, seed: int) -> tuple[Any, int]:

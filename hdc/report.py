@@ -54,7 +54,7 @@ def main(_: SimpleNamespace, arguments: SimpleNamespace) -> None:
         picture.write(output / "figures")
     write_text(output / "report.html", page(results, tables, pictures))
     for reason in results.damaged.values():
-        print(f"left out as damaged: {reason}", flush=True)
+        print(f"left out as damaged: {reason}; delete it and run again", flush=True)
     print(f"{output / 'report.html'}: {len(results.missing)} records missing", flush=True)
 
 

@@ -205,9 +205,12 @@ class Study:
 
     def compose(self, backbone: str, ablation: str, data: str) -> Any:
         """The settings of one of its runs on a data set."""
-        return compose_run(
-            ablation, backbone=backbone, data=data, scale=self.scale, protocol=self.protocol
-        )
+        return compose_run(**self.choices(backbone, ablation, data))
+
+    def choices(self, backbone: str, ablation: str, data: str) -> dict[str, str]:
+        """The files that make up the settings of one of its runs on a data set."""
+        names = {"backbone": backbone, "data": data, "protocol": self.protocol}
+        return names | {"scale": self.scale, "ablation": ablation}
 
     def runs_of(self, backbone: str) -> list[str]:
         """The ablations that a backbone gets."""

@@ -106,4 +106,21 @@ def test_compare_prints_text_or_json(call, work):
 
 def test_help(call, tmp_path):
     text = call("hdc.cli", "--help", cwd=tmp_path, check=True).stdout
-    assert all(name in text for name in ("doctor", "compare", "publish"))
+    assert all(name in text for name in ("doctor", "verify", "compare", "publish"))
+
+
+def test_verify_takes_a_name_or_a_folder_and_tells_by_its_status(call, tiny, tmp_path):
+    data = shutil.copytree(tiny, tmp_path / "results/data/tiny")
+    for named in ("tiny", str(data)):
+        done = call("hdc.cli", "verify", named, cwd=tmp_path, check=True)
+        assert done.stdout.endswith("checked 24 videos, 0.0 GB: all as it was prepared\n")
+        assert not done.stderr  # a bar is for terminals
+    (data / "split1.csv").write_text("")
+    done = call("hdc.cli", "verify", "tiny", cwd=tmp_path)
+    assert done.returncode == 1 and not done.stderr
+    fault, last = done.stdout.splitlines()
+    assert fault.startswith("results/data/tiny/split1.csv: expected the file as hdc.prepare wrote")
+    assert last.endswith("1 fault")
+    done = call("hdc.cli", "verify", "nowhere", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.startswith("results/data/nowhere/store.json: expected a file, found none")

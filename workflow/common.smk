@@ -10,6 +10,8 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from hdc.batch_sizes import require_enough_videos
+from hdc.clip_sizes import require_clips_taken
 from hdc.config import compose_run, settings_text
 from hdc.data.changes import CHANGED, note_changes
 from hdc.devices import visible_gpus
@@ -55,8 +57,11 @@ try:
     sets = [] if "download" in sys.argv else STUDY.data_sets()
     # The jobs of a cluster read this file, too: what was planned is planned.
     SOURCES = {name: STUDY.source(name, compare=workflow.is_main_process) for name in sets}
-    # A process that does a single job, as on a cluster, plans nothing.
-    OUTDATED = outdated(STUDY) if sets and workflow.is_main_process else {}
+    OUTDATED = {}
+    if sets and workflow.is_main_process:  # no process that does a single job, as on a cluster
+        require_enough_videos(STUDY, SOURCES)
+        require_clips_taken(STUDY)
+        OUTDATED = outdated(STUDY)
 except InputError as error:
     refuse(error)
 
