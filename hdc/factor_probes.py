@@ -92,8 +92,11 @@ def classify_left_out(
     own = np.concatenate([truth["train"], truth["val"]])
     group = np.concatenate([groups["train"], groups["val"]])
     values = sorted(set(group.tolist()))
-    # In turn among the videos of a pair, so that each share left out holds all pairs alike.
-    turn = _turns(list(zip(own, group, strict=True))) % len(values)
+    # In turn among the videos of a pair, so that each share left out holds all pairs alike; drawn,
+    # since an order of videos may hide other factors.
+    drawn = np.random.default_rng(0).permutation(len(own))
+    turn = np.empty(len(own), int)
+    turn[drawn] = _turns(list(zip(own[drawn], group[drawn], strict=True))) % len(values)
     judged_group, judged_truth = np.asarray(groups["test"]), np.asarray(truth["test"])
     right = {name: np.zeros(len(judged_truth), bool) for name in ("seen", "unseen")}
     for number, value in enumerate(values):

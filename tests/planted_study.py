@@ -93,7 +93,12 @@ def write_records(
         "averaging": "probabilities",
         "checkpoint": "last step",
     }
-    metrics = {"top1": share, "top5": min(1.0, share + 0.2), "clip_top1": share - 0.05, "train_loss": 0.7}
+    metrics = {
+        "top1": share,
+        "top5": min(1.0, share + 0.2),
+        "clip_top1": share - 0.05,
+        "train_loss": 0.7,
+    }
     write_record(folder / "finetune.json", "finetune", metrics, seed, protocol)
     write_record(folder / "evaluate.json", "evaluate", judged(share), seed, protocol)
     columns = {f"linear_{LEVELS[-1]}_{name}": 0.02 * place for place, name in enumerate(CHANCES)}

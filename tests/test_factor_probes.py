@@ -55,12 +55,12 @@ def test_an_entangled_factor_is_not_read_where_a_value_of_the_other_was_left_out
 
 def noisy_videos(random):
     """Ten motions of five axes and four shapes; motion read well, shape badly, yet far apart."""
-    pairs = np.array([(shape, motion) for shape in range(4) for motion in range(10)] * 30)
+    pairs = np.array([(shape, motion) for shape in range(4) for motion in range(10)] * 60)
     random.shuffle(pairs)
     shapes, motions = pairs.T
-    table = np.hstack([1.2 * np.eye(4)[shapes], 4 * np.eye(10)[motions]])
+    table = np.hstack([1.0 * np.eye(4)[shapes], 4 * np.eye(10)[motions]])
     table += random.standard_normal(table.shape)
-    rows = {"train": slice(0, 640), "val": slice(640, 800), "test": slice(800, None)}
+    rows = {"train": slice(0, 1200), "val": slice(1200, 1600), "test": slice(1600, None)}
     return (
         {part: each[where] for part, where in rows.items()} for each in (table, shapes, motions)
     )
@@ -72,8 +72,8 @@ def test_a_factor_that_is_kept_apart_is_read_as_well_where_the_other_was_left_ou
     axes = {part: each // 2 for part, each in motions.items()}
     right = classify_left_out(features, shapes, axes, strength=0.01, iterations=300)
     assert right["seen"].mean() > 0.4  # chance is 0.25
-    error = np.sqrt(2 * 0.25 / len(right["seen"]))
-    assert abs(right["seen"].mean() - right["unseen"].mean()) < 2 * error
+    error = np.sqrt(0.25 / len(right["seen"]))
+    assert abs(right["seen"].mean() - right["unseen"].mean()) < 3 * error
     white = {part: (shapes[part] + motions[part]) % 2 == 0 for part in shapes}
     predicted = classify_once(
         features["train"][white["train"]], shapes["train"][white["train"]], features["test"],
