@@ -98,7 +98,7 @@ def judgements(
     Controls are only probed, the spatial maximum is only searched. Few labels and single classes
     are looked at on the last level.
     """
-    parts = ("retrieval", "mean_average_precision", "knn", "linear", "combinations", "few_labels")
+    parts = ("retrieval", "mean_average_precision", "knn", "linear", "left_out", "few_labels")
     metrics: dict[str, Any] = {"levels": levels, "chance": judge.retrieval_chance()}
     metrics |= {part: {} for part in parts}
     found = {}
@@ -112,7 +112,7 @@ def judgements(
         if name in levels or name.endswith(CONTROLS):
             metrics["linear"][name] = judge.probes(name, table)
         if name in levels:
-            metrics["combinations"][name] = judge.combinations(name, table)
+            metrics["left_out"][name] = judge.left_out(name, table)
         if name == levels[-1]:
             metrics["few_labels"][name] = judge.few_labels(name, table)
             first = judge.settings.recall_at[0]

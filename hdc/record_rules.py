@@ -16,7 +16,7 @@ KINDS = {dict: "a table", list: "a list", str: "a text", int: "a whole number"}
 
 # How many tables lie in one another in a metric, and which metrics are made of shares alone.
 DEPTHS = {"retrieval": 2, "mean_average_precision": 1, "knn": 1, "linear": 3, "combinations": 3,
-          "few_labels": 3, "shortcuts": 2, "invariance": 1, "videos": 1}  # fmt: skip
+          "left_out": 3, "few_labels": 3, "shortcuts": 2, "invariance": 1, "videos": 1}  # fmt: skip
 OF_SHARES = ("retrieval", "mean_average_precision", "knn", "per_class", "map_shares")
 # Of any number, by its own name.
 SHARES = ("top1", "top5", "clip_top1", "clip_top5", "accuracy", "chance", "seen", "unseen")

@@ -118,6 +118,19 @@ def workplace(tmp_path):
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def plant_store():
+    """Write the store.json of a prepared data set that has no videos."""
+    from hdc.data.store import MANIFEST, VERSION
+    from hdc.sealed import write_sealed
+
+    def write(folder):
+        empty = {"version": VERSION, "form": {}, "shards": [], "videos": {}}
+        write_sealed(Path(folder) / MANIFEST, empty)
+
+    return write
+
+
 TINY = (
     "data.synthetic.shapes=[triangle,bar]",
     "data.synthetic.motions=[right,left]",

@@ -37,7 +37,7 @@ def settings(workplace, monkeypatch):
 
 
 @pytest.fixture
-def study(settings):
+def study(settings, plant_store):
     """A study of which all is done, its jobs with the records that stages leave."""
     plan = Study.read(settings)
     folder = Path("results/data/synthetic_smoke")
@@ -47,10 +47,10 @@ def study(settings):
         "rejected.csv",
         "listed.csv",
         "files.csv",
-        "store.json",
         "split1.csv",
     ):
         (folder / name).write_text(f"{name}\n")
+    plant_store(folder)
     for job in Jobs(plan):
         finish(job)
     Path("results/copied/study.json").write_text(plan.plan())

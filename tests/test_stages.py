@@ -150,7 +150,7 @@ def test_evaluate_judges_every_level_and_factor(judged):
     for level in record["metrics"]["levels"]:
         assert set(record["metrics"]["retrieval"][level]) == {"r1", "r5", "r10", "r20", "r50"}
         assert {"label", "shape", "motion", "speed"} <= set(record["metrics"]["linear"][level])
-        assert set(record["metrics"]["combinations"][level]) == {"shape", "motion"}
+        assert set(record["metrics"]["left_out"][level]) == {"shape", "motion"}
     assert set(record["metrics"]["few_labels"]["layer4"]) == {"1%", "5%", "10%", "10 videos"}
     assert len(pd.read_csv(judged / "outcomes.csv")) == 8
     assert len(pd.read_csv(judged / "map.csv")) == 8
