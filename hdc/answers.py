@@ -5,11 +5,10 @@ difference of the study is descriptive.
 """
 
 from dataclasses import dataclass, replace
-
-import pandas as pd
+from math import inf
 
 from hdc.declared import Contrast
-from hdc.differences import Difference, Place, difference, seed_values
+from hdc.differences import Difference, Place, difference
 from hdc.errors import InputError
 from hdc.measures import Measure
 from hdc.outcomes import Outcomes
@@ -20,37 +19,58 @@ from hdc.statistics import ALPHA, SEEDS_FOR_P, holm
 
 @dataclass(frozen=True)
 class Answer:
-    """What the records say to a contrast; `against` is the run that it was compared with."""
+    """What the records say to a contrast: the run less each row that it was compared with."""
 
     contrast: Contrast
-    against: str
     measures: list[Measure]
-    found: Difference
-    p_holm: float | None
+    rows: dict[str, Difference]  # by the run compared with
+    against: str  # the row that decides, see `hardest`
+    p: float | None = None  # over all rows, not yet over all contrasts
+    p_holm: float | None = None
+
+    @property
+    def found(self) -> Difference:
+        """The run less the row that decides."""
+        return self.rows[self.against]
 
     @property
     def verdict(self) -> str:
-        """`better` or `worse` only where p and both intervals agree; else why one cannot tell."""
-        paired, two_way = self.found.paired, self.found.two_way
+        """`better` or `worse` only where p and the intervals agree; else why one cannot tell.
+
+        `better` needs an interval over seeds and videos above zero against every row.
+        """
+        paired = self.found.paired
         if paired is None:
             return "missing"
         if paired.seeds < SEEDS_FOR_P:
             return f"cannot tell: fewer than {SEEDS_FOR_P} seeds"
         if self.p_holm is None or self.p_holm >= ALPHA:
             return "cannot tell"
-        if two_way is None or two_way.low is None:
-            return "cannot tell: no interval over test videos"
-        if two_way.low <= 0 <= two_way.high:
-            return "cannot tell: other test videos might say otherwise"
+        claimed = self.rows if paired.mean > 0 else {self.against: self.found}
+        doubts = {name: doubt for name, one in claimed.items() if (doubt := _doubt(one))}
+        if self.against in doubts:
+            return f"cannot tell: {doubts[self.against]}"
+        if doubts:
+            name, doubt = next(iter(doubts.items()))
+            return f"cannot tell: {doubt} (against {name})"
         return "better" if paired.mean > 0 else "worse"
+
+
+def _doubt(found: Difference) -> str:
+    """Why the interval over seeds and videos allows no answer; empty if it does."""
+    if found.two_way is None or found.two_way.low is None:
+        return "no interval over test videos"
+    if found.two_way.low <= 0 <= found.two_way.high:
+        return "other test videos might say otherwise"
+    return ""
 
 
 def answers(outcomes: Outcomes) -> list[Answer]:
     """What the records say to each contrast of a study, with p corrected over all of them."""
     listed = [Contrast(**one) for one in outcomes.results.study.get("contrasts", [])]
     compared = [_compared(outcomes, contrast) for contrast in listed]
-    p_values = [one.found.paired.p if one.found.paired else None for one in compared]
-    return [replace(one, p_holm=p) for one, p in zip(compared, holm(p_values), strict=True)]
+    p_values = holm([one.p for one in compared])
+    return [replace(one, p_holm=p) for one, p in zip(compared, p_values, strict=True)]
 
 
 def _compared(outcomes: Outcomes, contrast: Contrast) -> Answer:
@@ -58,29 +78,45 @@ def _compared(outcomes: Outcomes, contrast: Contrast) -> Answer:
     try:
         measures = [named(outcomes.results, name) for name in contrast.measure]
     except InputError as error:  # no record tells such a factor: one cell is missing, not the page
-        unknown = Difference(None, None, None, str(error))
-        return Answer(contrast, contrast.against[0], [], unknown, None)
-    first, *others = (
+        return _unknown(contrast, [], str(error))
+    own, *others = (
         Place(contrast.backbone, contrast.data, run) for run in (contrast.run, *contrast.against)
     )
-    tables = [seed_values(outcomes, measures, place) for place in (first, *others)]
-    lacking = [table for table in tables[1:] if table["value"].isna().all()]
+    rows = {
+        other.ablation: difference((outcomes, outcomes), measures, (own, other)) for other in others
+    }
+    lacking = [one.missing for one in rows.values() if one.paired is None]
     if lacking:  # it might be the strongest
-        why = joined(reason for table in lacking for reason in table["missing"])
-        unknown = Difference(None, None, None, why or "a run to compare with has no number")
-        return Answer(contrast, others[0].ablation, measures, unknown, None)
-    against = others[_strongest(tables)]
-    found = difference((outcomes, outcomes), measures, (first, against))
-    return Answer(contrast, against.ablation, measures, found, None)
+        return _unknown(contrast, measures, joined(lacking))
+    return Answer(contrast, measures, rows, *hardest(rows))
 
 
-def _strongest(tables: list[pd.DataFrame]) -> int:
-    """Which of the runs after the first has the highest mean, over the seeds that all have.
+def _unknown(contrast: Contrast, measures: list[Measure], why: str) -> Answer:
+    first = contrast.against[0]
+    return Answer(contrast, measures, {first: Difference(None, None, None, why)}, first)
 
-    If they share none, over those that each has. Choosing it by the reported numbers flatters it,
-    which favors none of our own claims.
+
+def hardest(rows: dict[str, Difference]) -> tuple[str, float | None]:
+    """The row that decides how a run stands to the strongest of several, and p of saying so.
+
+    Each difference is the run less a row, over at least one seed. Above all of them, the run is
+    better than the strongest only if it is better than each: the largest p counts, and as all
+    tests must succeed, none needs a correction (intersection-union test). Otherwise it may be
+    worse than the strongest, for which one row above it is enough. The row with the smallest p is
+    looked for among all, so p is multiplied by their number (Bonferroni): the best of many equal
+    rows lies above a run by luck. Which row has the highest mean never counts.
+
+    p is None where the deciding row has none. Source: Berger 1982, "Multiparameter hypothesis
+    testing and acceptance sampling".
     """
-    values = pd.concat([table["value"] for table in tables], axis=1)
-    shared = values.dropna()
-    means = (shared if len(shared) else values).mean()
-    return int(means.to_numpy()[1:].argmax())
+    above = [name for name, one in rows.items() if one.paired.mean < 0]
+    convinces = {
+        name: (inf if one.paired.p is None else one.paired.p, -abs(one.paired.mean))
+        for name, one in rows.items()
+    }  # of equals the larger difference
+    if not above:
+        name = max(rows, key=convinces.__getitem__)
+        return name, rows[name].paired.p
+    name = min(above, key=convinces.__getitem__)
+    p = rows[name].paired.p
+    return name, None if p is None else min(1.0, p * len(rows))

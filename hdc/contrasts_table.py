@@ -22,6 +22,11 @@ HOW = (
     "range. The answer is better or worse only where p is below 0.05 and the interval over seeds "
     "and videos leaves out zero."
 )
+SEVERAL = (
+    "Against several rows: better only if better than each of them, so the one shown, the hardest, "
+    "is that with the largest p; where the run is below some, the one of these with the smallest p "
+    "is shown, and this p is multiplied by the number of rows."
+)
 NONE = "This study declared no contrast beforehand: every difference in it is descriptive."
 
 
@@ -33,7 +38,8 @@ def contrasts_table(results: Results, answers: list[Answer]) -> Table:
     rows = [_text(results, one, notes) for one in answers]
     text = pd.DataFrame(rows, columns=columns, dtype=str)
     numbers = pd.DataFrame([_numbers(one) for one in answers], columns=list(COLUMNS))
-    caption = f"{HOW} {_power(answers)}" if answers else NONE
+    several = SEVERAL if any(len(one.contrast.against) > 1 for one in answers) else ""
+    caption = f"{HOW} {several} {_power(answers)}".replace("  ", " ") if answers else NONE
     origins = {
         (row, "Δ"): Origin(measure.stage, contrast.backbone, contrast.data, contrast.run)
         for row, answer in enumerate(answers)
@@ -52,7 +58,7 @@ def _text(results: Results, answer: Answer, notes: list[str]) -> list[str]:
         for name in (contrast.run, answer.against if paired else ", ".join(contrast.against))
     )
     if several:
-        against += f" (strongest of {len(contrast.against)})"
+        against += f" (hardest of {len(contrast.against)})"
     row = [contrast.question, run, against, " and ".join(contrast.measure)]
     lost = f" {note_mark(answer.found.missing, notes)}" if answer.found.missing else ""
     if paired is None:
@@ -81,7 +87,7 @@ def _numbers(answer: Answer) -> list[Any]:
     row += [contrast.backbone, contrast.data]
     row += [_part(paired, name) for name in ("mean", "spread", "low", "high")]
     row += [_part(two_way, name) for name in ("low", "high", "videos", "groups")]
-    row += [_part(paired, "effect_size"), _part(paired, "p"), _known(answer.p_holm)]
+    row += [_part(paired, "effect_size"), _known(answer.p), _known(answer.p_holm)]
     row += [_part(needed, name) for name in ("seeds", "fewest", "most")]
     return [*row, 0 if paired is None else paired.seeds, answer.verdict, found.missing]
 

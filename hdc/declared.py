@@ -18,7 +18,7 @@ MEASURES = (
 
 @dataclass(frozen=True)
 class Contrast:
-    """One question: a run against another, or against the strongest of several."""
+    """One question: a run against another, or against several and so the strongest of them."""
 
     question: str
     run: str

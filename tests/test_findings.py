@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 from scipy.stats import spearmanr
 
 DATA = "synthetic_more"
@@ -135,3 +136,32 @@ def test_learning_rates_are_the_best_of_as_many_for_every_row(findings):
     for study in ("synthetic", "shortcut", "shortcut_control"):
         for run in findings.runs_of(study):
             assert settings(findings, study, run)["pretrain"]["learning_rate"] == best[run], run
+
+
+def test_what_pairing_by_seed_buys(findings, root):
+    """The mean correlation over seeds of every two runs, as docs/protocol.md quotes it."""
+    text = (root / "docs/protocol.md").read_text()
+    words = {"motion": "motion", "shape": "shape", "label": "the label",
+             "top-1": "fine-tuned top-1", "R@1": "R@1"}  # fmt: skip
+    runs = findings.runs_of("synthetic")
+    for measure, name in words.items():
+        values = [findings.measured("synthetic", run, measure) for run in runs]
+        correlations = np.corrcoef(values)[np.triu_indices(len(runs), 1)]
+        assert len(correlations) == 66
+        [told] = re.findall(rf"(-?\d\.\d\d)\sin\s{name}", text)
+        assert correlations.mean() == pytest.approx(float(told), abs=0.0051), measure
+
+
+def test_how_often_the_published_probes_wanted_another_strength(findings, root):
+    """Of shape at the last level, as hdc/conf/evaluate says; the grid now goes on at both ends."""
+    chosen = [
+        one["linear"]["layer4"]["shape"]["strength"]
+        for run in findings.runs_of("synthetic")
+        for one in findings.records("synthetic", run, "evaluate", findings.DATA)
+    ]
+    low, high = chosen.count(0.01), chosen.count(100.0)
+    text = (root / "hdc/conf/evaluate/default.yaml").read_text()
+    told = f"{low + high} of {len(chosen)} probes of shape ended at an end, {high} of them at 100"
+    assert told in text
+    grid = OmegaConf.create(text).probe_strengths
+    assert min(grid) < 0.01 and max(grid) > 100
