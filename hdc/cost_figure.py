@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from hdc.drawing import Picture, finish, line_looks, panel_title, small_multiples
+from hdc.drawing import FEWEST_SEEDS, Picture, finish, line_looks, panel_title, small_multiples
 from hdc.measures import ROWS
 from hdc.results import Results, by_seed, cells, over_seeds, record_path
 
@@ -41,9 +41,9 @@ def accuracy_and_cost(results: Results) -> Picture:
         panel.set_xlabel(COSTS[cost])
     caption = (
         "Fine-tuned top-1 against what pretraining cost: seconds of the job, and multiply-adds a "
-        "clip times the clips that the encoder was shown, forward only. Mean over seeds; bars are "
-        "95 % intervals, where there is more than one seed. A horizontal line is a run that was "
-        "not trained here."
+        "clip times the clips that the encoder was shown, forward only. Mean over seeds, with bars "
+        f"of 95 %; of fewer than {FEWEST_SEEDS} seeds a bar from one to the other. A horizontal "
+        "line is a run that was not trained here."
     )
     return Picture("accuracy_and_cost", "Accuracy and cost", caption, figure)
 
@@ -51,9 +51,15 @@ def accuracy_and_cost(results: Results) -> Picture:
 def costs(results: Results) -> pd.DataFrame:
     """Per run the summary of top-1, with the mean `seconds` and `work` of its pretraining.
 
-    Both are 0 where nothing was trained, and NaN where no record tells.
+    Both are 0 where nothing was trained, and NaN where no record tells. `low` and `high` are the
+    ends of the interval, or the seeds themselves where they are two.
     """
-    table = over_seeds(by_seed(cells(results, "finetune", ("metrics", "top1")), ROWS))
+    seeds = by_seed(cells(results, "finetune", ("metrics", "top1")), ROWS)
+    table = over_seeds(seeds)
+    few = table["seeds"].between(2, FEWEST_SEEDS - 1)
+    for end, least in (("low", "min"), ("high", "max")):
+        ends = seeds["value"].groupby(ROWS, observed=True).agg(least)
+        table[end] = table[end].mask(few, ends)
     trained = cells(results, "pretrain", ("metrics", "steps"))["value"].ne(0)
     rows = cells(results, "pretrain", ("seconds",))
     rows["value"] = rows["value"].where(trained, 0.0)

@@ -35,6 +35,7 @@ class Difference:
     two_way: BootstrapDifference | None  # over those seeds and the test videos
     seeds_needed: SeedsNeeded | None
     missing: str
+    by_seed: tuple[float, ...] = ()  # over the seeds that both have, in their order
 
 
 def difference(
@@ -57,7 +58,7 @@ def difference(
         return Difference(None, None, None, missing or f"no seed that {names} share")
     gaps = [values[0][seed] - values[1][seed] for seed in shared]
     two_way = _two_way(outcomes, measures, places, shared)
-    return Difference(paired(*values), two_way, power_hint(gaps), missing)
+    return Difference(paired(*values), two_way, power_hint(gaps), missing, tuple(gaps))
 
 
 def seed_values(outcomes: Outcomes, measures: Sequence[Measure], place: Place) -> pd.DataFrame:

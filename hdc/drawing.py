@@ -28,6 +28,13 @@ PAGE = 10.0  # inches across, for several panels beside one another
 LEGEND_ROW = 0.18  # inches
 LONGEST = 28  # characters of a name at an axis
 FEWEST_SEEDS = 3  # for an interval: of two, it says less than they themselves
+ONE_SEED: dict[str, Any] = {
+    "marker": "o",
+    "markersize": 4,
+    "markerfacecolor": "white",
+    "color": "#555555",
+    "zorder": 2.7,
+}
 CHANCE: dict[str, Any] = {"color": "black", "linestyle": (0, (1, 2)), "linewidth": 1.0}
 # Without these a file would hold the time it was made.
 UNDATED = {
@@ -54,6 +61,7 @@ class Picture:
     title: str
     caption: str
     figure: Figure
+    drawn: bool = True  # otherwise the caption says all, and the page leaves the figure out
 
     @cached_property
     def png(self) -> bytes:
@@ -83,11 +91,16 @@ class Picture:
 
 
 def small_multiples(
-    count: int, *, width: float = 2.5, height: float = 2.1, columns: int = COLUMNS
+    count: int,
+    *,
+    width: float = 2.5,
+    height: float = 2.1,
+    columns: int = COLUMNS,
+    none: str = "no records to draw",
 ) -> tuple[Figure, list[Axes]]:
     """A figure with at least `count` panels, in rows of `columns` or as many as a page holds.
 
-    Sizes of a panel in inches.
+    Sizes of a panel in inches. `none`: what it says instead of panels.
     """
     columns = max(1, min(columns, count, int(PAGE // width)))
     rows = max(1, math.ceil(count / columns))
@@ -96,7 +109,7 @@ def small_multiples(
     for panel in panels[count:]:
         panel.set_axis_off()
     if not count:
-        panels[0].text(0.5, 0.5, "no records to draw", ha="center", va="center")
+        panels[0].text(0.5, 0.5, none, ha="center", va="center")
     return figure, panels
 
 

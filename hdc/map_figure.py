@@ -18,7 +18,7 @@ from hdc.results import Results, factors_of, record_path
 
 FIRST = ("label", "shape", "motion")  # factors that are looked at before others
 MOST_LABELS, MOST_VALUES = 10, 12  # as many are told apart by color and mark
-MOST_SCALES, MOST_FACTORS, MOST_RUNS = 2, 4, 4
+MOST_SCALES, MOST_FACTORS, MOST_RUNS = 2, 4, 6
 OWN_COLUMNS = ("video", "first", "second")  # of map.csv; the others are what is known of a video
 SCALE_COLORS = mpl.colormaps["cividis"].resampled(20)
 PANEL, ENTRY = 2.4, 0.19  # inches: a panel's side, a line of a legend
@@ -43,6 +43,7 @@ def feature_map(results: Results) -> Picture:
         if factors:
             where = f" {backbone} on {data}; of each run the first seed and split."
             where += _left_out(rows, maps)
+            maps = dict(list(maps.items())[:MOST_RUNS])
             break
     figure = _draw(maps, factors) if factors else small_multiples(0)[0]
     caption = (
@@ -55,7 +56,7 @@ def feature_map(results: Results) -> Picture:
 
 
 def read_maps(results: Results, evaluations: pd.DataFrame) -> Maps:
-    """The maps of the first runs that have one, each of its first seed and split."""
+    """The maps of all runs that have one, each of its first seed and split."""
     found: Maps = {}
     for row in evaluations.itertuples(index=False):
         record = results.records.get(record_path(row, "evaluate"))
@@ -66,7 +67,7 @@ def read_maps(results: Results, evaluations: pd.DataFrame) -> Maps:
         places = results.read(f"{row.folder}/map.csv", reader)
         if places is not None:
             found[row.ablation] = places, record["metrics"].get("map_shares")
-    return dict(list(found.items())[:MOST_RUNS])
+    return found
 
 
 def _read_map(file: Path, *, record: dict[str, Any], first: pd.DataFrame | None) -> pd.DataFrame:
@@ -142,9 +143,14 @@ def _draw(maps: Maps, factors: dict[str, list | None]) -> Figure:
 
 
 def _left_out(evaluations: pd.DataFrame, maps: Maps) -> str:
-    """Which runs have no row in the figure."""
-    left = [run for run in evaluations["ablation"].unique() if run not in maps]
-    return f" Not drawn, for want of room or of a map: {', '.join(left)}." if left else ""
+    """Which runs have no row in the figure, and why."""
+    lacking = [run for run in evaluations["ablation"].unique() if run not in maps]
+    reasons = {"room": list(maps)[MOST_RUNS:], "a map": lacking}
+    return "".join(
+        f" Not drawn, for want of {what}: {', '.join(runs)}."
+        for what, runs in reasons.items()
+        if runs
+    )
 
 
 def _scatter(

@@ -144,6 +144,7 @@ def _shown_picture(picture: Picture) -> dict[str, Any]:
         "name": picture.name,
         "title": picture.title,
         "caption": picture.caption,
+        "drawn": picture.drawn,
         "image": _inline(picture.png),
         "width": round(100 * picture.figure.get_figwidth()),  # pixels, at 100 an inch
     }

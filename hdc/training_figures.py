@@ -14,12 +14,12 @@ from hdc.drawing import (
     small_multiples,
     title_width,
 )
-from hdc.results import Results, cells, read_logs
+from hdc.results import Results, cells, read_logs, record_path
 
 
 def training_curves(results: Results) -> Picture:
     """Loss against step, one panel a term and level, one line a run."""
-    logs = read_logs(results)
+    logs = logged_terms(results)
     curves = {
         (backbone, term): {run: mean_curve(lines, term) for run, lines in by_run}
         for backbone, rows in _groups(logs, "backbone")
@@ -43,21 +43,30 @@ def training_curves(results: Results) -> Picture:
 
 
 def level_weights(results: Results) -> Picture:
-    """Weight of each term against step: one panel a run and backbone, or several that are alike."""
-    logs = read_logs(results)
+    """Weight of each term against step: a panel a run and backbone, or several that are alike.
+
+    Weights that stay as they are are told in the caption.
+    """
+    logs = logged_terms(results)
     found = {
         (backbone, run): weight_curves(lines)
         for backbone, rows in _groups(logs, "backbone")
         for run, lines in _groups(rows, "ablation")
     }
-    drawn = _different({where: curves for where, curves in found.items() if len(curves) > 1})
+    several = {where: curves for where, curves in found.items() if len(curves) > 1}
+    moving = {where: curves for where, curves in several.items() if _moves(curves)}
+    drawn = _different(moving)
     looks = _term_looks(sorted({term for curves, _ in drawn.values() for term in curves}))
     more = [f" and {len(others)} more" if others else "" for _, others in drawn.values()]
     titles = [
         panel_title(results, backbone, shortened(run) + words)
         for (backbone, run), words in zip(drawn, more, strict=True)
     ]
-    figure, panels = small_multiples(len(drawn), width=max(2.5, title_width(titles)))
+    figure, panels = small_multiples(
+        len(drawn),
+        width=max(2.5, title_width(titles)),
+        none="no weight changes" if several else "no records to draw",
+    )
     for (curves, _), title, panel in zip(drawn.values(), titles, panels, strict=False):
         for place, (term, curve) in enumerate(curves.items()):
             every = max(len(curves), len(curve) // 3)
@@ -72,12 +81,58 @@ def level_weights(results: Results) -> Picture:
         for (backbone, run), (_, others) in drawn.items()
         if others
     ]
+    fixed: dict[str, list[str]] = {}
+    for (backbone, run), curves in several.items():
+        if (backbone, run) not in moving:
+            fixed.setdefault(_fixed(curves), []).append(panel_title(results, backbone, run))
+    told = [f" Fixed at {weights}: {', '.join(runs)}." for weights, runs in fixed.items()]
     caption = (
         "Weights of the loss terms, before they are divided by their sum; mean over seeds and "
         "training parts. Lines that lie on one another are told apart by their marks. Runs with "
         "one term or none are not drawn."
     )
-    return Picture("level_weights", "Weights of the levels", caption + "".join(alike), figure)
+    if not drawn:  # flat lines say less than numbers
+        caption = "Weights of the loss terms, before they are divided by their sum: none changes."
+    text = caption + "".join(alike + told)
+    return Picture("level_weights", "Weights of the levels", text, figure, drawn=bool(drawn))
+
+
+def logged_terms(results: Results) -> pd.DataFrame:
+    """The training logs, with the terms of a single contrast of clips named `coupled_<level>`.
+
+    A run without a spatial subtask logs them as temporal ones.
+    """
+    logs = read_logs(results)
+    if not len(logs):
+        return logs
+    coupled = {
+        row.run_folder
+        for row in results.evaluations.drop_duplicates("run_folder").itertuples(index=False)
+        if _is_coupled(results.records.get(record_path(row, "pretrain"), {}))
+    }
+    own = logs["run_folder"].isin(coupled)
+    for name in [name for name in logs if "temporal_" in name]:
+        new = name.replace("temporal_", "coupled_")
+        logs[new] = logs[name].where(own)
+        logs[name] = logs[name].mask(own)
+    return logs.dropna(axis="columns", how="all")
+
+
+def _is_coupled(record: dict[str, Any]) -> bool:
+    objective = record.get("settings", {}).get("objective", {})
+    return "spatial" in objective and objective["spatial"] is None
+
+
+def _moves(curves: dict[str, pd.Series]) -> bool:
+    return any(curve.round(9).nunique() > 1 for curve in curves.values())
+
+
+def _fixed(curves: dict[str, pd.Series]) -> str:
+    """Weights that stay as they are, such as `spatial 0.25, 0.5, 1`."""
+    by_kind: dict[str, list[str]] = {}
+    for term, curve in curves.items():
+        by_kind.setdefault(term.split()[0], []).append(f"{curve.iloc[0]:g}")
+    return "; ".join(f"{kind} {', '.join(values)}" for kind, values in by_kind.items())
 
 
 def weight_curves(lines: pd.DataFrame) -> dict[str, pd.Series]:
@@ -123,8 +178,8 @@ def _term_looks(terms: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def loss_terms(logs: pd.DataFrame) -> list[str]:
-    """Columns of the logs that are losses: their sum, then spatial and temporal by level."""
-    terms = [name for name in logs if name.startswith(("spatial_", "temporal_"))]
+    """Columns of the logs that are losses: their sum, then the contrasts by level."""
+    terms = [name for name in logs if name.startswith(("coupled_", "spatial_", "temporal_"))]
     used = [name for name in ("loss", *sorted(terms)) if name in logs and logs[name].notna().any()]
     return used
 

@@ -14,6 +14,7 @@ NAMED = "results/planted"  # the folder of the study as study.json names it
 REJECTED = {"too short": 3}
 CLASSES = ("jump", "run", "walk")
 OBJECTIVE = {"spatial": {"pairs": [["a", "b"]]}, "temporal": {"pairs": [["a", "c"]]}}  # 3 views
+COUPLED = {"spatial": None, "temporal": {"pairs": [["a", "b"]]}}  # 2 views
 CHANCES = {"label": 1 / 48, "shape": 0.125, "motion": 0.25, "color": 0.1}
 
 
@@ -85,7 +86,9 @@ def write_records(
         "multiply_adds": 1_500_000_000,
         "clips_per_second": 40.0 if trained else None,
     }
-    write_record(run / "pretrain.json", "pretrain", metrics, seed, {"parts": "train + val"})
+    objective = COUPLED if ablation.startswith("coupled") else OBJECTIVE
+    parts = {"parts": "train + val"}
+    write_record(run / "pretrain.json", "pretrain", metrics, seed, parts, objective)
     protocol = {
         "split": split,
         "test_videos": VIDEOS,
@@ -109,7 +112,9 @@ def write_records(
     (run / "log.jsonl").write_text("".join(lines))
 
 
-def write_record(path: Path, stage: str, metrics: dict, seed: int, protocol: dict) -> None:
+def write_record(
+    path: Path, stage: str, metrics: dict, seed: int, protocol: dict, objective: dict = OBJECTIVE
+) -> None:
     """One record with the facts that every record has."""
     trained = metrics.get("steps") != 0
     record = {
@@ -118,7 +123,7 @@ def write_record(path: Path, stage: str, metrics: dict, seed: int, protocol: dic
         "settings": {
             "clip": {"frames": 16, "pixels": 112},
             "pretrain": {"epochs": 20 if trained else 0, "batch_size": 8, "labels": False},
-            "objective": OBJECTIVE,
+            "objective": objective,
         },
         "protocol": protocol,
         "seed": seed,

@@ -6,20 +6,15 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
+from drawn_figures import drawn, lines, titled, words
 from planted_contrasts import SHARES, plant_contrasts
 from planted_study import plant
 
 from hdc.cost_figure import costs
-from hdc.drawing import Picture, drawn_alike
-from hdc.figures import all_figures
+from hdc.drawing import drawn_alike
 from hdc.results import read_results
 
 LONG = "coupled_with_an_exceedingly_long_name_of_a_run_that_nobody_shortened"
-
-
-def drawn(study) -> dict[str, Picture]:
-    return {picture.name: picture for picture in all_figures(read_results(study))}
 
 
 @pytest.fixture(scope="module")
@@ -29,34 +24,10 @@ def pictures(tmp_path_factory):
     return drawn(plant(root, ablations=runs)), root
 
 
-def lines(panel) -> dict[str, tuple[list, list]]:
-    """The named lines of a panel: across and up."""
-    return {
-        str(line.get_label()): (list(line.get_xdata()), list(line.get_ydata()))
-        for line in panel.get_lines()
-        if not str(line.get_label()).startswith("_")
-    }
-
-
-def titled(picture, title):
-    [panel] = [panel for panel in picture.figure.axes if panel.get_title() == title]
-    return panel
-
-
-def words(figure: Figure) -> str:
-    return " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
-
-
 def test_retrieval_curve(pictures):
     """The last level has 0.56 on average, R@k 0.2 less and 0.008 a rank more."""
     _, up = lines(pictures[0]["retrieval_curve"].figure.axes[0])["hdc"]
     assert up == pytest.approx([100 * (0.36 + 0.008 * k) for k in (1, 5, 10, 20, 50)])
-
-
-def test_training_curves_are_means_over_seeds(pictures):
-    across, up = lines(titled(pictures[0]["training_curves"], "loss"))["hdc"]
-    assert across == list(range(1, 21))
-    assert up == pytest.approx([4 / step**0.1 + 0.01 for step in across])
 
 
 def test_factors_by_level(pictures):
@@ -75,27 +46,6 @@ def test_factor_map_is_the_share_of_the_way_from_chance(pictures):
     still = image[rows.index("layer4.still"), names.index("motion")]
     assert still == 0  # 0.24 is below a chance of 0.25
     assert {"58", "0.28"} <= {text.get_text() for text in panel.texts}  # 0.56 / 2 is an R²
-
-
-def test_level_weights(pictures):
-    picture = pictures[0]["level_weights"]
-    fixed = lines(titled(picture, "hdc"))
-    assert {term: set(up) for term, (_, up) in fixed.items()} == {
-        f"{kind} {level}": {weight}
-        for kind in ("spatial", "temporal")
-        for level, weight in {"layer2": 0.25, "layer3": 0.5, "layer4": 1.0}.items()
-    }
-    across, up = lines(titled(picture, "measured_weights"))["temporal layer3"]
-    assert up == pytest.approx([0.2 + 0.01 * step + 0.01 for step in across])
-    shown = {panel.get_title() for panel in picture.figure.axes}
-    assert not {"coupled", "random_init"} & shown  # one term, and none
-
-
-def test_runs_with_the_same_weights_share_a_panel(tmp_path):
-    picture = drawn(plant(tmp_path, ablations=("hdc", "equal_weights", "also_equal")))
-    panels = {panel.get_title() for panel in picture["level_weights"].figure.axes}
-    assert "equal_weights and 1 more" in panels and "also_equal" not in panels
-    assert "The same as equal_weights: also_equal." in picture["level_weights"].caption
 
 
 def test_costs(pictures):
@@ -163,8 +113,18 @@ def test_feature_map(pictures):
     expected = np.stack([np.cos(angles), 0.5 * np.sin(angles)], axis=1)
     assert sorted(map(tuple, points.round(6))) == sorted(map(tuple, expected.round(6)))
     assert panel.get_title() == "label" and panel.get_xlabel() == "first (40 % of variance)"
-    # Four rows are shown of five runs.
-    assert pictures[0]["feature_map"].caption.endswith("of a map: random_init.")
+    assert "Not drawn" not in pictures[0]["feature_map"].caption
+
+
+def test_the_feature_map_says_what_it_leaves_out_and_why(tmp_path):
+    runs = ("hdc", *(f"run{number}" for number in range(7)))
+    study = plant(tmp_path, ablations=runs, seeds=(0,), splits=(1,))
+    for path in tmp_path.glob("runs/r3d18/run2/**/map.csv"):
+        path.unlink()
+    caption = drawn(study)["feature_map"].caption
+    assert caption.endswith(
+        " Not drawn, for want of room: run6. Not drawn, for want of a map: run2."
+    )
 
 
 def test_ablation_shows_the_mean_differences(tmp_path):
@@ -177,6 +137,50 @@ def test_ablation_shows_the_mean_differences(tmp_path):
         for run in ("single_level", "coupled")
     ]
     assert [dots[0], dots[1]] == pytest.approx(gaps)
+
+
+def test_two_seeds_are_shown_themselves_and_no_interval(tmp_path):
+    """Two differences of 10 and 20 points: Student's interval is from -48 to 78."""
+    values = {"hdc": (0.5, 0.7), "coupled": (0.6, 0.9)}
+    study = plant(tmp_path, ablations=tuple(values), splits=(1,),
+                  shares=lambda run, seed, split: values[run][seed])  # fmt: skip
+    found = drawn(study)
+    panel = titled(found["ablation"], "top-1")
+    rings = [list(line.get_xdata()) for line in panel.get_lines() if line.get_markersize() == 4]
+    assert any(ring == pytest.approx([10, 20]) for ring in rings)
+    assert panel.get_xlim()[0] > -5 and panel.get_xlim()[1] < 25
+    legend = [text.get_text() for text in found["ablation"].figure.legends[0].texts]
+    assert legend == ["mean over seeds", "each seed"]
+    bars = costs(read_results(study)).droplevel(["backbone", "data"])
+    assert bars.loc["coupled", ["low", "high"]].tolist() == [0.6, 0.9]
+    assert found["accuracy_and_cost"].figure.axes[0].get_ylim()[1] < 95
+
+
+def test_the_figure_of_ablations_says_which_side_is_better_and_why_a_band_is_narrow(tmp_path):
+    picture = drawn(plant_contrasts(tmp_path))["ablation"]
+    drawn_panels = [panel for panel in picture.figure.axes if panel.axison]
+    assert {panel.get_xlabel() for panel in drawn_panels} == {"worse ← points → better"}
+    assert "where it is the narrower one it is too narrow" in picture.caption
+
+
+def test_names_of_data_sets_do_not_overlap(tmp_path):
+    names = tuple(f"a_data_set_with_a_long_name_{number}" for number in range(4))
+    picture = drawn(plant(tmp_path, data_sets=names, ablations=("hdc", "coupled")))["ablation"]
+    with drawn_alike():
+        assert picture.png  # lays out
+        titles = [part._suptitle for part in picture.figure.subfigs]
+        assert [text.get_text() for text in titles] == [f"r3d18, {name}" for name in names]
+        boxes = [text.get_window_extent() for text in titles]
+        boxes += [panel.get_tightbbox() for panel in picture.figure.axes]
+    page = picture.figure.bbox
+    assert all(box.x0 >= page.x0 and box.x1 <= page.x1 for box in boxes)
+    overlaps = [
+        (first, second)
+        for place, first in enumerate(boxes)
+        for second in boxes[:place]
+        if first.overlaps(second)
+    ]
+    assert not overlaps
 
 
 def test_a_run_without_records_is_missing_in_the_figure(tmp_path):
