@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from hdc.data.index import read_table
 from hdc.errors import InputError
 from hdc.tensor_files import read_facts
 
@@ -58,3 +61,21 @@ def require_adoptable(path: str | Path, backbone: dict[str, Any]) -> dict[str, A
             "saw, found none; copy both"
         )
     return facts
+
+
+def adopted_facts(
+    encoder: str | Path, backbone: dict[str, Any]
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """What stays true of an encoder that is taken over, and the list of the videos that it saw.
+
+    Raises InputError if it is no encoder, or one of another backbone.
+    """
+    facts = require_adoptable(encoder, backbone)
+    trained_here = f"the videos of run {facts.get('ablation')}, seed {facts.get('seed')}"
+    kept = {key: facts[key] for key in ("imported_from", "input") if key in facts} | {
+        "pretrained_on": facts.get("pretrained_on", trained_here),
+        "videos_known": facts.get("videos_known", True),
+    }
+    listing = pretraining_list(encoder)
+    videos = read_table(listing, ("video", "sha256"), made_by="hdc.pretrain")
+    return kept, videos[["video", "sha256"]]

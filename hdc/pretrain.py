@@ -19,7 +19,6 @@ from hdc.data.index import (
     missing_facts,
     read_index,
     read_split,
-    read_table,
     rows_of,
     write_table,
 )
@@ -27,7 +26,7 @@ from hdc.data.integrity import check_sample
 from hdc.data.store import MANIFEST, ClipStore
 from hdc.digest import digest
 from hdc.errors import InputError
-from hdc.facts import pretraining_list, require_adoptable
+from hdc.facts import adopted_facts, pretraining_list
 from hdc.inputs import made_from, prepared_files
 from hdc.leaks import require_apart
 from hdc.record_rules import read_record
@@ -75,7 +74,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     checked = check_sample(store, rows, seed=seed)
     videos, adopted, trained_on = index.loc[rows, ["video", "sha256"]], None, len(rows)
     if settings.encoder is not None:
-        (adopted, videos), trained_on = adopted_facts(settings), 0
+        (adopted, videos), trained_on = adopted_facts(settings.encoder, settings.backbone), 0
     if arguments.measured:
         frozen = measured_invariance(arguments.measured)
     labels = index.label.to_csv(index=False) if settings.pretrain.labels else ""
@@ -218,22 +217,6 @@ def metrics(training: Any, model: Any, clip: Clip) -> dict[str, Any]:
         "clips_per_second": training.clips_per_second(),
         "invariance": model.invariance(training.step),
     }
-
-
-def adopted_facts(settings: SimpleNamespace) -> tuple[dict[str, Any], pd.DataFrame]:
-    """What stays true of an encoder that is taken over, and the list of the videos that it saw.
-
-    Raises InputError if it is no encoder, or one of another backbone.
-    """
-    facts = require_adoptable(settings.encoder, settings.backbone)
-    trained_here = f"the videos of run {facts.get('ablation')}, seed {facts.get('seed')}"
-    kept = {key: facts[key] for key in ("imported_from", "input") if key in facts} | {
-        "pretrained_on": facts.get("pretrained_on", trained_here),
-        "videos_known": facts.get("videos_known", True),
-    }
-    listing = pretraining_list(settings.encoder)
-    videos = read_table(listing, ("video", "sha256"), made_by="hdc.pretrain")
-    return kept, videos[["video", "sha256"]]
 
 
 def protocol(arguments: SimpleNamespace, adopted: dict[str, Any] | None) -> dict[str, Any]:
