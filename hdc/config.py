@@ -172,12 +172,14 @@ def _check_arguments(part: DictConfig, key: str, choices: dict[str, str]) -> Non
     for name, value in part.items():
         if name == "_target_":
             continue
-        where = file_of(f"{key}.{name}", choices)
+        problem = ""
         if name not in taken:
-            raise InputError(f"{where}: {key}.{name}: expected one of {', '.join(taken)}")
-        if not _fits(value, taken[name]):
-            expected = taken[name] if taken[name] in ("str", "bool") else "a number above 0"
-            raise InputError(f"{where}: {key}.{name}: expected {expected}, got {value}")
+            problem = f"expected one of {', '.join(taken)}"
+        elif not _fits(value, taken[name]):
+            wanted = taken[name] if taken[name] in ("str", "bool") else "a number above 0"
+            problem = f"expected {wanted}, got {value}"
+        if problem:
+            raise InputError(f"{file_of(f'{key}.{name}', choices)}: {key}.{name}: {problem}")
 
 
 def _fits(value: Any, annotation: str) -> bool:
