@@ -49,7 +49,7 @@ def growth(chunk: int | None, batches: list[int]) -> float:
 if __name__ == "__main__":
     command_line = CommandLine(__doc__)
     text = "videos of the largest batch, 32 or more"
-    command_line.size("largest", full=128, quick=32, help=text, kind=whole(2 * SMALLEST))
+    command_line.size("largest", text, full=128, quick=32, kind=whole(2 * SMALLEST))
     largest = command_line.read().largest
     os.environ["OMP_NUM_THREADS"] = "1"  # the threads of a step
     batches = [SMALLEST * 2**power for power in range((largest // SMALLEST).bit_length())]

@@ -31,8 +31,8 @@ def step(clips: int, memory_format: torch.memory_format) -> Callable[[], None]:
 
 if __name__ == "__main__":
     command_line = CommandLine(__doc__)
-    command_line.size("steps", full=15, quick=2, help="steps that are timed")
-    command_line.size("clips", full=48, quick=4, help="clips of a batch")
+    command_line.size("steps", "steps that are timed", full=15, quick=2)
+    command_line.size("clips", "clips of a batch", full=48, quick=4)
     sizes = command_line.read()
     torch.set_num_threads(1)
     layouts = {"default": torch.contiguous_format, "channels_last": torch.channels_last_3d}

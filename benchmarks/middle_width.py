@@ -28,7 +28,7 @@ def milliseconds(block: torch.nn.Module, clips: torch.Tensor) -> float:
 
 if __name__ == "__main__":
     command_line = CommandLine(__doc__)
-    command_line.size("rounds", full=15, quick=2, help="steps of each that are timed")
+    command_line.size("rounds", "steps of each that are timed", full=15, quick=2)
     rounds = command_line.read().rounds
     torch.set_num_threads(1)
     clips = torch.randn(CLIPS, *SHAPE, device=DEVICE)

@@ -71,9 +71,9 @@ if __name__ == "__main__":
     command_line = CommandLine(__doc__)
     least = whole(5 * COUNT)  # a fifth still has the 50
     about = "features of the gallery, at least 250"
-    command_line.size("entries", full=1_000_000, quick=20_000, help=about, kind=least)
-    command_line.size("queries", full=10_000, quick=300, help="features that are looked for")
-    command_line.size("channels", full=512, quick=16, help="of a feature")
+    command_line.size("entries", about, full=1_000_000, quick=20_000, kind=least)
+    command_line.size("queries", "features that are looked for", full=10_000, quick=300)
+    command_line.size("channels", "of a feature", full=512, quick=16)
     sizes = command_line.read()
     gallery = features(sizes.entries, sizes.channels, 0)
     queries = features(sizes.queries, sizes.channels, 1)

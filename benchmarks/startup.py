@@ -41,7 +41,7 @@ def seconds(modules: str, runs: int) -> float:
 if __name__ == "__main__":
     command_line = CommandLine(__doc__)
     text = "children a stage; the first of several is not counted"
-    command_line.size("runs", full=6, quick=1, help=text)
+    command_line.size("runs", text, full=6, quick=1)
     options = command_line.read()
     found = {}
     for stage in ("evaluate", "everything") if options.quick else STAGES:

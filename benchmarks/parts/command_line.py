@@ -2,7 +2,10 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
+
+Reader = Callable[[str], Any]  # of a word; what it refuses it says in one line
 
 
 class CommandLine(argparse.ArgumentParser):
@@ -19,18 +22,14 @@ class CommandLine(argparse.ArgumentParser):
         self.add_argument("--quick", action="store_true", help=text)
 
     def size(
-        self,
-        name: str,
-        *,
-        full: Any,
-        quick: Any,
-        help: str,
-        kind: Callable[[str], Any] | None = None,
+        self, name: str, about: str, *, full: Any, quick: Any, kind: Reader | None = None
     ) -> None:
-        """A size `--name`: `full` unless given, `quick` with `--quick`; by default from 1 on."""
+        """A size `--name`: `full` unless it is given, `quick` with `--quick`.
+
+        It is a whole number from 1 on, unless `kind` reads something else.
+        """
         self._sizes[name] = (full, quick)
-        usual = f"default: {full}" if full is not None else "default"
-        text = f"{help}; {usual}, quick {quick}"
+        text = f"{about}; default: {quick} with --quick" + (f", else {full}" if full else "")
         self.add_argument(f"--{name}", type=kind or whole(1), help=text, metavar="N")
 
     def read(self) -> argparse.Namespace:
@@ -46,7 +45,7 @@ class CommandLine(argparse.ArgumentParser):
         self.exit(2, f"error: {message}; see --help\n")
 
 
-def whole(least: int) -> Callable[[str], int]:
+def whole(least: int) -> Reader:
     """What reads a whole number of at least `least`."""
 
     def read(text: str) -> int:
@@ -57,3 +56,22 @@ def whole(least: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def seconds(text: str) -> float:
+    """A time above 0."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < 1e6:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, got {text}")
+    return found
+
+
+def video(text: str) -> Path:
+    """The path of a file that is there, an AVI or an MP4."""
+    path = Path(text)
+    if not path.is_file() or path.suffix not in (".avi", ".mp4"):
+        raise argparse.ArgumentTypeError(f"expected an .avi or .mp4 file, got {text}")
+    return path
