@@ -58,14 +58,14 @@ def whole(least: int) -> Reader:
     return read
 
 
-def seconds(text: str) -> float:
-    """A time above 0."""
+def positive(text: str) -> float:
+    """A number above 0."""
     try:
         found = float(text)
     except ValueError:
         found = 0.0
     if not 0 < found < 1e6:
-        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, got {text}")
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
     return found
 
 
