@@ -1,15 +1,14 @@
-"""How much damage to video files is found: `python benchmarks/damaged_files.py N SEED [FILE ...]`.
+"""How much damage to video files is found.
 
-Damages N files, made from the given clean ones (else from generated ones and, where HDC_REAL_DATA
-names them, genuine ones), in five ways in equal parts, and asks `hdc.data.isolation` about each.
-A damaged file is changed if a plain decode gives other frames than the clean file's, or fails.
-Prints the share of changed files that are rejected, by container, and last
-`files <n> parent_deaths <n> timeouts <n> changed_rejected <share> false_alarms <n>`.
+Damages files, made from the given clean ones (else from generated ones and, where HDC_REAL_DATA
+names them and it is not `--quick`, genuine ones), in five ways in equal parts, and asks
+`hdc.data.isolation` about each. A damaged file is changed if a plain decode gives other frames than
+the clean file's, or fails. Prints the share of changed files that are rejected, by container, and
+last `files <n> parent_deaths <n> timeouts <n> changed_rejected <share> false_alarms <n>`.
 """
 
 import hashlib
 import os
-import sys
 import tempfile
 import traceback
 from collections import Counter
@@ -21,6 +20,7 @@ from pathlib import Path
 import av
 import numpy as np
 from omegaconf import OmegaConf
+from parts.command_line import CommandLine, video, whole
 
 from hdc.config import compose_run
 from hdc.data.isolation import Decoder
@@ -171,7 +171,7 @@ def verdict(decoder: Decoder, path: Path) -> str:
     return ""
 
 
-def main(files: int, seed: int, clean: list[Path]) -> str:
+def main(files: int, seed: int, clean: list[Path], *, with_genuine: bool) -> str:
     """Damage, ask, count; returns the last line."""
     random = np.random.default_rng(seed)
     settings = OmegaConf.to_object(
@@ -184,7 +184,7 @@ def main(files: int, seed: int, clean: list[Path]) -> str:
         Decoder(settings.decoding, settings.store, "h264") as decoder,
     ):
         folder = Path(name)
-        clean = clean or [*generate(folder), *genuine()]
+        clean = clean or [*generate(folder), *(genuine() if with_genuine else [])]
         for path in clean:
             reason = verdict(decoder, path)
             alarms += bool(reason)
@@ -220,4 +220,9 @@ def main(files: int, seed: int, clean: list[Path]) -> str:
 
 
 if __name__ == "__main__":
-    print(main(int(sys.argv[1]), int(sys.argv[2]), [Path(path) for path in sys.argv[3:]]))
+    command_line = CommandLine(__doc__)
+    command_line.size("files", "damaged files", full=1000, quick=100)
+    command_line.add_argument("--seed", type=whole(0), default=0, help="of all draws; default: 0")
+    command_line.add_argument("clean", nargs="*", type=video, metavar="FILE", help="a clean video")
+    given = command_line.read()
+    print(main(given.files, given.seed, given.clean, with_genuine=not given.quick))

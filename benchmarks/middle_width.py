@@ -8,9 +8,10 @@ import statistics
 import time
 
 import torch
+from parts.command_line import CommandLine
 from torchvision.models.video.resnet import Conv2Plus1D
 
-ROUNDS, CHANNELS = 15, (64, 128)  # R(2+1)D-10's second stage has 230 between them
+CHANNELS = (64, 128)  # R(2+1)D-10's second stage has 230 between them
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 CLIPS, SHAPE = (32, (64, 16, 56, 56)) if DEVICE == "cuda" else (4, (64, 8, 14, 14))
 
@@ -26,11 +27,14 @@ def milliseconds(block: torch.nn.Module, clips: torch.Tensor) -> float:
 
 
 if __name__ == "__main__":
+    command_line = CommandLine(__doc__)
+    command_line.size("rounds", "steps of each that are timed", full=15, quick=2)
+    rounds = command_line.read().rounds
     torch.set_num_threads(1)
     clips = torch.randn(CLIPS, *SHAPE, device=DEVICE)
     blocks = {width: Conv2Plus1D(*CHANNELS, width).to(DEVICE) for width in (230, 232)}
     times: dict[int, list[float]] = {width: [] for width in blocks}
-    for turn in range(ROUNDS + 3):
+    for turn in range(rounds + 3):
         for width, block in blocks.items():
             spent = milliseconds(block, clips)
             if turn >= 3:  # the first ones warm up

@@ -1,19 +1,18 @@
 """Nearest neighbors in blocks: time and memory at full size, and time against scikit-learn at once.
 
-`python benchmarks/retrieval.py [--entries 1000000] [--queries 10000] [--channels 512]` looks for
-the 50 nearest of random features in float32. The peak is that of the whole process, libraries and
-features included. Then, on a fifth of the gallery and a tenth of the queries, `hdc` and plain
-scikit-learn, which is handed the whole normalized gallery, take turns; both must find the same.
-Prints what they take and last `peak_gib <x> seconds <s> ratio <hdc / scikit-learn>`, the latter the
-median over pairs.
+Looks for the 50 nearest of random features in float32. The peak is that of the whole process,
+libraries and features included. Then, on a fifth of the gallery and a tenth of the queries, `hdc`
+and plain scikit-learn, which is handed the whole normalized gallery, take turns; both must find the
+same. Prints what they take and last `peak_gib <x> seconds <s> ratio <hdc / scikit-learn>`, the
+latter the median over pairs.
 """
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
 
 import numpy as np
+from parts.command_line import CommandLine, whole
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
@@ -69,10 +68,13 @@ def ratio(queries: np.ndarray, gallery: np.ndarray) -> float:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("entries", 1_000_000), ("queries", 10_000), ("channels", 512)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    sizes = parser.parse_args()
+    command_line = CommandLine(__doc__)
+    least = whole(5 * COUNT)  # a fifth still has the 50
+    about = "features of the gallery, at least 250"
+    command_line.size("entries", about, full=1_000_000, quick=20_000, kind=least)
+    command_line.size("queries", "features that are looked for", full=10_000, quick=300)
+    command_line.size("channels", "of a feature", full=512, quick=16)
+    sizes = command_line.read()
     gallery = features(sizes.entries, sizes.channels, 0)
     queries = features(sizes.queries, sizes.channels, 1)
     seconds, _ = timed(in_blocks, queries, gallery)

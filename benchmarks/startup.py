@@ -1,7 +1,8 @@
 """Seconds that each stage takes before its work begins, against importing everything at the top.
 
-Prints a line a stage, the median of five children, and last the ratio of `evaluate`, which never
-imports torch, to a stage that imports all libraries.
+Prints a line a stage, the median over children, and last how a stage that imports all libraries
+compares with one that never imports torch: `ratio <everything / evaluate>`. `--quick` has those two
+alone.
 """
 
 import os
@@ -10,7 +11,8 @@ import subprocess
 import sys
 import time
 
-RUNS = 5
+from parts.command_line import CommandLine
+
 TORCH = "hdc.training, hdc.data.batches, hdc.encoders, hdc.backbones.resnet3d"
 STAGES = {  # what a stage has imported when its work begins
     "prepare": "hdc.prepare, hdc.data.synthetic",
@@ -23,22 +25,26 @@ STAGES = {  # what a stage has imported when its work begins
 }
 
 
-def seconds(modules: str) -> float:
-    """Wall time of a child that imports `modules` and composes a run, the median of five."""
+def seconds(modules: str, runs: int) -> float:
+    """Wall time of a child that imports `modules` and composes a run, the median over `runs`."""
     compose = "compose_run('hdc', backbone='r3d18', data='synthetic', scale='demo')"
     code = f"import {modules}; from hdc.config import compose_run; {compose}"
     found = []
-    for _ in range(RUNS + 1):
+    for _ in range(runs):
         started = time.monotonic()
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         subprocess.run([sys.executable, "-c", code], check=True, env=environment)
         found.append(time.monotonic() - started)
-    return statistics.median(found[1:])  # the first warms the disk's cache
+    return statistics.median(found[1:] or found)  # the first of several warms the disk's cache
 
 
 if __name__ == "__main__":
+    command_line = CommandLine(__doc__)
+    text = "children a stage; the first of several is not counted"
+    command_line.size("runs", text, full=6, quick=1)
+    options = command_line.read()
     found = {}
-    for stage, modules in STAGES.items():
-        found[stage] = seconds(modules)
+    for stage in ("evaluate", "everything") if options.quick else STAGES:
+        found[stage] = seconds(STAGES[stage], options.runs)
         print(f"{stage:<10} {found[stage]:.2f} s", flush=True)
     print(f"ratio {found['everything'] / found['evaluate']:.2f}")

@@ -1,13 +1,11 @@
 """A pretraining step of `hdc` against the straightforward way to compute the same loss.
 
 Ours is `hdc.training`'s step. The straightforward one has the same network, heads, terms, weights,
-batch and draws, but augments clip after clip on the processor with torchvision, runs the network
-once a subtask (four clips of a video, not three), loops over levels and time steps in the loss, and
-stays in float32 and the default layout. Both are first checked to give the same terms. Then they
-take turns; printed are samples (videos) a second, where each step's time goes, and last the ratio,
-the median over pairs. Run it from the repository's root:
-
-    python benchmarks/train_step.py [--threads 1] [--batch 32] [--rounds 15] [--frames 8]
+batch and draws, those of the noise included, but augments clip after clip on the processor with
+torchvision, runs the network once a subtask (four clips of a video, not three), loops over levels
+and time steps in the loss, and stays in float32 and the default layout. Both are first checked to
+give the same terms. Then they take turns; printed are samples (videos) a second, where each step's
+time goes, and last `ratio <straightforward / ours, in seconds>`, the median over pairs.
 
 Without a GPU it takes the demo's network on 8 x 32 x 32 from stored frames of 40 x 40. Clips of 8
 frames leave the last level one time step, which `hdc` refuses to contrast moment by moment, so
@@ -19,7 +17,6 @@ for each backbone, then the ratio for R3D-18. There the straightforward way augm
 processor core, between its steps.
 """
 
-import argparse
 import gc
 import os
 import statistics
@@ -31,6 +28,7 @@ from types import SimpleNamespace
 
 import torch
 from lightning_fabric import Fabric
+from parts.command_line import CommandLine, whole
 from parts.steps import Ours, Straightforward, run_of
 
 from hdc.fabric import device_name, start_fabric
@@ -132,12 +130,15 @@ def table_row(backbone: str, run: SimpleNamespace, fabric: Fabric, rounds: int) 
 
 def main() -> float:
     """Print what was measured; the ratio."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=1, help="of the processor")
-    parser.add_argument("--batch", type=int, help="videos; default: 32, on a GPU 64")
-    parser.add_argument("--rounds", type=int, default=15, help="pairs of measurements")
-    parser.add_argument("--frames", type=int, help="of a clip; default: 8, on a GPU 16")
-    options = parser.parse_args()
+    command_line = CommandLine(__doc__)
+    text = "threads of the processor; default: 1"
+    command_line.add_argument("--threads", type=whole(1), metavar="N", default=1, help=text)
+    text = "frames of a clip; default: 8, on a GPU 16"
+    command_line.add_argument("--frames", type=whole(1), metavar="N", help=text)
+    text = "videos of a batch, 2 or more; in full 32, on a GPU 64"
+    command_line.size("batch", text, full=None, quick=8, kind=whole(2))
+    command_line.size("rounds", "pairs of measurements", full=15, quick=2)
+    options = command_line.read()
     os.environ["OMP_NUM_THREADS"] = str(options.threads)  # what a job is given by Snakemake
     fabric = start_fabric("auto")
     on_gpu = fabric.device.type == "cuda"

@@ -6,6 +6,8 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -138,7 +140,8 @@ class Straightforward:
         """The augmented clips by view, (video, channel, time, height, width)."""
         pixels, found = self.run.clip.pixels, {}
         for name, view in self.run.batch.items():
-            clips = self.map(augmented_clip, view.clips, view.draws, itertools.repeat(pixels))
+            one = partial(augmented_clip, pixels=pixels, device=self.device)
+            clips = self.map(one, view.clips, view.draws)
             found[name] = torch.stack(list(clips)).transpose(1, 2).contiguous().to(self.device)
         return found
 
@@ -179,8 +182,11 @@ def plain_contrast(rows: Tensor, temperature: float) -> Tensor:
     return F.cross_entropy(similarity, partner)
 
 
-def augmented_clip(clip: Tensor, one: Draw, pixels: int) -> Tensor:
-    """A stored clip (time, height, width, channel) as torchvision augments it, time first."""
+def augmented_clip(clip: Tensor, one: Draw, *, pixels: int, device: torch.device) -> Tensor:
+    """A stored clip (time, height, width, channel) as torchvision augments it, time first.
+
+    The noise is drawn on `device`, where `hdc` draws it: its numbers depend on that.
+    """
     x = functional.to_dtype(clip.permute(0, 3, 1, 2), torch.float32, scale=True)
     size = [pixels, pixels]
     x = functional.resized_crop(x, one.top, one.left, one.height, one.width, size, antialias=True)
@@ -195,6 +201,10 @@ def augmented_clip(clip: Tensor, one: Draw, pixels: int) -> Tensor:
         x = functional.rgb_to_grayscale(x, num_output_channels=3)
     if one.blur_sigma:
         x = functional.gaussian_blur(x, [2 * blur_radius(pixels) + 1] * 2, [one.blur_sigma] * 2)
+    if one.noise:
+        random = torch.Generator(device).manual_seed(one.noise_seed)
+        noise = torch.randn(x.transpose(0, 1).shape, generator=random, device=device)
+        x = (x + one.noise * noise.transpose(0, 1).to(x.device)).clamp(0, 1)
     return functional.normalize(x, [MEAN] * 3, [STANDARD_DEVIATION] * 3)
 
 
@@ -230,6 +240,7 @@ def _clips(run: SimpleNamespace, view: View, *, height: int, width: int) -> Clip
         draw(generator(0, view.draw, video), run.augment, pixels=run.clip.pixels, **size)
         for video in range(run.videos)
     ]
+    draws = [replace(one, noise_seed=one.noise_seed + view.crop) for one in draws]
     return ClipBatch(list(range(run.videos)), [0] * run.videos, clips, draws)
 
 
