@@ -20,9 +20,10 @@ from types import TracebackType
 from typing import Any
 
 from hdc.data import h264
+from hdc.data.container import Header, RejectedVideo, read_header
 from hdc.data.settings import Decoding, Store
 from hdc.data.store import RAW
-from hdc.data.verify import DecodedVideo, Header, RejectedVideo, decode_video, read_header
+from hdc.data.verify import DecodedVideo, decode_video
 
 START_SECONDS = 120.0  # for the child's imports, on a busy machine
 STOPPED = "not decoded: the work was stopped"

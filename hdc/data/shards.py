@@ -25,10 +25,10 @@ import pandas as pd
 
 from hdc.atomic import write_text
 from hdc.data.index import MISSING
+from hdc.data.container import RejectedVideo
 from hdc.data.isolation import Decoder, PackedVideo
 from hdc.data.settings import Decoding, Store
 from hdc.data.store import MANIFEST
-from hdc.data.verify import RejectedVideo
 from hdc.digest import digest
 from hdc.errors import InputError
 from hdc.lock import Lock

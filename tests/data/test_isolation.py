@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from hdc.data import isolation
+from hdc.data.container import RejectedVideo
 from hdc.data.isolation import Decoder
-from hdc.data.verify import RejectedVideo, decode_video
+from hdc.data.verify import decode_video
 
 PYTHON = sys.executable  # the tests replace it
 

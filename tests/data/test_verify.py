@@ -5,7 +5,8 @@ import av
 import numpy as np
 import pytest
 
-from hdc.data.verify import RejectedVideo, decode_video, read_header, stored_size
+from hdc.data.container import RejectedVideo, read_header
+from hdc.data.verify import decode_video, stored_size
 
 
 @pytest.fixture
