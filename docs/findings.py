@@ -112,25 +112,14 @@ def pairs(study: str, *sums: str) -> str:
 
 
 def generality(study: str) -> str:
-    """What probes read on still and shuffled clips, and on pairs of shape and motion not seen."""
-    rows = []
-    for run in runs_of(study):
-        found = records(study, run, "evaluate", DATA)
-        half = [one["combinations"]["layer4"] for one in found]
-        row = [
-            read(study, run, "motion", level="layer4.still"),
-            read(study, run, "motion", level="layer4.shuffled"),
-            read(study, run, "shape", level="layer4.still"),
-            *(
-                100 * np.array([one[factor][pairs] for one in half])
-                for factor in ("motion", "shape")
-                for pairs in ("seen", "unseen")
-            ),
-        ]
-        rows.append([f"`{run}`", *map(spread, row)])
-    head = "run, motion: still, motion: shuffled, shape: still"
-    seen = "motion: pairs seen, motion: not seen, shape: pairs seen, shape: not seen"
-    return table(f"{head}, {seen}", rows)
+    """What probes read on still and shuffled clips."""
+    columns = [("motion", "still"), ("motion", "shuffled"), ("shape", "still")]
+    rows = [
+        [f"`{run}`", *(spread(read(study, run, factor, level=f"layer4.{control}"))
+                       for factor, control in columns)]
+        for run in runs_of(study)
+    ]  # fmt: skip
+    return table(f"run, {', '.join(f'{factor}: {control}' for factor, control in columns)}", rows)
 
 
 def contrasts(study: str) -> str:

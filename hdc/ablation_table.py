@@ -10,7 +10,7 @@ from hdc.answers import Answer
 from hdc.differences import Difference, Place, difference
 from hdc.measures import ROWS, Measure, build, note_mark
 from hdc.outcomes import Outcomes
-from hdc.quantities import fine_tuned, probes, recall
+from hdc.quantities import fine_tuned, probes, ranks, recall
 from hdc.results import BASE, Results
 from hdc.statistics import ALPHA, holm
 from hdc.table import Table
@@ -47,17 +47,19 @@ def ablation_measures(results: Results) -> list[Measure]:
         replace(one, name=f"linear_{one.name}", visible=one.name != "label" or not made_of_parts)
         for one in compared
     ]
-    return [fine_tuned(), recall(1), *named_so]
+    return [fine_tuned(), recall(ranks(results)[0]), *named_so]
 
 
 def ablation_table(outcomes: Outcomes, answers: list[Answer]) -> Table:
     """Every run with its question, its numbers and their differences to the base run."""
     results, measures = outcomes.results, ablation_measures(outcomes.results)
+    retrieved = ["R@1"] if 1 in ranks(results) else []  # whose chance the records tell
     probed = [one.title.removesuffix(" (%)") for one in measures[2:]]
     caption = (
         f"{HOW} top-1: fine-tuned, by video. The rest: frozen features at the last level, with "
         f"linear probes for {', '.join(probed)}. {DIFFERENCE} {BOLD} "
-        f"{protocol_line(results, 'finetune', 'evaluate')} {chance_line(results, 'R@1', *probed)}"
+        f"{protocol_line(results, 'finetune', 'evaluate')} "
+        f"{chance_line(results, *retrieved, *probed)}"
     )
     table = build(results, "ablation", "What each part is good for", caption, measures)
     _add_questions(table, results)

@@ -9,6 +9,7 @@ from matplotlib.image import AxesImage
 
 from hdc.drawing import Picture, panel_title, shortened, small_multiples, text_width
 from hdc.heat_map import color_bar, heat_map
+from hdc.outcomes import read_outcomes
 from hdc.results import BASE, Results, record_path
 
 MOST_CLASSES = 60  # with more only the ends of the list are shown, or no names
@@ -75,12 +76,9 @@ def read_predictions(results: Results, evaluations: pd.DataFrame) -> pd.DataFram
     columns = ["backbone", "data", "ablation", "label", "predicted"]
     frames = []
     for row in evaluations.itertuples(index=False):
-        path = results.file(row.folder) / "predictions.csv"
-        if record_path(row, "finetune") not in results.records or not path.is_file():
-            continue
-        names = dict.fromkeys(columns[-2:], str)  # "nan" and "001" are names, too
-        found = pd.read_csv(path, usecols=[*names], dtype=names, keep_default_na=False)
-        frames.append(found.assign(backbone=row.backbone, data=row.data, ablation=row.ablation))
+        found = read_outcomes(results, row, "finetune")
+        if record_path(row, "finetune") in results.records and found is not None:
+            frames.append(found.assign(backbone=row.backbone, data=row.data, ablation=row.ablation))
     table = pd.concat(frames)[columns] if frames else pd.DataFrame(columns=columns)
     kinds = {column: evaluations[column].dtype for column in columns[:3]}
     return table.astype(kinds).reset_index(drop=True)

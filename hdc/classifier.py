@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float
+import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hdc.data.augment import augment
@@ -31,6 +32,22 @@ class Classifier(nn.Module):
         """Scores before softmax."""
         last = list(self.encoder(clips).values())[-1]
         return self.linear(self.dropout(last.mean(dim=(2, 3, 4))))
+
+
+def seeded_loss(
+    clips: Float[Tensor, "batch 3 time height width"],
+    targets: Int[Tensor, " batch"],
+    model: nn.Module,
+    *,
+    weights: Float[Tensor, " label"] | None,
+    dropout: int,
+) -> Float[Tensor, ""]:
+    """The cross-entropy of a batch by `model`, in nats, with the dropout that a seed stands for.
+
+    Dropout draws from torch's own generator: seeded per step, a resumed run repeats it.
+    """
+    torch.manual_seed(dropout)
+    return F.cross_entropy(model(clips).float(), targets, weight=weights)
 
 
 @torch.inference_mode()

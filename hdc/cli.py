@@ -13,8 +13,9 @@ RESULTS = Path("results")
 DOCTOR = "Show versions, devices, codecs, and which videos of which data set are there or missing."
 STATUS = "Show how a study stands: jobs done, running, failed, stopped or missing, and how far."
 COMPARE = "Show what differs between two studies: settings, and numbers with paired statistics."
+VERIFY = "Compare the frames and lists of a prepared data set with their checksums."
 PUBLISH = "Copy a study's tables, figures and records to results/published/, to be committed."
-STUDY = re.compile(r"\w+")  # a study's name; anything else is a folder
+STUDY = re.compile(r"\w+")  # a study's or a data set's name; anything else is a folder
 
 
 def main() -> None:
@@ -36,6 +37,9 @@ def main() -> None:
     command.add_argument("first", help="name of a study, or a folder such as results/demo")
     command.add_argument("second", help="another one; differences are second less first")
     command.add_argument("--json", action="store_true", help="print the same for scripts")
+
+    command = _command(commands, "verify", VERIFY, _verify)
+    command.add_argument("data", help="name of a data set, or a folder such as results/data/ucf101")
 
     command = _command(commands, "publish", PUBLISH, _publish)
     command.add_argument("study", help="name of the folder under results/")
@@ -88,6 +92,14 @@ def _compare(given: argparse.Namespace) -> None:
     from hdc.comparison import compare
 
     print(compare(_folder(given.first), _folder(given.second), as_json=given.json))
+
+
+def _verify(given: argparse.Namespace) -> None:
+    from hdc.data.integrity import verify
+
+    named = STUDY.fullmatch(given.data)
+    if not verify(RESULTS / "data" / given.data if named else Path(given.data)):
+        sys.exit(1)
 
 
 def _publish(given: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from hdc.differences import Difference, Place, difference, seed_values
 from hdc.errors import InputError
 from hdc.measures import ROWS, Measure
 from hdc.outcomes import Outcomes
-from hdc.quantities import nearest_neighbors
+from hdc.quantities import nearest_neighbors, ranks, recall
 from hdc.results import STAGES, Results, flat, read_results
 from hdc.wording import interval_text, p_text, points, seeds_text
 
@@ -53,10 +53,13 @@ def compare(first: Path, second: Path, *, as_json: bool = False) -> str:
     ]
     settings = _settings(studies, common)
     rows = list(_rows(studies, common))
+    damaged = [reason for study in studies for reason in study.damaged.values()]
     if as_json:
         facts = {"only_in_first": only[0], "only_in_second": only[1], "settings": settings}
-        return json.dumps(facts | {"numbers": [_plain(row) for row in rows]}, indent=1)
-    return _text((first, second), only, settings, rows)
+        facts |= {"numbers": [_plain(row) for row in rows], "damaged": damaged}
+        return json.dumps(facts, indent=1)
+    text = _text((first, second), only, settings, rows)
+    return "\n".join([text, *(f"left out as damaged: {reason}" for reason in damaged)])
 
 
 def _read(folder: Path) -> Results:
@@ -103,7 +106,10 @@ def _first_settings(results: Results, stage: str, place: Place) -> dict[str, str
 def _rows(studies: list[Results], common: list[Place]) -> Iterator[Row]:
     """Every number that both studies have."""
     outcomes = Outcomes(studies[0]), Outcomes(studies[1])
-    measures = [*ablation_measures(studies[0]), *nearest_neighbors()]
+    others = [recall(rank) for rank in ranks(*studies)]
+    first = ablation_measures(studies[0])
+    others = [one for one in others if one.name not in {each.name for each in first}]
+    measures = [*first, *others, *nearest_neighbors()]
     for place in common:
         for measure in measures:
             first, second = (seed_values(one, [measure], place)["value"].mean() for one in outcomes)

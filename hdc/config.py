@@ -135,7 +135,7 @@ def _check(run: DictConfig, choices: dict[str, str]) -> None:
     missing = sorted(OmegaConf.missing_keys(run))
     if missing:
         raise InputError(
-            f"{_file_of(missing[0], choices)}: {missing[0]}: expected a value, got none"
+            f"{file_of(missing[0], choices)}: {missing[0]}: expected a value, got none"
         )
     _check_limits(OmegaConf.to_object(run), "", choices)
     _check_arguments(run.backbone, "backbone", choices)
@@ -152,7 +152,7 @@ def _check_limits(node: Any, key: str, choices: dict[str, str]) -> None:
         if hasattr(node, "check"):
             node.check()
     except ValueError as error:
-        where = _file_of(key + str(error).split(":", 1)[0], choices)
+        where = file_of(key + str(error).split(":", 1)[0], choices)
         raise InputError(f"{where}: {key}{error}") from error
 
 
@@ -165,14 +165,14 @@ def _check_arguments(part: DictConfig, key: str, choices: dict[str, str]) -> Non
     target = part.get("_target_")
     taken = _arguments(target) if isinstance(target, str) else None
     if taken is None:
-        where = _file_of(f"{key}._target_", choices)
+        where = file_of(f"{key}._target_", choices)
         raise InputError(
             f"{where}: {key}._target_: expected a function of this package, got {target}"
         )
     for name, value in part.items():
         if name == "_target_":
             continue
-        where = _file_of(f"{key}.{name}", choices)
+        where = file_of(f"{key}.{name}", choices)
         if name not in taken:
             raise InputError(f"{where}: {key}.{name}: expected one of {', '.join(taken)}")
         if not _fits(value, taken[name]):
@@ -216,7 +216,7 @@ def _explain(error: Exception, choices: dict[str, str]) -> str:
     problem, key = found.groups()
     if "not in" in problem:
         problem = f"expected one of {', '.join(_keys_of(key.rpartition('.')[0]))}"
-    return f"{_file_of(key, choices)}: {key}: {problem}"
+    return f"{file_of(key, choices)}: {key}: {problem}"
 
 
 def _keys_of(key: str) -> list[str]:
@@ -230,10 +230,10 @@ def _keys_of(key: str) -> list[str]:
     return [field.name for field in fields(node)]
 
 
-def _file_of(key: str, choices: dict[str, str]) -> str:
+def file_of(key: str, choices: dict[str, str]) -> str:
     """The file that sets `key`, as a text to show; the one that wins if several do."""
     files = [path for choice, name in choices.items() for path in _candidates(choice, name)]
-    others = [path for path in CONF.glob("*/*.yaml") if path.parent.name not in FOLDERS]
+    others = [path for path in sorted(CONF.glob("*/*.yaml")) if path.parent.name not in FOLDERS]
     for path in [*reversed(files), *others]:
         top, _, rest = key.partition(".")
         content = OmegaConf.create(yaml.safe_load(path.read_text()) or {})
@@ -246,8 +246,13 @@ def _file_of(key: str, choices: dict[str, str]) -> str:
 
 
 def _candidates(choice: str, name: str) -> list[Path]:
+    """The file of a choice, after those of the same kind that it builds on."""
     paths = [folder / f"{name}.yaml" for folder in FOLDERS[choice]]
-    return [path for path in paths if path.is_file()][:1]
+    found = [path for path in paths if path.is_file()][:1]
+    content = yaml.safe_load(found[0].read_text()) if found else None
+    bases = content.get("defaults", []) if isinstance(content, dict) else []
+    names = [base for base in bases if isinstance(base, str) and base != "_self_"]
+    return [path for base in names for path in _candidates(choice, base)] + found
 
 
 def _shown(path: Path) -> Path:

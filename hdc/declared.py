@@ -8,8 +8,12 @@ from typing import Any
 from hdc.errors import InputError
 
 KEYS = ("question", "run", "against", "measure")
-MEASURE = re.compile(r"top1|r(1|5|10|20|50)|mean_average_precision|knn|linear_[a-z0-9_]+")
-MEASURES = "top1, r1, r5, r10, r20, r50, mean_average_precision, knn, linear_label, linear_<factor>"
+RECALL = re.compile(r"r[1-9][0-9]*")
+MEASURE = re.compile(rf"top1|{RECALL.pattern}|mean_average_precision|knn|linear_[a-z0-9_]+")
+MEASURES = (
+    "top1, r<k> for a k of evaluate.recall_at, mean_average_precision, knn, linear_label, "
+    "linear_<factor>"
+)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """What this machine and its data sets look like: versions, devices, codecs, videos and what lacks.
 
-Nothing is changed and nothing is decoded; on a GPU one layer is computed. Exits with 1 if a package
-is missing, a GPU does not do what it should, or a data set cannot be prepared.
+Nothing is changed and nothing is decoded. On a GPU one layer is computed; of a study that is named,
+every network whose training is not in full float32. Exits with 1 if a package is missing, a device
+does not compute what it should, or a data set cannot be prepared.
 """
 
-import os
 import platform
 import shutil
 import sys
@@ -21,6 +21,7 @@ from hdc.data.sources import list_videos, missing_videos
 from hdc.data.store import MANIFEST, read_manifest
 from hdc.devices import check_conv3d, visible_gpus
 from hdc.errors import InputError
+from hdc.progress import cores
 from hdc.records import PACKAGES, processor
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ def examine(studies: list[Path], *, asked: bool) -> Iterator[tuple[bool | None, 
         except (OSError, ValueError, yaml.YAMLError) as error:
             yield False, f"{path}: expected a study, found: {' '.join(str(error).split())}"
             continue
+        if asked:
+            for well, line in _networks(study):
+                yield well, f"{path}: {line}"
         for name, folder in (study.get("data") or {}).items():
             found = True
             try:
@@ -72,7 +76,7 @@ def _read_study(path: Path) -> dict[str, Any]:
 def _machine() -> Iterator[tuple[bool | None, str]]:
     free = shutil.disk_usage(Path()).free / _GB
     yield True, f"python: {platform.python_version()} at {sys.executable}"
-    yield True, f"processor: {processor()}, {os.cpu_count()} cores, {free:.0f} GB of disk free here"
+    yield True, f"processor: {processor()}, {cores()} cores, {free:.0f} GB of disk free here"
     try:
         import torch
     except ImportError as error:
@@ -103,6 +107,15 @@ def _convolution(device: "torch.device") -> tuple[bool | None, str]:
         f"{found.time_ratio:.2f} of the time, {found.memory_ratio:.2f} of the memory"
     )
     return found.warning is None, f"{line}; {found.warning}" if found.warning else line
+
+
+def _networks(study: dict[str, Any]) -> Iterator[tuple[bool | None, str]]:
+    """Whether the networks of a study compute what they should, on the device that trains them."""
+    try:
+        from hdc.study_networks import examine_networks
+    except ImportError:  # of torch, which is said before
+        return
+    yield from examine_networks(study)
 
 
 def _packages() -> Iterator[tuple[bool, str]]:

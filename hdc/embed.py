@@ -6,21 +6,23 @@ the same of clips whose first frame is repeated, or whose frames are in random o
 how much the features use time. `<last level>.spatial_max` is pooled as VCOP's retrieval does.
 """
 
-import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from hdc.atomic import write_bytes
 from hdc.data.index import read_index
 from hdc.data.store import ClipStore
 from hdc.digest import digest
+from hdc.errors import InputError
+from hdc.inputs import made_from, prepared_files
 from hdc.random_draws import generator
 from hdc.settings import EMBED_READS
 from hdc.stage import Stage
+from hdc.tensor_files import write_tensors
 
 STAGE = Stage(
     name="embed",
@@ -37,6 +39,7 @@ STAGE = Stage(
 
 def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     """Write the features of one data set by one encoder."""
+    inputs = made_from(*prepared_files(arguments.prepared), arguments.encoder)
     index = read_index(arguments.prepared)
     store = ClipStore(arguments.prepared, index.video.tolist())
 
@@ -46,18 +49,20 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     from hdc.fabric import laid_out, start_fabric
 
     fabric = start_fabric("32-true")
-    encoder = laid_out(read_encoder(arguments.encoder, settings.backbone), fabric)
+    encoder = laid_out(read_encoder(arguments.encoder, settings.backbone), fabric.device)
     levels = list(encoder.levels)
     encoder = fabric.setup_module(encoder)
     features = video_features(encoder, store, len(index), settings)
+    require_finite(features, index.video.tolist(), arguments.encoder)
     facts = {
         "clips_per_video": settings.inference.clips,
-        "encoder": digest(Path(arguments.encoder).read_bytes()),
+        "encoder": inputs[arguments.encoder],
+        "inputs": inputs,
         "levels": levels,
+        "settings": digest(settings.text),
     }
-    metadata = {"hdc": json.dumps(facts, sort_keys=True)}
     path = Path(arguments.output_dir) / "features.safetensors"
-    write_bytes(path, save(features, metadata))
+    write_tensors(path, partial(save, features), facts)
     print(f"{path}: {len(index)} videos, {', '.join(features)}", flush=True)
 
 
@@ -96,6 +101,18 @@ def video_features(
                     means = rows.unflatten(0, (-1, clips_each)).mean(dim=1)
                     tables.setdefault(name, []).append(means.float().cpu())
     return {name: torch.cat(parts).numpy() for name, parts in tables.items()}
+
+
+def require_finite(features: dict[str, np.ndarray], videos: list[str], encoder: str) -> None:
+    """Raise InputError if a feature is NaN or infinite; `videos` are the rows' names."""
+    for name, table in features.items():
+        wrong = np.flatnonzero(~np.isfinite(table).all(axis=1))
+        if len(wrong):
+            raise InputError(
+                f"{encoder}: expected finite features, found NaN or infinity in {name} of "
+                f"{len(wrong):,} of {len(videos):,} videos, such as {videos[wrong[0]]}; "
+                "its numbers overflow: pretrain it again with a lower pretrain.learning_rate"
+            )
 
 
 def shuffled_frames(

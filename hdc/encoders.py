@@ -2,9 +2,9 @@
 
 import importlib.util
 import inspect
-import json
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from hdc.atomic import write_bytes
 from hdc.data.normalization import MEAN, STANDARD_DEVIATION
 from hdc.errors import InputError
 from hdc.facts import encoder_facts
 from hdc.random_draws import torch_seed
+from hdc.tensor_files import write_tensors
 
 _TARGET = re.compile(r"(hdc\.backbones\.[a-z]\w*)\.([a-z]\w*)")
 
@@ -70,19 +70,20 @@ def _backbone(target: Any) -> Callable[..., nn.Module]:
 
 
 def write_encoder(path: str | Path, encoder: nn.Module, facts: dict[str, Any]) -> None:
-    """Write an encoder's weights, with `facts` about it as sorted JSON under the one key `hdc`.
+    """Write an encoder's weights with `facts` about it.
 
-    One key, because safetensors writes several in random order and equal runs give equal bytes.
+    Raises InputError if a weight is not finite.
     """
+    _require_finite(path, encoder, "the last step broke the network: lower pretrain.learning_rate")
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in _state(encoder).items()}
-    metadata = {"hdc": json.dumps(facts, sort_keys=True)}
-    write_bytes(path, save(weights, metadata))
+    write_tensors(path, partial(save, weights), facts)
 
 
 def read_encoder(path: str | Path, backbone: dict[str, Any]) -> nn.Module:
     """The encoder written to `path`, in evaluation mode, for input normalized our way.
 
-    Raises InputError if the file is missing or its weights are not exactly those of `backbone`.
+    Raises InputError if the file is missing or damaged, if its weights are not exactly those of
+    `backbone`, or if one of them is not finite.
     """
     facts, encoder = encoder_facts(path), build_to_fill(backbone)
     with safe_open(path, "pt") as file:
@@ -96,9 +97,21 @@ def read_encoder(path: str | Path, backbone: dict[str, Any]) -> nn.Module:
             f"{', '.join(wrong[:5])}{', ...' if len(wrong) > 5 else ''}"
         )
     encoder.load_state_dict(weights)
+    _require_finite(path, encoder, "pretrain or import it again")
     if "input" in facts:
         renormalize(encoder, **facts["input"])
     return encoder.eval()
+
+
+def _require_finite(path: str | Path, encoder: nn.Module, advice: str) -> None:
+    """Refuse NaN and infinity in an encoder, by the name of the first tensor that has them."""
+    for name, tensor in _state(encoder).items():
+        if not tensor.isfinite().all():
+            count = int((~tensor.isfinite()).sum())
+            raise InputError(
+                f"{path}: expected finite weights, found NaN or infinity in {name} "
+                f"({count:,} of {tensor.numel():,} numbers); {advice}"
+            )
 
 
 def renormalize(encoder: nn.Module, *, mean: Sequence[float], std: Sequence[float]) -> None:

@@ -6,7 +6,6 @@ map.csv (where the test videos lie in feature space) and neighbors.png (some tes
 nearest training videos). An unusable test video is a miss.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,18 +18,20 @@ from safetensors import safe_open
 from hdc.atomic import write_bytes
 from hdc.data.index import missing_facts, read_index, read_split, video_counts, write_table
 from hdc.data.store import ClipStore
-from hdc.digest import digest
 from hdc.errors import InputError
 from hdc.feature_map import feature_map
+from hdc.inputs import made_from, prepared_files
 from hdc.judge import Judge
 from hdc.leaks import require_apart, require_unseen
 from hdc.progress import progress
 from hdc.records import Stopwatch, write_record
 from hdc.settings import EVALUATE_READS
 from hdc.stage import Stage
+from hdc.tensor_files import read_facts
 
 CONTROLS = (".still", ".shuffled")
 SHOWN_NEIGHBORS = 5  # in the picture
+AGAIN = "delete it and run hdc.embed again"
 
 STAGE = Stage(
     name="evaluate",
@@ -54,15 +55,17 @@ STAGE = Stage(
 def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     """Judge one table of features on one split."""
     stopwatch, output = Stopwatch(), Path(arguments.output_dir)
+    lists = prepared_files(arguments.prepared, arguments.split)
+    inputs = made_from(*lists, arguments.encoder, arguments.features)
     index = read_index(arguments.prepared)
     split = read_split(arguments.prepared, int(arguments.split))
     leaks = require_apart(index, split, allow=arguments.allow_copies == "true")
     allow = arguments.allow_pretrain_on_test == "true"
     leaks |= require_unseen(arguments.encoder, index, split, allow=allow)
     names, load, facts = read_features(arguments.features, len(index))
-    if facts["encoder"] != digest(Path(arguments.encoder).read_bytes()):
+    if facts["encoder"] != inputs[arguments.encoder]:
         raise InputError(
-            f"{arguments.features}: expected features by {arguments.encoder}, found others"
+            f"{arguments.features}: expected features by {arguments.encoder}, found others; {AGAIN}"
         )
     judge, last = Judge(index, split, settings.evaluate), facts["levels"][-1]
     metrics, found = judgements(judge, names, load, facts["levels"])
@@ -78,6 +81,7 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         metrics=metrics,
         settings=settings.record,
         protocol=protocol(arguments, judge, facts) | leaks,
+        inputs=inputs,
         seed=int(arguments.seed),
         stopwatch=stopwatch,
     )
@@ -94,7 +98,7 @@ def judgements(
     Controls are only probed, the spatial maximum is only searched. Few labels and single classes
     are looked at on the last level.
     """
-    parts = ("retrieval", "mean_average_precision", "knn", "linear", "combinations", "few_labels")
+    parts = ("retrieval", "mean_average_precision", "knn", "linear", "left_out", "few_labels")
     metrics: dict[str, Any] = {"levels": levels, "chance": judge.retrieval_chance()}
     metrics |= {part: {} for part in parts}
     found = {}
@@ -108,7 +112,7 @@ def judgements(
         if name in levels or name.endswith(CONTROLS):
             metrics["linear"][name] = judge.probes(name, table)
         if name in levels:
-            metrics["combinations"][name] = judge.combinations(name, table)
+            metrics["left_out"][name] = judge.left_out(name, table)
         if name == levels[-1]:
             metrics["few_labels"][name] = judge.few_labels(name, table)
             first = judge.settings.recall_at[0]
@@ -163,18 +167,36 @@ def read_features(
     """The names of the tables of features, what loads one, and the facts stored with them.
 
     A table is float32 (video, number). First come the levels, shallow to deep, then their variants.
-    Raises InputError if there is no file or a table has other than `videos` rows.
+    Raises InputError if there is no file, a damaged one, or one of other than `videos` rows; so
+    does what loads a table that has NaN or infinity.
     """
     if not Path(path).is_file():
         raise InputError(f"{path}: expected features, found none; run hdc.embed first")
+    facts = read_facts(path)
+    levels = facts.get("levels") if isinstance(facts, dict) else None
+    if not levels or not {"encoder", "clips_per_video"} <= facts.keys():
+        raise InputError(
+            f"{path}: expected features by hdc.embed, found another or a damaged file; {AGAIN}"
+        )
     file = safe_open(path, "numpy")
-    facts, names = json.loads(file.metadata()["hdc"]), list(file.keys())
-    found = {file.get_slice(name).get_shape()[0] for name in names}
+    shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    absent = [level for level in levels if level not in shapes]
+    if absent:
+        raise InputError(f"{path}: expected features of {absent[0]}, found none; {AGAIN}")
+    found = {shape[0] if len(shape) == 2 else 0 for shape in shapes.values()}
     if found != {videos}:
-        raise InputError(f"{path}: expected {videos} rows as in index.csv, found {sorted(found)}")
-    levels = facts["levels"]
-    variants = sorted(name for name in names if name not in levels)
-    return levels + variants, file.get_tensor, facts
+        raise InputError(
+            f"{path}: expected {videos} rows as in index.csv, found {sorted(found)}; {AGAIN}"
+        )
+
+    def load(name: str) -> np.ndarray:
+        table = file.get_tensor(name)
+        if not np.isfinite(table).all():
+            raise InputError(f"{path}: expected numbers, found NaN or infinity in {name}; {AGAIN}")
+        return table
+
+    variants = sorted(name for name in shapes if name not in levels)
+    return levels + variants, load, facts
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Probes of known factors that need more than a classifier of all videos.
 
 Which direction within the motions that only order tells apart; a factor whose values the test part
-does not share; a factor read in combinations that the probe has not seen.
+does not share; a factor read where a value of another was left out of the probe's training.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,9 @@ Features = Float[np.ndarray, "_ dim"]
 ByPart = dict[str, Any]  # train, val and test -> one row or value a video
 
 WITHIN = {"motion_direction": "motion_axis"}  # factor -> the factor within whose values it is read
-COMBINED = ("shape", "motion")  # the factors whose pairs make the label
+# Factor -> that of which one value at a time is left out. For shape all motions of an axis go: a
+# half of the pairs would let the motion that a video has predict a wrong shape.
+LEFT_OUT = {"shape": "motion_axis", "motion": "shape"}
 EVERY = 5  # videos: one in this many is judged where the test part cannot be
 
 
@@ -75,26 +77,33 @@ def classify_held_out(
     return {"accuracy": float(accuracy), "chance": float(chance), "strength": read.strength}
 
 
-def classify_combinations(
-    features: ByPart, truth: ByPart, others: ByPart, *, strength: float, iterations: int
+def classify_left_out(
+    features: ByPart, truth: ByPart, groups: ByPart, *, strength: float, iterations: int
 ) -> dict[str, np.ndarray]:
-    """How much worse a factor is read in combinations with another that the probe has not seen.
+    """Whether a factor is read where the probe's training left out a value of another factor.
 
-    Half of the pairs of values train one probe, the other half another, each with half of the
-    values of either factor in turn; a test video is judged by the probe that has not seen its pair
-    (`unseen`). `seen` is the same with as many training videos of every pair. Returns who is right
-    in either case. train + val are fitted on.
+    For each value of `groups` a probe is fitted on the train + val videos of all others and judges
+    the test videos of that value (`unseen`). Each probe sees every value of `truth` as often as the
+    data hold it with the groups that are left, so that no group tells it a wrong one. `seen` is the
+    same with as many training videos of all groups. Returns who is right in either case; a test
+    video of a group that train and val lack is wrong in both.
     """
     fitted = np.concatenate([features["train"], features["val"]])
     own = np.concatenate([truth["train"], truth["val"]])
-    other = np.concatenate([others["train"], others["val"]])
-    fit_half = _checkerboard(own, other, own, other)
-    test_half = _checkerboard(truth["test"], others["test"], own, other)
-    right = {"unseen": np.zeros(len(test_half), bool), "seen": np.zeros(len(test_half), bool)}
-    mixed = _alternating(own, other)
-    for half in (0, 1):
-        judged = test_half != half
-        for name, rows in (("unseen", fit_half == half), ("seen", mixed == half)):
+    group = np.concatenate([groups["train"], groups["val"]])
+    values = sorted(set(group.tolist()))
+    # In turn among the videos of a pair, so that each share left out holds all pairs alike; drawn,
+    # since an order of videos may hide other factors.
+    drawn = np.random.default_rng(0).permutation(len(own))
+    turn = np.empty(len(own), int)
+    turn[drawn] = _turns(list(zip(own[drawn], group[drawn], strict=True))) % len(values)
+    judged_group, judged_truth = np.asarray(groups["test"]), np.asarray(truth["test"])
+    right = {name: np.zeros(len(judged_truth), bool) for name in ("seen", "unseen")}
+    for number, value in enumerate(values):
+        judged = judged_group == value
+        if not judged.any() or len(values) < 2:
+            continue
+        for name, rows in (("unseen", group != value), ("seen", turn != number)):
             predicted = classify_once(
                 fitted[rows],
                 own[rows],
@@ -102,24 +111,8 @@ def classify_combinations(
                 strength=strength,
                 iterations=iterations,
             )
-            right[name][judged] = predicted == np.asarray(truth["test"])[judged]
+            right[name][judged] = predicted == judged_truth[judged]
     return right
-
-
-def _checkerboard(
-    first: np.ndarray, second: np.ndarray, all_first: np.ndarray, all_second: np.ndarray
-) -> np.ndarray:
-    """0 or 1 for each pair of values, like the colors of a chessboard."""
-    rows = {value: number for number, value in enumerate(sorted(set(all_first)))}
-    columns = {value: number for number, value in enumerate(sorted(set(all_second)))}
-    return np.array(
-        [(rows[a] + columns[b]) % 2 for a, b in zip(first, second, strict=True)], dtype=int
-    )
-
-
-def _alternating(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """0 or 1 for each video, in turn among the videos of one pair of values."""
-    return _turns(list(zip(first, second, strict=True))) % 2
 
 
 def _turns(values: Sequence[Any]) -> np.ndarray:

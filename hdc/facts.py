@@ -1,12 +1,10 @@
 """What an encoder's file says about it, read without torch: planning a study asks for it, too."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-
 from hdc.errors import InputError
+from hdc.tensor_files import read_facts
 
 
 def pretraining_list(encoder: str | Path) -> Path:
@@ -17,20 +15,16 @@ def pretraining_list(encoder: str | Path) -> Path:
 def encoder_facts(path: str | Path) -> dict[str, Any]:
     """What `hdc.encoders.write_encoder` wrote about an encoder.
 
-    Raises InputError if there is no file, or one that `hdc` did not write.
+    Raises InputError if there is no file, one that `hdc` did not write, or a damaged one.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: expected an encoder, found none; run hdc.pretrain first")
-    try:
-        with safe_open(path, "np") as file:
-            facts = json.loads((file.metadata() or {}).get("hdc", "null"))
-    except (SafetensorError, json.JSONDecodeError):
-        facts = None
+    facts = read_facts(path)
     if not isinstance(facts, dict) or not isinstance(facts.get("build"), dict):
         raise InputError(
-            f"{path}: expected an encoder written by hdc, found another file; bring other weights "
-            "in by python -m hdc.import_encoder"
+            f"{path}: expected an encoder written by hdc, found another or a damaged file; make or "
+            "copy it again, or bring other weights in by python -m hdc.import_encoder"
         )
     return facts
 

@@ -6,7 +6,8 @@ prediction and counts as wrong), clip_scores.safetensors with the scores of ever
 softmax, from which any other average follows, and the record finetune.json.
 """
 
-import json
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,16 +15,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hdc.atomic import write_bytes
 from hdc.data.index import missing_facts, read_index, read_split, rows_of, write_table
+from hdc.data.integrity import check_sample
 from hdc.data.store import MANIFEST, ClipStore
 from hdc.digest import digest
 from hdc.errors import InputError
+from hdc.inputs import made_from, prepared_files
 from hdc.leaks import require_apart, require_unseen
 from hdc.random_draws import torch_seed
 from hdc.records import Stopwatch, write_record
 from hdc.settings import FINETUNE_READS
 from hdc.stage import Stage
+from hdc.tensor_files import write_tensors
 from hdc.testing import (
     accuracies,
     averaged,
@@ -61,24 +64,25 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     """Fine-tune one encoder on one split and test it."""
     stopwatch, seed = Stopwatch(), int(arguments.seed)
     output, prepared = Path(arguments.output_dir), arguments.prepared
+    inputs = made_from(*prepared_files(prepared, arguments.split), arguments.encoder)
     index, split = read_index(prepared), read_split(prepared, int(arguments.split))
     leaks = leak_facts(arguments, index, split)
     rows = rows_by_part(index, split, prepared, settings.finetune.checkpoint)
+    store = ClipStore(prepared, index.video.tolist())
+    checked = check_sample(store, [*chain(*rows.values())], seed=seed)
 
     # Late: with bad arguments there is no need to wait for torch.
-    from functools import partial
-
     from hdc.best_epoch import BestEpoch
     from hdc.classifier import Classifier, clip_scores
     from hdc.data.batches import VideoBatches
     from hdc.encoders import read_encoder
     from hdc.fabric import device_name, peak_device_memory, start_fabric
+    from hdc.soundness import require_sound
     from hdc.training import Training
 
     fabric = start_fabric(
         settings.finetune.precision, deterministic=settings.finetune.deterministic
     )
-    store = ClipStore(prepared, index.video.tolist())
     labels = sorted(set(split.label))
     numbers = {label: number for number, label in enumerate(labels)}
     targets = np.array([numbers.get(label, -1) for label in index.label])  # -1: not in this split
@@ -92,6 +96,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     )
     encoder = read_encoder(arguments.encoder, settings.backbone).train()
     model = Classifier(encoder, len(labels), dropout=settings.finetune.dropout, seed=seed)
+    shape = (batches.batch_size, 3, settings.clip.frames, *2 * (settings.clip.pixels,))
+    require_sound(model, shape, fabric=fabric, key="finetune.precision")
     training = Training(
         model,
         settings.finetune,
@@ -124,12 +130,14 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     predictions = judged(scores, index.video.iloc[rows["test"]], split, labels, settings, output)
     metrics = test_metrics(predictions, scores, index.label.iloc[rows["test"]].tolist(), labels)
     metrics |= {"train_loss": training.log.loss} | (best.facts() if best else {})
+    metrics["stored_videos_checked"] = checked
     write_record(
         output / "finetune.json",
         stage="finetune",
         metrics=metrics,
         settings=settings.record,
         protocol=protocol(settings, arguments, len(batches.rows), predictions) | leaks,
+        inputs=inputs,
         seed=seed,
         stopwatch=stopwatch,
         seconds_before=training.seconds_before,
@@ -154,6 +162,7 @@ def train(
     """Every step that is left; with `best`, ends with the weights of the best epoch."""
     import torch
 
+    from hdc.classifier import seeded_loss
     from hdc.data.augment import augment
     from hdc.settings import View
 
@@ -167,14 +176,12 @@ def train(
         tasks = batches.epoch(epoch, {"clip": View(crop=1, draw="a")}, first_step=first_step)
         for views in training.batches(tasks):
             batch = views["clip"]
-            # Dropout draws from torch's own generator: seeded per step, a resumed run repeats it.
-            torch.manual_seed(torch_seed(seed, f"dropout {training.step}"))
+            dropout = torch_seed(seed, f"dropout {training.step}")
             clips = batch.clips.to(device, non_blocking=True)
-            scores = training.model(augment(clips, batch.draws, pixels=settings.clip.pixels))
-            loss = torch.nn.functional.cross_entropy(
-                scores.float(), numbers[batch.rows], weight=weights
-            )
-            training.update(loss, clips=len(clips))
+            clips = augment(clips, batch.draws, pixels=settings.clip.pixels)
+            own = numbers[batch.rows]
+            loss_of = partial(seeded_loss, clips, own, weights=weights, dropout=dropout)
+            training.update(loss_of(training.model), clips=len(clips), again=loss_of)
     if best:
         best.judge()
         best.load()
@@ -240,8 +247,8 @@ def judged(
             "network; lower finetune.learning_rate"
         )
     facts = {"videos": videos.tolist(), "labels": labels, "axes": "video, clip, label"}
-    metadata = {"hdc": json.dumps(facts, sort_keys=True)}
-    write_bytes(output / "clip_scores.safetensors", save({"scores": scores}, metadata))
+    path = output / "clip_scores.safetensors"
+    write_tensors(path, partial(save, {"scores": scores}), facts)
     table = pd.DataFrame(
         averaged(scores, settings.finetune.average), index=videos.to_numpy(), columns=labels
     )

@@ -1,100 +1,19 @@
 """Checkpoints of others: reading their weights, and giving each the name it has here."""
 
-import math
 import re
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from hdc.config import CONF
 from hdc.errors import InputError
+from hdc.naming import Naming
 
 SHOWN = 5  # offending names in a message
-
-
-@dataclass(frozen=True)
-class Naming:
-    """Where a checkpoint keeps its weights, what they are called, and which input they expect."""
-
-    weights: str = ""  # dotted place of the state dict in the checkpoint; empty: it is one
-    rename: dict[str, str] = field(default_factory=dict)  # pattern -> replacement; first match wins
-    drop: list[str] = field(default_factory=list)  # patterns of what is not needed
-    mean: list[float] | None = None  # of red, green and blue in 0 to 1; None: input as ours
-    std: list[float] | None = None
-
-
-def mapping_names() -> list[str]:
-    """The mappings that come with the package."""
-    return sorted(path.stem for path in (CONF / "mapping").glob("*.yaml"))
-
-
-def read_naming(name: str) -> Naming:
-    """The mapping of that name or in that YAML file; empty: names and input are ours.
-
-    Raises InputError if there is none, or one that cannot be followed.
-    """
-    if not name:
-        return Naming()
-    path = CONF / "mapping" / f"{name}.yaml" if name in mapping_names() else Path(name)
-    if not path.is_file():
-        raise InputError(
-            f"mapping: expected {', '.join(mapping_names())}, a YAML file or nothing, got {name}"
-        )
-    try:
-        content = yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: expected YAML, found: {' '.join(str(error).split())}") from error
-    known = [one.name for one in fields(Naming)]
-    unknown = [content]
-    if isinstance(content, dict):
-        unknown = [key for key in content if key not in known]
-    if unknown:
-        raise InputError(f"{path}: expected some of {', '.join(known)}, found {unknown[0]}")
-    content = asdict(Naming()) | content
-    _check(content, path)
-    numbers = {
-        key: [float(value) for value in content[key]]
-        for key in ("mean", "std")
-        if content[key] is not None
-    }
-    return Naming(**content | numbers)
-
-
-def _check(content: dict[str, Any], path: Path) -> None:
-    """Refuse values of a mapping that are not what they should be."""
-    weights, rename, drop = content["weights"], content["rename"], content["drop"]
-    if not isinstance(weights, str):
-        raise InputError(f"{path}: weights: expected a dotted place, found {weights}")
-    if not isinstance(rename, dict) or not isinstance(drop, list):
-        raise InputError(f"{path}: expected a table under rename and a list under drop")
-    for pattern, text in [*rename.items(), *((pattern, "") for pattern in drop)]:
-        try:
-            re.compile(pattern).sub("" + text, "")
-        except (re.error, TypeError) as error:
-            raise InputError(
-                f"{path}: expected a regular expression, found {pattern}: {error}"
-            ) from error
-    if (content["mean"] is None) != (content["std"] is None):
-        raise InputError(f"{path}: expected mean and std together, found one of them")
-    for key, least in (("mean", -math.inf), ("std", 0.0)):
-        values = content[key]
-        if values is not None and not _are_three(values, least):
-            raise InputError(f"{path}: {key}: expected 3 numbers of RGB in 0 to 1, found {values}")
-
-
-def _are_three(values: Any, least: float) -> bool:
-    """Whether these are three numbers above `least`."""
-    numbers = values if isinstance(values, list) else []
-    return len(numbers) == 3 and all(
-        type(value) in (int, float) and least < value < math.inf for value in numbers
-    )
 
 
 def read_weights(path: str | Path, place: str = "") -> dict[str, Tensor]:
@@ -113,7 +32,11 @@ def read_weights(path: str | Path, place: str = "") -> dict[str, Tensor]:
         content = content[key]
     others = ["no table"]
     if isinstance(content, Mapping):
-        others = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
+        others = [
+            str(key)
+            for key, value in content.items()
+            if not isinstance(key, str) or not isinstance(value, Tensor)
+        ]
     if others or not content:
         raise InputError(
             f"{path}: expected a state dict, tensors by name, found also "
@@ -128,11 +51,12 @@ def _content(path: Path) -> Any:
     if path.suffix == ".safetensors":
         try:
             return load_file(path)
-        except SafetensorError as error:
+        except Exception as error:  # foreign bytes raise anything
             raise InputError(f"{path}: {problem}") from error
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # foreign bytes raise anything
+        with warnings.catch_warnings(action="ignore"):  # of sparse tensors, refused below if used
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
         other = re.search(r"GLOBAL (\S+)|TorchScript", str(error))
         if other:
             problem = (
@@ -148,14 +72,14 @@ def named(
 ) -> dict[str, Tensor]:
     """The weights of a checkpoint under the names, and of the types, of `expected`.
 
-    Every one of `expected` is there once and in its shape, and every weight of the file is used or
-    dropped, else InputError. Only counters of batch norm may be missing, and stay 0: files older
-    than PyTorch 0.4.1 have none, and they change no output, for our momentum is fixed.
+    Every one of `expected` is there once, in its shape and with numbers that can be weights, and
+    every weight of the file is used or dropped, else InputError. Only counters of batch norm may be
+    missing, and stay 0: files older than PyTorch 0.4.1 have none, and they change no output, for
+    our momentum is fixed.
     """
     sources: dict[str, list[str]] = {}
-    for key in weights:
-        if not any(re.search(pattern, key) for pattern in naming.drop):
-            sources.setdefault(_renamed(key, naming.rename), []).append(key)
+    for key, name in naming.names(weights).items():
+        sources.setdefault(name, []).append(key)
     missing = {name for name in expected if not name.endswith(".num_batches_tracked")} - {*sources}
     matched = {name: keys[0] for name, keys in sources.items() if name in expected}
     problems = {
@@ -175,14 +99,27 @@ def named(
             "; choose backbone and backbone.width, or mend rename and drop in the mapping"
         )
     counters = {name: tensor for name, tensor in expected.items() if name not in sources}
-    return counters | {name: weights[key].to(expected[name]) for name, key in matched.items()}
+    taken = {name: _taken(weights[key], expected[name], name) for name, key in matched.items()}
+    wrong = [f"{matched[name]} {one}" for name, one in taken.items() if isinstance(one, str)]
+    if wrong:
+        raise InputError(
+            f"{where}: expected numbers that a network computes with; the file has "
+            f"{_shown(wrong)}; save the checkpoint again where it was trained"
+        )
+    return counters | taken
 
 
-def _renamed(key: str, rename: Mapping[str, str]) -> str:
-    for pattern, text in rename.items():
-        if re.search(pattern, key):
-            return re.sub(pattern, text, key)
-    return key
+def _taken(one: Tensor, expected: Tensor, name: str) -> Tensor | str:
+    """A weight in the type that is expected, or what is wrong with its numbers."""
+    if one.layout != torch.strided or one.is_meta:
+        return "that is sparse or has no numbers"
+    taken = one.to(expected)
+    if not torch.isfinite(taken).all():
+        beyond = torch.isfinite(one.double()).all()
+        return f"with numbers beyond {expected.dtype}" if beyond else "with NaN or infinity"
+    if name.endswith(".running_var") and (taken < 0).any():
+        return "with a variance below 0"
+    return taken
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

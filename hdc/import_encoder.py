@@ -45,7 +45,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     videos = read_videos(arguments.videos)
     # Late: with bad arguments there is no need to wait for torch.
     from hdc.encoders import build_to_fill, write_encoder
-    from hdc.foreign import named, read_naming, read_weights
+    from hdc.foreign import named, read_weights
+    from hdc.naming import read_naming
 
     naming = read_naming(arguments.mapping)
     weights = read_weights(arguments.checkpoint, naming.weights)
@@ -92,7 +93,7 @@ def read_videos(path: str) -> pd.DataFrame:
         return pd.DataFrame(columns=COLUMNS, dtype=str)
     if not Path(path).is_file():
         raise InputError(f"videos: expected a CSV file or nothing, got {path}")
-    videos = read_table(path, tuple(COLUMNS))[COLUMNS]
+    videos = read_table(path, tuple(COLUMNS), made_by="hdc.pretrain")[COLUMNS]
     wrong = videos[~videos.sha256.map(lambda one: bool(re.fullmatch("[0-9a-f]{64}", one)))]
     if len(wrong):
         raise InputError(

@@ -11,10 +11,10 @@ from hdc.data.index import factor_columns, rows_of
 from hdc.data.motions import PERIODS
 from hdc.errors import InputError
 from hdc.factor_probes import (
-    COMBINED,
+    LEFT_OUT,
     WITHIN,
-    classify_combinations,
     classify_held_out,
+    classify_left_out,
     classify_within,
 )
 from hdc.few_labels import few_label_outcomes
@@ -88,25 +88,25 @@ class Judge:
             if (scores := self._probe(name, target, features, table))
         }
 
-    def combinations(self, name: str, table: Table) -> dict[str, Scores]:
-        """For factors that make the label together: accuracy in pairs that a probe has not seen.
+    def left_out(self, name: str, table: Table) -> dict[str, Scores]:
+        """For factors that make the label together: accuracy where a value of another was left out.
 
         After `probes`, which chooses the strength; nothing where there are no such factors.
         """
-        if not all((name, factor) in self.strengths for factor in COMBINED):
-            return {}
         features = {part: table[rows] for part, rows in self.rows.items()}
         results = {}
-        for factor, other in (COMBINED, COMBINED[::-1]):
-            right = classify_combinations(
+        for factor, group in LEFT_OUT.items():
+            if (name, factor) not in self.strengths or group not in self.index:
+                continue
+            right = classify_left_out(
                 features,
                 self._targets(factor),
-                self._targets(other),
+                self._targets(group),
                 strength=self.strengths[name, factor],
                 iterations=self.settings.probe_iterations,
             )
             seen, unseen = (
-                self._record(f"{which}_{name}_{factor}", right[which])
+                self._record(f"left_out_{which}_{name}_{factor}", right[which])
                 for which in ("seen", "unseen")
             )
             results[factor] = {"seen": seen, "unseen": unseen, "drop": seen - unseen}

@@ -1,14 +1,19 @@
 """The figure of feature space: the test videos of some runs in a plane, colored by factor."""
 
 import math
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from pandas.api.types import is_numeric_dtype
 
 from hdc.drawing import MARKERS, Picture, cycle_colors, shortened, small_multiples
+from hdc.errors import InputError
 from hdc.results import Results, factors_of, record_path
 
 FIRST = ("label", "shape", "motion")  # factors that are looked at before others
@@ -53,13 +58,36 @@ def read_maps(results: Results, evaluations: pd.DataFrame) -> Maps:
     """The maps of the first runs that have one, each of its first seed and split."""
     found: Maps = {}
     for row in evaluations.itertuples(index=False):
-        path = results.file(row.folder) / "map.csv"
         record = results.records.get(record_path(row, "evaluate"))
-        if row.ablation in found or record is None or not path.is_file():
+        if row.ablation in found or record is None:
             continue
-        places = pd.read_csv(path, dtype={"label": str}, keep_default_na=False, na_values=[""])
-        found[row.ablation] = places, record["metrics"].get("map_shares")
+        first = next((places for places, _ in found.values()), None)
+        reader = partial(_read_map, record=record, first=first)
+        places = results.read(f"{row.folder}/map.csv", reader)
+        if places is not None:
+            found[row.ablation] = places, record["metrics"].get("map_shares")
     return dict(list(found.items())[:MOST_RUNS])
+
+
+def _read_map(file: Path, *, record: dict[str, Any], first: pd.DataFrame | None) -> pd.DataFrame:
+    """A map; raises InputError unless it fits its record, and the `first` one that was read."""
+    table = pd.read_csv(file, dtype={"label": str}, keep_default_na=False, na_values=[""])
+    expected = [*OWN_COLUMNS, "label"] if first is None else list(first)
+    if not set(expected) <= set(table):
+        raise InputError(f"expected columns {', '.join(expected)}, found {', '.join(table):.80}")
+    known = record["metrics"].get("linear", {}).values()
+    scales = {name for factors in known for name, scores in factors.items() if "r2" in scores}
+    scales |= set() if first is None else set(first.select_dtypes("number"))
+    for name in scales & set(table) | {"first", "second"}:
+        if not is_numeric_dtype(table[name]) or np.isinf(table[name]).any():
+            raise InputError(f"expected numbers in column {name}, found others")
+    if not table[["first", "second"]].notna().all(axis=None):
+        raise InputError("expected a place for each video, found blanks")
+    protocol = record["protocol"]
+    usable = protocol.get("test_videos", len(table)) - protocol.get("unusable_test_videos", 0)
+    if len(table) != usable:
+        raise InputError(f"expected a row for each of {usable:,} videos, found {len(table):,}")
+    return table[expected] if first is not None else table
 
 
 def chosen_factors(maps: Maps, kinds: dict[str, str]) -> dict[str, list | None]:

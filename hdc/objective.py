@@ -35,6 +35,13 @@ def pool(
     return features.mean(dim=(-3, -2, -1))
 
 
+def views_in_use(settings: Objective) -> dict[str, View]:
+    """The views that a subtask compares, in their order."""
+    tasks = (getattr(settings, name) for name in SUBTASKS)
+    used = {name for task in tasks if task is not None for pair in task.pairs for name in pair}
+    return {name: view for name, view in settings.views.items() if name in used}
+
+
 class HierarchicalContrast(nn.Module):
     """The weighted mean of the terms of both subtasks at the levels in use, with their heads."""
 
@@ -65,10 +72,7 @@ class HierarchicalContrast(nn.Module):
             for name in SUBTASKS
             if getattr(settings, name) is not None
         }
-        used = {name for task in self.subtasks.values() for pair in task.pairs for name in pair}
-        self.views: dict[str, View] = {
-            name: view for name, view in settings.views.items() if name in used
-        }
+        self.views = views_in_use(settings)
         self.weights = TermWeights(
             self._fixed_weights(settings, frozen),
             measured=settings.weighting == "measured",

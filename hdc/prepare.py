@@ -4,8 +4,10 @@ Writes index.csv (usable videos), files.csv (what their files are), rejected.csv
 reason), listed.csv (all), split<K>.csv and the store of frames into the output folder. A file that
 cannot be used costs a row of rejected.csv, never the run; none is ever changed or deleted.
 
-Stopped, it goes on at the video where it was. With `shard=` only one part is prepared, so that
-several jobs can share the work; without, all that are not done yet, and then the lists.
+Stopped, it goes on at the video where it was. Run again, it decodes only videos whose files have
+another content, and those whose stored frames or facts are damaged. With `shard=` only one part is
+prepared, so that several jobs can share the work; without, all that are not done yet, and then the
+lists.
 """
 
 from functools import partial
@@ -15,13 +17,15 @@ from typing import Any
 
 import pandas as pd
 
+from hdc.atomic import write_text
+from hdc.data.changes import write_sources
 from hdc.data.form import choose_form
-from hdc.data.index import INDEX_COLUMNS, write_table
+from hdc.data.index import INDEX_COLUMNS, table_text
 from hdc.data.listing import Listing
 from hdc.data.settings import SyntheticData
 from hdc.data.shards import FILES, FOLDER, Shard, prepare_shard
 from hdc.data.sources import count_shards, list_videos
-from hdc.data.store import MANIFEST, write_manifest
+from hdc.data.store import MANIFEST, manifest_text
 from hdc.digest import digest
 from hdc.errors import InputError
 from hdc.lock import Lock
@@ -81,7 +85,7 @@ def prepare(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     if arguments.shard:
         print(f"prepared part {arguments.shard} of {total}: {shards[0].facts}", flush=True)
     else:
-        join(listing, shards, facts, output, settings)
+        join(listing, shards, facts, output, settings, folder=arguments.folder)
 
 
 def require_apart(folder: Path, output: Path) -> None:
@@ -132,19 +136,18 @@ def join(
     facts: list[dict[str, Any]],
     output: Path,
     settings: SimpleNamespace,
+    *,
+    folder: str,
 ) -> None:
     """Write the lists and the store's manifest of a data set whose shards are all whole.
 
     Raises InputError if not one of its videos is usable.
     """
     lock = Lock(output / "lists.lock")
-    for name in ("index.csv", MANIFEST):
-        (output / name).unlink(missing_ok=True)
     rows, stored, rejected = sort_out(facts)
     remove_others(output / FOLDER, shards)
-    write_lists(listing, pd.DataFrame(rows), rejected, output)
-    write_manifest(
-        output,
+    texts = list_texts(listing, pd.DataFrame(rows), rejected)
+    texts[MANIFEST] = manifest_text(
         form=facts[0]["form"],
         short_side=settings.store.short_side,
         key_frame_every=settings.store.key_frame_every,
@@ -153,11 +156,34 @@ def join(
             for shard, one in zip(shards, facts, strict=True)
         ],
         videos=stored,
+        lists={name: digest(text) for name, text in texts.items()},
     )
+    write_what_differs(texts, output)
+    entries = [entry for one in facts for entry in one["videos"]]
+    write_sources(output, folder, listing.videos.path, entries)
     missing = len(listing.missing)
     counts = f"prepared {len(rows):,} videos, rejected {len(rejected) - missing:,}"
     print(f"{counts}, missing {missing:,}: {output}", flush=True)
     lock.release()
+
+
+def write_what_differs(texts: dict[str, str], output: Path) -> None:
+    """Write files by name in this order, those that are not there yet with the same content.
+
+    What is already right keeps its time, so that nothing that depends on it seems out of date.
+    """
+    paths = {output / name: text for name, text in texts.items()}
+    for path in [path for path, text in paths.items() if _holds(path, text)]:
+        del paths[path]
+    for name in ("index.csv", MANIFEST):  # without these nobody reads the others
+        if output / name in paths:
+            (output / name).unlink(missing_ok=True)
+    for path, text in paths.items():
+        write_text(path, text)
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode()
 
 
 def sort_out(facts: list[dict[str, Any]]) -> tuple[list[dict], list[dict], list[tuple[str, str]]]:
@@ -172,7 +198,7 @@ def sort_out(facts: list[dict[str, Any]]) -> tuple[list[dict], list[dict], list[
                 rejected.append((entry["video"], entry["rejected"]))
                 continue
             rows.append({"video": entry["video"]} | entry["facts"])
-            where = {key: entry[key] for key in ("offset", "bytes", "shape")}
+            where = {key: entry[key] for key in ("offset", "bytes", "crc32", "shape")}
             stored.append({"video": entry["video"], "shard": place} | where)
     if not rows:
         raise InputError(
@@ -182,19 +208,21 @@ def sort_out(facts: list[dict[str, Any]]) -> tuple[list[dict], list[dict], list[
     return rows, stored, rejected
 
 
-def write_lists(
-    listing: Listing, usable: pd.DataFrame, rejected: list[tuple[str, str]], output: Path
-) -> None:
-    """Write every list of a data set; index.csv last: whoever sees it sees the others."""
+def list_texts(
+    listing: Listing, usable: pd.DataFrame, rejected: list[tuple[str, str]]
+) -> dict[str, str]:
+    """Every list of a data set as CSV; index.csv last: whoever sees it sees the others."""
     listed = listing.videos
     index = usable.merge(listed, on="video", how="left", validate="one_to_one")
     factors = [column for column in listed if column not in INDEX_COLUMNS]
-    write_table(output / "listed.csv", listed[["video", "label", "group"]])
-    write_table(output / "rejected.csv", pd.DataFrame(rejected, columns=["video", "reason"]))
-    write_table(output / "files.csv", index[["video", *FILE_COLUMNS]])
-    for number, split in enumerate(listing.splits, start=1):
-        write_table(output / f"split{number}.csv", split)
-    write_table(output / "index.csv", index[[*INDEX_COLUMNS, *factors]])
+    tables = {
+        "listed.csv": listed[["video", "label", "group"]],
+        "rejected.csv": pd.DataFrame(rejected, columns=["video", "reason"]),
+        "files.csv": index[["video", *FILE_COLUMNS]],
+        **{f"split{number}.csv": split for number, split in enumerate(listing.splits, start=1)},
+        "index.csv": index[[*INDEX_COLUMNS, *factors]],
+    }
+    return {name: table_text(table) for name, table in tables.items()}
 
 
 def remove_others(folder: Path, shards: list[Shard]) -> None:

@@ -6,8 +6,8 @@ and started again, it goes on where it stopped. Where the setting `encoder` name
 one is taken over as it is, with the list of what it saw, and nothing is trained.
 """
 
-import json
 import math
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,11 +23,14 @@ from hdc.data.index import (
     rows_of,
     write_table,
 )
+from hdc.data.integrity import check_sample
 from hdc.data.store import MANIFEST, ClipStore
 from hdc.digest import digest
 from hdc.errors import InputError
 from hdc.facts import pretraining_list, require_adoptable
+from hdc.inputs import made_from, prepared_files
 from hdc.leaks import require_apart
+from hdc.record_rules import read_record
 from hdc.records import Stopwatch, write_record
 from hdc.settings import PRETRAIN_READS, Clip
 from hdc.stage import Stage
@@ -59,14 +62,17 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     from hdc.encoders import write_encoder
     from hdc.fabric import device_name, peak_device_memory, precision_name, start_fabric
     from hdc.shortcuts import VIDEOS, shortcuts
+    from hdc.soundness import require_sound
     from hdc.training import Training
 
     stopwatch, seed = Stopwatch(), int(arguments.seed)
     output, clip, frozen = Path(arguments.output_dir), settings.clip, None
+    inputs = made_from(*files_read(settings, arguments))
     index = read_index(arguments.prepared)
     store = ClipStore(arguments.prepared, index.video.tolist())
     allow_copies = arguments.allow_copies == "true"
     rows = pretraining_rows(index, arguments.prepared, arguments.split, allow_copies)
+    checked = check_sample(store, rows, seed=seed)
     videos, adopted, trained_on = index.loc[rows, ["video", "sha256"]], None, len(rows)
     if settings.encoder is not None:
         (adopted, videos), trained_on = adopted_facts(settings), 0
@@ -93,6 +99,11 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     encoder, epochs = start(settings, seed=seed)
     steps = epochs * batches.steps_per_epoch
     model = build_model(encoder, settings, index, seed=seed, steps=steps, frozen=frozen)
+    if steps:
+        videos_seen = rows[: batches.batch_size // fabric.world_size]
+        clips = len(model.views) * len(videos_seen)
+        shape = (clips, 3, clip.frames, clip.pixels, clip.pixels)
+        require_sound(model, shape, videos_seen, 0, fabric=fabric, key="pretrain.precision")
     several_gpus = fabric.world_size > 1 and fabric.device.type == "cuda"
     if settings.pretrain.sync_batch_norm and several_gpus:
         model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
@@ -115,30 +126,48 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         for batch in training.batches(batches.epoch(epoch, model.views, first_step=first_step)):
             views = augmented(batch, pixels=clip.pixels, device=fabric.device)
             videos_seen = next(iter(batch.values())).rows
-            loss, terms = training.model(torch.cat(views), videos_seen, training.step)
-            training.update(loss, clips=len(views) * len(views[0]), **terms)
+            seen = (torch.cat(views), videos_seen, training.step)
+            loss, terms = training.model(*seen)
+            again = partial(loss_of, seen)
+            training.update(loss, clips=len(seen[0]), again=again, **terms)
 
     if not fabric.is_global_zero:
         return
     write_table(output / "videos.csv", videos)
     write_text(output / "config.yaml", settings.text)
+    facts = run_facts(settings, arguments, videos) | (adopted or {})
+    write_encoder(output / "encoder.safetensors", encoder, facts)
+    # Last: a record says that the job is done.
     write_record(
         output / "pretrain.json",
         stage="pretrain",
         metrics=metrics(training, model, clip)
-        | {"pretraining_videos": trained_on, "shortcuts": found},
+        | {"pretraining_videos": trained_on, "stored_videos_checked": checked, "shortcuts": found},
         settings=settings.record,
         protocol=protocol(arguments, adopted) | {"precision": precision_name(fabric)},
+        inputs=inputs,
         seed=seed,
         stopwatch=stopwatch,
         seconds_before=training.seconds_before,
         device=device_name(fabric),
         peak_memory_bytes=peak_device_memory(fabric),
     )
-    facts = run_facts(settings, arguments, videos) | (adopted or {})
-    write_encoder(output / "encoder.safetensors", encoder, facts)
     training.finish()
     print(f"{output / 'encoder.safetensors'}: {training.step} steps", flush=True)
+
+
+def files_read(settings: SimpleNamespace, arguments: SimpleNamespace) -> list[str | Path]:
+    """What an encoder is made from."""
+    found: list[str | Path] = [*prepared_files(arguments.prepared, arguments.split)]
+    found += [arguments.measured] if arguments.measured else []
+    if settings.encoder is not None:
+        found += [settings.encoder, pretraining_list(settings.encoder)]
+    return found
+
+
+def loss_of(seen: tuple[Any, ...], model: Any) -> Any:
+    """The loss of a step, computed by `model` of what the network saw in it."""
+    return model(*seen)[0]
 
 
 def start(settings: SimpleNamespace, *, seed: int) -> tuple[Any, int]:
@@ -202,7 +231,8 @@ def adopted_facts(settings: SimpleNamespace) -> tuple[dict[str, Any], pd.DataFra
         "pretrained_on": facts.get("pretrained_on", trained_here),
         "videos_known": facts.get("videos_known", True),
     }
-    videos = read_table(pretraining_list(settings.encoder), ("video", "sha256"))
+    listing = pretraining_list(settings.encoder)
+    videos = read_table(listing, ("video", "sha256"), made_by="hdc.pretrain")
     return kept, videos[["video", "sha256"]]
 
 
@@ -241,7 +271,13 @@ def measured_invariance(record: str) -> dict[str, float]:
     """The invariance of every term at the end of another run, out of its record."""
     if not Path(record).is_file():
         raise InputError(f"{record}: expected the record of a pretraining, found none")
-    return json.loads(Path(record).read_text())["metrics"]["invariance"]
+    try:
+        found = read_record(Path(record))["metrics"].get("invariance")
+        if not found:
+            raise InputError("expected metrics invariance, found none")
+    except InputError as error:
+        raise InputError(f"{record}: {error}; pretrain that run again") from error
+    return found
 
 
 def pretraining_rows(

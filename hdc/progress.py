@@ -13,6 +13,13 @@ def progress(items: Iterable, *, total: int, unit: str, what: str) -> tqdm:
     return tqdm(items, total=total, unit=unit, desc=what, disable=quiet, leave=False)
 
 
+def cores() -> int:
+    """Processor cores that this process may use: of a machine's, those that it was not denied."""
+    if hasattr(os, "sched_getaffinity"):  # Linux: a job of Slurm or a container has its own
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def threads() -> int:
-    """Processor threads this process may use: `OMP_NUM_THREADS`, which Snakemake sets, or all."""
-    return int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    """Threads that this process is to use: `OMP_NUM_THREADS`, set by Snakemake, or all cores."""
+    return int(os.environ.get("OMP_NUM_THREADS") or cores())

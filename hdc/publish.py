@@ -12,8 +12,9 @@ import pandas as pd
 
 from hdc.atomic import write_text
 from hdc.errors import InputError
-from hdc.outcomes import FILES, outcome_columns
-from hdc.results import Results, read_results, record_path
+from hdc.map_figure import read_maps
+from hdc.outcomes import FILES, outcome_columns, read_outcomes
+from hdc.results import Results, read_logs, read_results, record_path
 
 RESULTS = Path("results")
 WHOLE = ("study.json", "tables/*", "figures/*")
@@ -24,11 +25,12 @@ def publish(study: str) -> Path:
     """Copy a study to results/published/<study>, whole or not at all; an older copy is replaced.
 
     Records of runs that the study no longer has stay behind. Raises InputError if the study has no
-    report of what it has now.
+    report of what it has now, or a damaged file.
     """
     source, target = RESULTS / study, RESULTS / "published" / study
     _require_report(source, study)
     results = read_results(source / "study.json")
+    _require_whole(results)
     # Beside the target, so that an older copy is replaced by a whole one.
     fresh, old = target.with_name(f".{study}.new"), target.with_name(f".{study}.old")
     for folder in (fresh, old):
@@ -59,6 +61,20 @@ def _require_report(source: Path, study: str) -> None:
         f"{source}: expected a finished study with a report, found {found}; "
         f"run snakemake --cores all --configfile config/{study}.yaml"
     )
+
+
+def _require_whole(results: Results) -> None:
+    """Refuse a study of which a file that is about to be copied is damaged."""
+    read_logs(results)
+    for row in results.evaluations.itertuples(index=False):
+        for stage in FILES:
+            read_outcomes(results, row, stage)
+    for _, rows in results.evaluations.groupby(["data", "backbone"], observed=True):
+        read_maps(results, rows)
+    if results.damaged:
+        first, *others = results.damaged.values()
+        more = f", and {len(others)} more" if others else ""
+        raise InputError(f"{first}{more}; delete what is damaged and run the workflow again")
 
 
 def _copy_records(results: Results, target: Path) -> None:

@@ -6,7 +6,16 @@ from hdc.outcomes import PREDICTED
 from hdc.results import LEVEL, Results, factors_of
 from hdc.wording import percent
 
-RANKS = (1, 5, 10, 20, 50)
+
+def ranks(*studies: Results) -> list[int]:
+    """Every k that some record of the studies gives R@k for, in order; 1 where none tells."""
+    levels = [
+        level
+        for results in studies
+        for record in results.of("evaluate")
+        for level in record["metrics"].get("retrieval", {}).values()
+    ]
+    return sorted({int(name.removeprefix("r")) for level in levels for name in level}) or [1]
 
 
 def fine_tuned(metric: str = "top1", title: str = "top-1 (%)") -> Measure:
@@ -55,7 +64,7 @@ def named(results: Results, name: str) -> Measure:
 
     Raises InputError that lists the names there are.
     """
-    measures = [fine_tuned(), *map(recall, RANKS), *nearest_neighbors()]
+    measures = [fine_tuned(), *map(recall, ranks(results)), *nearest_neighbors()]
     known = {one.name: one for one in measures}
     known |= {f"linear_{one.name}": one for one in probes(results)}
     if name not in known:

@@ -34,6 +34,7 @@ def write_record(
     metrics: dict[str, Any],
     settings: dict[str, Any],
     protocol: dict[str, Any],
+    inputs: dict[str, str],
     seed: int,
     stopwatch: Stopwatch,
     device: str | None = None,
@@ -42,13 +43,15 @@ def write_record(
 ) -> None:
     """Write one record, whole or not at all.
 
-    `device` None: the processor. `seconds_before`: what interrupted processes spent on the job.
+    `inputs`: as by `hdc.inputs.made_from`. `device` None: the processor. `seconds_before`: what
+    interrupted processes spent on the job.
     """
     record = {
         "stage": stage,
         "metrics": metrics,
         "settings": settings,
         "protocol": protocol,
+        "inputs": inputs,
         "seed": seed,
         "commit": stopwatch.commit,
         "modified": stopwatch.modified,

@@ -1,7 +1,8 @@
 """Records to tables, figures and one page; nothing is computed from anything but records.
 
 Writes tables/*.{csv,md,tex}, figures/*.{png,pdf} and report.html, which holds everything and needs
-no network. A missing record is shown as missing, with its path.
+no network. A missing record is shown as missing, with its path; a damaged file is left out, and
+the page says which and why.
 """
 
 import base64
@@ -10,9 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import jinja2
+from PIL import Image
 
 from hdc.atomic import write_text
 from hdc.drawing import Picture
+from hdc.errors import InputError
 from hdc.figures import all_figures
 from hdc.report_cards import WORDS, cards, provenance
 from hdc.report_dag import dag
@@ -50,6 +53,8 @@ def main(_: SimpleNamespace, arguments: SimpleNamespace) -> None:
     for picture in pictures:
         picture.write(output / "figures")
     write_text(output / "report.html", page(results, tables, pictures))
+    for reason in results.damaged.values():
+        print(f"left out as damaged: {reason}; delete it and run again", flush=True)
     print(f"{output / 'report.html'}: {len(results.missing)} records missing", flush=True)
 
 
@@ -82,7 +87,8 @@ def page(results: Results, tables: list[Table], pictures: list[Picture]) -> str:
         dag=dag(results),
         cards=list(opened.values()),
         provenance=provenance(results.records.values()),
-        missing=list(results.missing.values()),
+        missing=[why for path, why in results.missing.items() if path not in results.damaged],
+        damaged=list(results.damaged.values()),  # last: what is read above may be damaged, too
     )
 
 
@@ -90,10 +96,22 @@ def pictures_of_runs(results: Results, folder: str, name: str) -> list[dict[str,
     """A picture that the stages left in a `folder` of each run, of the first runs that have it."""
     found = []
     for row in results.evaluations.drop_duplicates("ablation").itertuples(index=False):
-        path = results.file(getattr(row, folder)) / name
-        if path.is_file():
-            found.append({"run": row.ablation, "image": _inline(path.read_bytes())})
-    return found[:SHOWN_RUNS]
+        image = results.read(f"{getattr(row, folder)}/{name}", read_png)
+        if image is not None:
+            found.append({"run": row.ablation, "image": _inline(image)})
+        if len(found) == SHOWN_RUNS:
+            break
+    return found
+
+
+def read_png(path: Path) -> bytes:
+    """The bytes of a PNG; raises InputError if it is none, or a damaged one."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            image.verify()
+    except (OSError, SyntaxError, ValueError) as error:  # as Pillow has it
+        raise InputError("expected a whole PNG, found another or a damaged file") from error
+    return path.read_bytes()
 
 
 def protocols_by_stage(results: Results) -> list[dict[str, Any]]:

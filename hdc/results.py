@@ -2,19 +2,24 @@
 
 import json
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from hdc.errors import InputError
+from hdc.record_rules import read_record
 from hdc.statistics import summary
 
 BASE = "hdc"  # the run that every other run is compared with
 LEVEL = "<level>"  # in a path: the row's level, or the record's last where rows have none
 STAGES = {"pretrain": "run_folder", "finetune": "folder", "evaluate": "folder"}  # where each writes
+DAMAGED = (ValueError, OSError, OverflowError, RecursionError)  # what readers raise
+
+Content = TypeVar("Content")
 
 
 @dataclass(frozen=True)
@@ -24,14 +29,34 @@ class Results:
     study: dict[str, Any]
     evaluations: pd.DataFrame
     records: dict[str, dict[str, Any]]  # path -> record
-    missing: dict[str, str]  # path -> reason
+    missing: dict[str, str]  # path of a record -> reason; a damaged one is missing, too
     folder: Path  # of study.json
+    damaged: dict[str, str] = field(default_factory=dict)  # path of a file left out -> reason
 
     def file(self, path: str) -> Path:
         """Where a path that the study names lies: a study may have been copied elsewhere."""
         inside = Path(path).parts
         own = ("results", self.study["study"])
         return self.folder.joinpath(*inside[2:]) if inside[:2] == own else Path(path)
+
+    def read(self, path: str, reader: Callable[[Path], Content]) -> Content | None:
+        """What `reader` makes of a file of a run; None if there is none, or a damaged one.
+
+        A damaged one, of which the reader raises an error, is noted and left out from then on.
+        """
+        try:
+            file = self.file(path)
+            return reader(file) if file.is_file() and path not in self.damaged else None
+        except InputError as error:
+            self.leave_out(path, str(error))
+        except DAMAGED as error:
+            words = " ".join(str(error).split())
+            self.leave_out(path, f"expected a whole file, found another: {words}")
+        return None
+
+    def leave_out(self, path: str, why: str) -> None:
+        """Note a damaged file, and what was expected and found in it."""
+        self.damaged[path] = f"{path}: {why}"
 
     def select(self, **where: str | int) -> pd.DataFrame:
         """The evaluations that have some values."""
@@ -156,13 +181,27 @@ def read_logs(results: Results) -> pd.DataFrame:
     """The training logs, one row a logging step, each pretraining once."""
     frames = []
     for row in results.evaluations.drop_duplicates("run_folder").itertuples(index=False):
-        log = results.file(row.run_folder) / "log.jsonl"
-        lines = log.read_text().splitlines(keepends=True) if log.is_file() else []
-        # A killed run may have left half a line.
-        whole = pd.DataFrame([json.loads(line) for line in lines if line.endswith("\n")])
+        lines = pd.DataFrame(results.read(f"{row.run_folder}/log.jsonl", read_log))
         facts = {"backbone": row.backbone, "ablation": row.ablation, "run_folder": row.run_folder}
-        frames.append(whole.assign(**facts))
+        frames.append(lines.assign(**facts))
     return pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame()])
+
+
+def read_log(path: Path) -> list[dict[str, float | int]]:
+    """The whole lines of a training's log; raises InputError if one of them is none."""
+    # A killed run may have left half a line at the end.
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    return [_log_line(number, line) for number, line in enumerate(lines, start=1)]
+
+
+def _log_line(number: int, text: str) -> dict[str, float | int]:
+    try:
+        line = json.loads(text)
+        if line["step"] >= 0 and all(math.isfinite(value) for value in line.values()):
+            return line
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise InputError(f"expected numbers by name in line {number}, found {text:.40}")
 
 
 def flat(settings: Any, key: str = "") -> dict[str, str]:
@@ -175,6 +214,19 @@ def flat(settings: Any, key: str = "") -> dict[str, str]:
     return found
 
 
+def resolved(
+    path: tuple[str, ...], record: dict[str, Any], level: str | None = None
+) -> tuple[str, ...]:
+    """A path with the name of a level in place of LEVEL: of the record's last if none is given."""
+    level = level or record["metrics"].get("levels", [""])[-1]
+    return tuple(key.replace(LEVEL, level) for key in path)
+
+
+def value_at(record: dict[str, Any], path: tuple[str, ...]) -> Any:
+    """What a record has at a path; raises KeyError or TypeError where it has nothing."""
+    return reduce(lambda value, key: value[key], path, record)
+
+
 def joined(reasons: Iterable[str]) -> str:
     """Different reasons, each once, out of texts that may hold several."""
     parts = [part for reason in reasons for part in reason.split("; ") if part]
@@ -183,15 +235,11 @@ def joined(reasons: Iterable[str]) -> str:
 
 def _read_record(path: str, results: Results) -> None:
     """Put a record under its path into `records`, or the reason why not into `missing`."""
-    try:
-        record = json.loads(results.file(path).read_text())
-        if not isinstance(record["metrics"], dict):
-            raise TypeError("a record without numbers is none")
+    record = results.read(path, read_record)
+    if record is not None:
         results.records[path] = record
-    except FileNotFoundError:
-        results.missing[path] = f"no record: {path}"
-    except (ValueError, KeyError, TypeError):
-        results.missing[path] = f"not a record: {path}"
+    else:
+        results.missing[path] = results.damaged.get(path, f"no record: {path}")
 
 
 def _cell(results: Results, row: Any, stage: str, path: tuple[str, ...]) -> tuple[float, str]:
@@ -199,14 +247,12 @@ def _cell(results: Results, row: Any, stage: str, path: tuple[str, ...]) -> tupl
     place = record_path(row, stage)
     if place in results.missing:
         return math.nan, results.missing[place]
-    value = results.records[place]
-    level = getattr(row, "level", None) or value["metrics"].get("levels", [""])[-1]
+    record = results.records[place]
+    path = resolved(path, record, getattr(row, "level", None))
     try:
-        for key in path:
-            value = value[key.replace(LEVEL, level)]
+        value = value_at(record, path)
     except (KeyError, TypeError):
-        name = " ".join(key.replace(LEVEL, level) for key in path[1:])
-        return math.nan, f"lacks {name}: {place}"
+        return math.nan, f"lacks {' '.join(path[1:])}: {place}"
     return (math.nan if value is None else float(value)), ""
 
 

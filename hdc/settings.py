@@ -145,7 +145,8 @@ class Optimization:
     weight_decay: float = MISSING
     warmup_epochs: float = MISSING  # linear, from 0
     schedule: str = MISSING  # after the warm-up; cosine: half of one, down to 0; constant
-    precision: str = MISSING  # of Lightning Fabric; auto: bf16-mixed on GPUs that have it
+    precision: str = MISSING  # of Lightning Fabric; auto: bf16-mixed on GPUs that have it; on a
+    #   processor bf16-mixed is refused unless every layer is found to agree with float64
     compile: bool = MISSING  # torch.compile
     deterministic: bool = MISSING  # on GPUs, too, at some cost; processors are
 

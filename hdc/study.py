@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from hdc.config import allowed, compose_run, plain, require_allowed, settings_text, typed
-from hdc.data.sources import count_shards, count_videos, require_named
-from hdc.declared import Contrast, read_contrast
+from hdc.data.changes import changed_videos
+from hdc.data.sources import count_made, count_shards, look_up, require_named, require_whole
+from hdc.declared import RECALL, Contrast, read_contrast
 from hdc.errors import InputError
 from hdc.facts import require_adoptable
 from hdc.runs import Evaluation, Run, part_of
@@ -27,7 +29,9 @@ class Source:
 
     folder: str  # empty: they are made
     shards: int  # the parts that they are prepared in, a job each
-    found: int  # videos that are there; when more have come, the data set is prepared again
+    found: int  # videos that are there; when more have come, parts are prepared again
+    # Videos whose files are others than those prepared, each with how; then it is prepared again.
+    changed: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ class Study:
                 for one in config.get("contrasts", [])
             ),
         )
+        for contrast in study.contrasts:
+            study._require_recalled(contrast)
         for evaluation in () if study.allow_pretrain_on_test else study.evaluations():
             _require_apart(evaluation)
         for ablation in study.ablations:
@@ -103,7 +109,7 @@ class Study:
         Raises InputError also if a run it names is none.
         """
         where, data = f"ablations/{ablation}.yaml", next(iter(self.evaluate_on))
-        run, base = (self._compose(self.backbones[0], name, data) for name in (ablation, "hdc"))
+        run, base = (self.compose(self.backbones[0], name, data) for name in (ablation, "hdc"))
         if not NAME.fullmatch(ablation):
             raise InputError(f"{where}: expected a name of a-z, 0-9 and _")
         if settings_text(run, PREPARE_READS) != settings_text(base, PREPARE_READS):
@@ -118,7 +124,7 @@ class Study:
             if name is not None:
                 require_allowed("ablation", name, f"{where}: {key}")
         if run.pretrained_by is not None:
-            other = self._compose(self.backbones[0], run.pretrained_by, data)
+            other = self.compose(self.backbones[0], run.pretrained_by, data)
             if settings_text(run, PRETRAIN_READS) != settings_text(other, PRETRAIN_READS):
                 raise InputError(
                     f"{where}: pretrained_by: expected the settings of pretraining to be those of "
@@ -127,11 +133,23 @@ class Study:
         if run.encoder is not None:
             self._require_adoptable(ablation, run.encoder, data)
 
+    def _require_recalled(self, contrast: Contrast) -> None:
+        """Refuse a contrast in R@k for a k that one of its runs is not asked for."""
+        for ablation in (contrast.run, *contrast.against):
+            run = self.compose(contrast.backbone, ablation, contrast.data)
+            known = [f"r{k}" for k in run.evaluate.recall_at]
+            for name in contrast.measure:
+                if RECALL.fullmatch(name) and name not in known:
+                    raise InputError(
+                        f"contrasts: measure: expected one of {', '.join(known)}, as "
+                        f"evaluate.recall_at of {ablation} says, got {name}"
+                    )
+
     def _require_adoptable(self, ablation: str, encoder: str, data: str) -> None:
         """Refuse to take an encoder over for a backbone that is not its own."""
         for backbone in self.backbones:
             if ablation in self.runs_of(backbone):
-                settings = plain(self._compose(backbone, ablation, data).backbone)
+                settings = plain(self.compose(backbone, ablation, data).backbone)
                 try:
                     require_adoptable(encoder, settings)
                 except InputError as error:
@@ -150,7 +168,7 @@ class Study:
 
     def _pretrained_on(self, backbone: str, ablation: str, data: str, split: int) -> str:
         """What a run is pretrained on; labels are always those of the evaluated split."""
-        run = self._compose(backbone, ablation, data)
+        run = self.compose(backbone, ablation, data)
         if self.pretrain_on == SAME or run.pretrain.labels:
             return f"{data}-split{split}"
         return self.pretrain_on
@@ -165,7 +183,7 @@ class Study:
         ]
         questions = {}
         for name in self.ablations:
-            about = self._compose(self.backbones[0], name, next(iter(self.evaluate_on))).about
+            about = self.compose(self.backbones[0], name, next(iter(self.evaluate_on))).about
             questions[name] = {"question": about.question, "paper": about.paper}
         return json.dumps(
             {
@@ -182,13 +200,17 @@ class Study:
     def pretrained(self, evaluation: Evaluation) -> Run:
         """The run whose encoder is judged: the one that `pretrained_by` names, or its own."""
         run = evaluation.run
-        by = self._compose(run.backbone, run.ablation, evaluation.data).pretrained_by
+        by = self.compose(run.backbone, run.ablation, evaluation.data).pretrained_by
         return replace(run, ablation=by or run.ablation)
 
-    def _compose(self, backbone: str, ablation: str, data: str) -> Any:
-        return compose_run(
-            ablation, backbone=backbone, data=data, scale=self.scale, protocol=self.protocol
-        )
+    def compose(self, backbone: str, ablation: str, data: str) -> Any:
+        """The settings of one of its runs on a data set."""
+        return compose_run(**self.choices(backbone, ablation, data))
+
+    def choices(self, backbone: str, ablation: str, data: str) -> dict[str, str]:
+        """The files that make up the settings of one of its runs on a data set."""
+        names = {"backbone": backbone, "data": data, "protocol": self.protocol}
+        return names | {"scale": self.scale, "ablation": ablation}
 
     def runs_of(self, backbone: str) -> list[str]:
         """The ablations that a backbone gets."""
@@ -208,22 +230,30 @@ class Study:
         run = compose_run("hdc", backbone="r3d18", data=data, scale=self.scale)
         return run.data.official.lists if run.data.official is not None else ""
 
-    def source(self, data: str) -> Source:
+    def source(self, data: str, *, compare: bool = True) -> Source:
         """Where a data set's videos come from, and into how many parts they fall.
 
-        Raises InputError if the study names no folder, one that is not there or one that lacks
-        videos that the data set lists.
+        `compare`: look whether the files are still those that were prepared, and whether what was
+        prepared is whole. Raises InputError if it is not, if the study names no folder, one that is
+        not there or one that lacks videos that the data set lists.
         """
         run = compose_run("hdc", backbone="r3d18", data=data, scale=self.scale)
         node, store = typed(run, "data", "store")
         prepared = f"results/data/{data}"
         folder = require_named(data, node, self.data.get(data), prepared)
         try:
-            allow = self.allow_missing
-            listed, found = count_videos(node, folder, prepared, allow_missing=allow)
+            if compare:
+                require_whole(prepared)
+            if node.synthetic is not None:
+                made = count_made(node.synthetic)
+                return Source(folder, count_shards(made, store), made)
+            found = look_up(node, folder, prepared, allow_missing=self.allow_missing)
+            there = compare and Path(folder).is_dir()  # once prepared, originals are not needed
+            changed = changed_videos(found.videos, prepared) if there else {}
         except InputError as error:
             raise InputError(f"data: {data}: {error}") from error
-        return Source(folder, count_shards(listed, store), found)
+        listed = len(found.videos)
+        return Source(folder, count_shards(listed, store), listed - len(found.missing), changed)
 
 
 def _require_names(config: Mapping[str, Any]) -> None:

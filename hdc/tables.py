@@ -10,7 +10,7 @@ from hdc.contrasts_table import contrasts_table
 from hdc.measures import ROWS, Measure, build
 from hdc.outcomes import Outcomes
 from hdc.published import foldable, with_published
-from hdc.quantities import RANKS, fine_tuned, nearest_neighbors, probe, probes, recall
+from hdc.quantities import fine_tuned, nearest_neighbors, probe, probes, ranks, recall
 from hdc.results import LEVEL, Results, controls_of, levels_of
 from hdc.table import Table
 from hdc.wording import BLANK, HOW, chance_line, missing_line, protocol_line, untrained_line
@@ -19,9 +19,9 @@ CONTROLS = (
     "Still: features of one frame repeated; shuffled: of frames in random order; with a probe of "
     "its own. A direction of motion is read within the motions that only order tells apart."
 )
-PAIRS = (
-    "Pairs: the factor is read by probes that have seen the pair of shape and motion, or have not, "
-    "with equally many training videos. "
+LEFT_OUT = (
+    "One left out: shape by probes that saw no motion of the axis that they judge, motion by "
+    "probes that did not see the shape; all seen: with equally many training videos of all. "
 )
 
 
@@ -74,11 +74,12 @@ def retrieval_table(results: Results) -> Table:
             outcome=f"retrieval_{maximum}_r{rank}",
             visible=False,
         )
-        for rank in RANKS
+        for rank in ranks(results)
     ]
-    caption = f"{HOW} {protocol_line(results, 'evaluate')} {chance_line(results, 'R@1')}"
+    retrieved = ["R@1"] if 1 in ranks(results) else []  # whose chance the records tell
+    caption = f"{HOW} {protocol_line(results, 'evaluate')} {chance_line(results, *retrieved)}"
     title = "Retrieval and nearest neighbors at the last level"
-    measures = [*map(recall, RANKS), *nearest_neighbors(), *others]
+    measures = [*map(recall, ranks(results)), *nearest_neighbors(), *others]
     fold = {"foldable": foldable(results, "retrieval")}
     table = build(results, "retrieval", title, caption, measures, **fold)
     return with_published(table, results, "retrieval", measures)
@@ -103,28 +104,34 @@ def probes_table(results: Results) -> Table:
     for control in ("still", "shuffled"):
         where = ("metrics", "linear", f"{LEVEL}.{control}", "label", "accuracy")
         measures.append(Measure(f"linear_{control}", f"{control} (%)", "evaluate", where))
-    for factor in unseen_factors(results):
-        where = ("metrics", "combinations", LEVEL, factor)
+    for factor in left_out_factors(results):
+        where = ("metrics", "left_out", LEVEL, factor)
         measures += [
-            Measure(f"{name}_{factor}", f"{factor}: {words} (%)", "evaluate", (*where, name))
-            for name, words in (("seen", "pairs seen"), ("unseen", "pairs not seen"))
+            Measure(
+                f"left_out_{name}_{factor}", f"{factor}: {words} (%)", "evaluate", (*where, name)
+            )
+            for name, words in (("seen", "all seen"), ("unseen", "one left out"))
         ]
+    left_out = LEFT_OUT if left_out_factors(results) else ""
     caption = (
         f"{HOW} Logistic regression of the label. A share or number: only so many training videos "
         "of each class have a label, averaged over draws; the probe's strength is the one that "
         "validation chose with all labels. Still: one frame repeated. Shuffled: frames in random "
-        f"order; with the probe fitted on such clips. {PAIRS if unseen_factors(results) else ''}"
+        f"order; with the probe fitted on such clips. {left_out}"
         f"{protocol_line(results, 'evaluate')} {chance_line(results, 'label')}"
     )
     return build(results, "probes", "Linear probes of the label, last level", caption, measures)
 
 
-def unseen_factors(results: Results) -> list[str]:
-    """Factors that were read in combinations that the probe had not seen."""
+def left_out_factors(results: Results) -> list[str]:
+    """Factors that were read where a value of another was left out of the probe's training.
+
+    What older records call `combinations` is not shown: it fell with how well the other is read.
+    """
     found = [
         factor
         for record in results.of("evaluate")
-        for scores in record["metrics"].get("combinations", {}).values()
+        for scores in record["metrics"].get("left_out", {}).values()
         for factor in scores
     ]
     return list(dict.fromkeys(found))

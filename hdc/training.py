@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from hdc.checkpoint import read_state, write_state
 from hdc.data.batches import ahead
 from hdc.errors import InputError
-from hdc.fabric import laid_out, peak_device_memory
+from hdc.fabric import laid_out, peak_device_memory, precision_name
 from hdc.lock import Lock
+from hdc.nonfinite import Again, Unchecked, explain, gradients_finite
 from hdc.prefetch import on_device
 from hdc.settings import Optimization, Progress
 from hdc.stopping import Stopped, StopRequest, listening
@@ -61,7 +62,7 @@ class Training:
         self.state_folder = folder / "state" / name
         if fabric.is_global_zero:
             self.lock = Lock(folder / "state" / "lock")
-        model = laid_out(model, fabric)
+        model = laid_out(model, fabric.device)
         if settings.compile:
             model.compile()
         self.model, self.optimizer = fabric.setup(model, _optimizer(model, settings, fabric))
@@ -69,7 +70,7 @@ class Training:
         self.stop_request = StopRequest()
         self.seconds_before = 0.0  # that earlier processes spent on this training
         self.kept: dict[str, Any] = {}  # what else a stage must not lose; saved with the state
-        self.unchecked: tuple | None = None  # a step whose loss was not looked at yet
+        self.unchecked: Unchecked | None = None
         self.step = self._resume()
         self.saved_at = self.started_at = time.monotonic()
         self.trained_from = self.trained_until = self.started_at
@@ -102,22 +103,28 @@ class Training:
                 return
             yield item
 
-    def update(self, loss: Tensor, clips: int, **terms: Tensor | float) -> None:
+    def update(
+        self, loss: Tensor, clips: int, *, again: Again | None = None, **terms: Tensor | float
+    ) -> None:
         """One optimizer step on `loss`, which `clips` clips went into; `terms` go to the log.
 
-        Raises InputError if the loss is not finite (on a GPU at the next step, so that no step
-        waits for the one before), and Stopped after a signal.
+        Raises InputError if the loss or a gradient is not finite (on a GPU at the next step, so
+        that no step waits for the one before), and Stopped after a signal. `again` computes the
+        same loss by the model that it is given; with it the error names the first such tensor.
         """
         rate = learning_rate(self.step, self.settings, self.steps_per_epoch, self.total_steps)
         self._require_finite()
         shown = self._over_processes({"loss": loss.detach(), **terms})
-        self.unchecked = (self.step, rate, shown["loss"], shown)
-        if self.fabric.device.type == "cpu":
-            self._require_finite()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
         self.fabric.backward(loss)
+        finite = gradients_finite(self.model)
+        self.unchecked = Unchecked(self.step, rate, shown, finite, again)
+        if self.fabric.device.type == "cpu":
+            self._require_finite()
+        else:  # a fused optimizer leaves the weights as they are where this is 1
+            self.optimizer.optimizer.found_inf = (~finite).float()
         self.optimizer.step()
         self.step += 1
         self.clips += clips * self.fabric.world_size
@@ -150,25 +157,20 @@ class Training:
         )
 
     def _require_finite(self) -> None:
-        """Refuse to go on after a loss that is not finite; no state was saved since."""
-        if self.unchecked is None:
+        """Refuse to go on after numbers that are not finite; no state was saved since."""
+        one, self.unchecked = self.unchecked, None
+        if one is None or one.is_finite():
             return
-        step, rate, loss, terms = self.unchecked
-        self.unchecked = None
-        if torch.isfinite(loss):
-            return
-        wrong = [
-            name.replace("_", " at level ", 1)
-            for name, value in terms.items()
-            if name != "loss"
-            and not name.startswith(("weight_", "invariance_"))
-            and not torch.isfinite(torch.as_tensor(value)).all()
-        ]
-        raise InputError(
-            f"expected a finite loss, got {loss.item()} at step {step} with learning rate "
-            f"{rate:g}; terms that are not finite: {', '.join(wrong) or 'none'}; "
-            "lower the learning rate"
-        )
+        first = "on one device alone it is told which tensor was first"
+        if one.again is not None and self.fabric.world_size == 1:
+            first = explain(
+                self.model.module,
+                one.again,
+                precision=precision_name(self.fabric),
+                inside=self.fabric.autocast(),
+                step=one.step,
+            )
+        raise InputError(f"{one.words()}; {first}")
 
     def _is_due(self) -> bool:
         """Whether to save: by time and at ends of epochs, as long as that costs next to nothing."""

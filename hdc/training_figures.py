@@ -144,7 +144,7 @@ def untrained(results: Results, logs: pd.DataFrame) -> str:
     rows = cells(results, "pretrain", ("metrics", "steps"))
     rows = rows[~rows["run_folder"].isin(drawn)]
     reasons = {
-        run: "not trained here" if (group["value"] == 0).all() else "no log"
+        run: "not trained here" if (group["value"] == 0).all() else "no log that can be read"
         for run, group in _groups(rows, "ablation")
     }
     listed = ", ".join(f"{run} ({reason})" for run, reason in reasons.items())

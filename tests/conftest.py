@@ -15,6 +15,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Draws without a generator of their own are the same in any order of the tests."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def root():
     return ROOT
@@ -109,6 +116,19 @@ def workplace(tmp_path):
         shutil.copytree(ROOT / name, tmp_path / name)
     shutil.copy(ROOT / "environment.yml", tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def plant_store():
+    """Write the store.json of a prepared data set that has no videos."""
+    from hdc.data.store import MANIFEST, VERSION
+    from hdc.sealed import write_sealed
+
+    def write(folder):
+        empty = {"version": VERSION, "form": {}, "shards": [], "videos": {}}
+        write_sealed(Path(folder) / MANIFEST, empty)
+
+    return write
 
 
 TINY = (

@@ -93,7 +93,12 @@ def write_records(
         "averaging": "probabilities",
         "checkpoint": "last step",
     }
-    metrics = {"top1": share, "top5": share + 0.2, "clip_top1": share - 0.05, "train_loss": 0.7}
+    metrics = {
+        "top1": share,
+        "top5": min(1.0, share + 0.2),
+        "clip_top1": share - 0.05,
+        "train_loss": 0.7,
+    }
     write_record(folder / "finetune.json", "finetune", metrics, seed, protocol)
     write_record(folder / "evaluate.json", "evaluate", judged(share), seed, protocol)
     columns = {f"linear_{LEVELS[-1]}_{name}": 0.02 * place for place, name in enumerate(CHANCES)}
@@ -193,7 +198,7 @@ def judged(share: float) -> dict:
                 "10 videos": {"accuracy": share / 2, "spread_over_draws": 0.01, "labels": 480},
             }
         },
-        "combinations": {
+        "left_out": {
             level: {
                 factor: {"seen": value, "unseen": value - 0.1, "drop": 0.1}
                 for factor in ("shape", "motion")

@@ -22,9 +22,9 @@ def finished(tmp_path_factory):
     for name in ("encoder.safetensors", "state/1/state.json", "synthetic/features.safetensors"):
         (run / name).parent.mkdir(parents=True, exist_ok=True)
         (run / name).write_text(name)
-    facts = {"video": ["a", "nan"], "label": ["x", "y"], "group": ["g", "g"]}
-    scores = {"predicted": ["x", ""], "score_x": [0.9, 0.1]}
-    pd.DataFrame(facts | scores).to_csv(run / "synthetic/split1/predictions.csv", index=False)
+    path = run / "synthetic/split1/predictions.csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False).replace("49.avi", "nan")
+    table.assign(group="g").to_csv(path, index=False)
     for table in all_tables(read_results(study / "study.json")):
         table.write(study / "tables")
     return root
@@ -51,7 +51,8 @@ def test_publish_copies_what_tables_and_figures_need(call, work):
     assert kinds == {".json", ".jsonl", ".csv", ".md", ".tex", ".png"}
     assert not any("state" in name.split("/") or name.startswith("logs") for name in files)
     predictions = files[f"{run}/synthetic/split1/predictions.csv"].read_text()
-    assert predictions == "video,label,group,predicted\na,x,g,x\nnan,y,g,\n"  # no scores
+    assert predictions.startswith("video,label,predicted,group\n00.avi,jump,")  # no scores
+    assert predictions.endswith("\nnan,walk,,g\n")
 
 
 def test_the_tables_can_be_made_again_from_the_copy(call, work, tmp_path):
@@ -105,4 +106,21 @@ def test_compare_prints_text_or_json(call, work):
 
 def test_help(call, tmp_path):
     text = call("hdc.cli", "--help", cwd=tmp_path, check=True).stdout
-    assert all(name in text for name in ("doctor", "compare", "publish"))
+    assert all(name in text for name in ("doctor", "verify", "compare", "publish"))
+
+
+def test_verify_takes_a_name_or_a_folder_and_tells_by_its_status(call, tiny, tmp_path):
+    data = shutil.copytree(tiny, tmp_path / "results/data/tiny")
+    for named in ("tiny", str(data)):
+        done = call("hdc.cli", "verify", named, cwd=tmp_path, check=True)
+        assert done.stdout.endswith("checked 24 videos, 0.0 GB: all as it was prepared\n")
+        assert not done.stderr  # a bar is for terminals
+    (data / "split1.csv").write_text("")
+    done = call("hdc.cli", "verify", "tiny", cwd=tmp_path)
+    assert done.returncode == 1 and not done.stderr
+    fault, last = done.stdout.splitlines()
+    assert fault.startswith("results/data/tiny/split1.csv: expected the file as hdc.prepare wrote")
+    assert last.endswith("1 fault")
+    done = call("hdc.cli", "verify", "nowhere", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.startswith("results/data/nowhere/store.json: expected a file, found none")

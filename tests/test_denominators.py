@@ -6,6 +6,9 @@ import pandas as pd
 import pytest
 
 from hdc.data.index import MISSING
+from hdc.data.store import MANIFEST, read_manifest
+from hdc.digest import digest
+from hdc.sealed import write_sealed
 
 CHOICES = ("scale=smoke", "data=weizmann", "backbone=r3d18", "ablation=hdc", "seed=0")
 LABELS, PEOPLE = ("jump", "wave"), "abcdefgh"
@@ -37,6 +40,9 @@ def prepared(call, root, make_video, moving_square, tmp_path_factory):
         table = split if name == "split1.csv" else pd.read_csv(folder / name)
         table = pd.concat([table, pd.DataFrame([row])])
         table.to_csv(folder / name, index=False)
+    manifest = read_manifest(folder)
+    manifest["lists"] |= {name: digest((folder / name).read_bytes()) for name in append}
+    write_sealed(folder / MANIFEST, manifest)
     return folder
 
 

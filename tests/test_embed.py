@@ -3,6 +3,7 @@ from types import MappingProxyType, SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from chance import tolerance
 from torch import nn
 
 from hdc.data.index import read_index, read_split
@@ -76,9 +77,9 @@ def test_shuffled_clips_give_chance_within_each_pair_that_only_order_tells_apart
     for control in ("late.shuffled", "late.still"):
         found = judge.probes(control, features[control])["motion_direction"]
         assert set(found["within"]) == {"horizontal", "vertical", "turn", "size"}
-        assert abs(found["accuracy"] - 0.5) < 3 * np.sqrt(0.25 / 320)
+        assert abs(found["accuracy"] - 0.5) < tolerance(0.5, 320)
         for accuracy in found["within"].values():
-            assert abs(accuracy - 0.5) < 3 * np.sqrt(0.25 / 80)
+            assert abs(accuracy - 0.5) < tolerance(0.5, 80)
 
 
 def test_features_are_means_over_clips_of_every_level_and_its_controls(prepared):

@@ -43,7 +43,10 @@ def test_probes_of_label_and_factors(planted):
 
 def test_an_unusable_test_video_is_in_every_denominator(planted):
     index, split, table = planted
-    index = index.assign(motion=np.tile(["up", "up", "down", "down"], 20))
+    index = index.assign(
+        motion=np.tile(["up", "up", "down", "down"], 20),
+        motion_axis=np.tile(["y", "x", "x", "y"], 20),
+    )
     table[:, 2] = 4 * (index.motion == "up")
     usable = [row for row in range(80) if row not in (50, 60, 70)]  # three test videos are not
     judge = Judge(index.iloc[usable].reset_index(drop=True), split, SETTINGS)
@@ -62,10 +65,11 @@ def test_an_unusable_test_video_is_in_every_denominator(planted):
         "linear_layer4_label": metrics["linear"]["layer4"]["label"]["accuracy"],
         "linear_layer4_shape": metrics["linear"]["layer4"]["shape"]["accuracy"],
         "linear_layer4_motion": metrics["linear"]["layer4"]["motion"]["accuracy"],
-        "seen_layer4_shape": metrics["combinations"]["layer4"]["shape"]["seen"],
-        "seen_layer4_motion": metrics["combinations"]["layer4"]["motion"]["seen"],
-        "unseen_layer4_shape": metrics["combinations"]["layer4"]["shape"]["unseen"],
-        "unseen_layer4_motion": metrics["combinations"]["layer4"]["motion"]["unseen"],
+        "linear_layer4_motion_axis": metrics["linear"]["layer4"]["motion_axis"]["accuracy"],
+        "left_out_seen_layer4_shape": metrics["left_out"]["layer4"]["shape"]["seen"],
+        "left_out_seen_layer4_motion": metrics["left_out"]["layer4"]["motion"]["seen"],
+        "left_out_unseen_layer4_shape": metrics["left_out"]["layer4"]["shape"]["unseen"],
+        "left_out_unseen_layer4_motion": metrics["left_out"]["layer4"]["motion"]["unseen"],
         "few_labels_layer4_10%": metrics["few_labels"]["layer4"]["10%"]["accuracy"],
         "few_labels_layer4_3 videos": metrics["few_labels"]["layer4"]["3 videos"]["accuracy"],
     }

@@ -7,7 +7,9 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
+DATA = "synthetic_more"
 SHARED = ("clip", "augment", "backbone")  # what the ceiling has in common with the study
 DIFFERENCE = ["top1_difference", "top1_difference_low", "top1_difference_high"]
 DIFFERENT = {  # the rows whose training is what they ask about
@@ -48,6 +50,20 @@ def test_numbers_of_the_text_are_numbers_of_the_tables(page):
     text = " ".join(line for line in lines if not line.startswith(("|", "<!--")))
     told = set(re.findall(r"\d+\.\d+", text))
     assert told <= set(re.findall(r"\d+\.\d+", tables))
+
+
+def test_what_was_read_of_pairs_not_seen_followed_the_motion(findings, page):
+    """Why it is taken back: correlations over runs, of the drop with what is read of either."""
+    runs = [run for run in findings.runs_of("synthetic") if run != "random_init"]
+    records = [
+        each for run in runs for each in findings.records("synthetic", run, "evaluate", DATA)
+    ]
+    dropped = [each["combinations"]["layer4"]["shape"]["drop"] for each in records]
+    assert f"{len(records)}\npretrained runs" in page
+    for factor, told in (("motion", "(Spearman {})"), ("shape", "shape is\n({})")):
+        read = [each["linear"]["layer4"][factor]["accuracy"] for each in records]
+        correlation = f"{spearmanr(dropped, read).statistic:.2f}".removeprefix("0")
+        assert told.format(correlation) in page
 
 
 def test_the_script_agrees_with_the_tables_of_the_study(findings):

@@ -4,7 +4,6 @@ import re
 
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 from torchvision.models.video import R3D_18_Weights, r3d_18
@@ -12,8 +11,9 @@ from torchvision.models.video import R3D_18_Weights, r3d_18
 import hdc
 from hdc.errors import InputError
 from hdc.facts import encoder_facts
-from hdc.foreign import Naming, named, read_naming, read_weights
+from hdc.foreign import named, read_weights
 from hdc.import_encoder import STAGE
+from hdc.naming import Naming
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +52,6 @@ def test_torchvisions_network_gives_torchvisions_features(bring, torchvisions):
     assert facts["width"] == 1 and facts["seed"] is None and not facts["videos_known"]
     assert facts["imported_from"]["file"] == "r3d_18.pth"
     assert len(facts["imported_from"]["sha256"]) == 64
-
-
-def test_the_shipped_mapping_has_torchvisions_normalization():
-    naming, presets = read_naming("torchvision"), R3D_18_Weights.KINETICS400_V1.transforms()
-    assert (naming.mean, naming.std) == (list(presets.mean), list(presets.std))
 
 
 def test_a_nested_checkpoint_with_other_names(bring, saved, mapping, weights):
@@ -115,33 +110,36 @@ def test_weights_that_do_not_match_are_refused(weights, change, message):
         named(found, weights, Naming(rename={r"^old\.": ""}), where="x")
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ({"renames": {}}, "expected some of weights, rename, drop, mean, std, found renames"),
-        (["a"], "expected some of weights, rename, drop, mean, std, found .'a'"),
-        ({"drop": ["("]}, r"expected a regular expression, found \(: missing"),
-        ({"drop": "fc"}, "expected a table under rename and a list under drop"),
-        ({"rename": {"a": 1}}, "expected a regular expression, found a"),
-        ({"weights": 3}, "weights: expected a dotted place, found 3"),
-        ({"mean": [0, 0, 0]}, "expected mean and std together"),
-        ({"mean": [0, 0, 0], "std": [1, 1]}, "std: expected 3 numbers of RGB in 0 to 1, found"),
-        ({"mean": [0, 0, 0], "std": [1, 1, 0]}, "std: expected 3 numbers of RGB in 0 to 1, found"),
-    ],
-)
-def test_a_mapping_that_cannot_be_followed_is_refused(tmp_path, content, message):
-    path = tmp_path / "mapping.yaml"
-    path.write_text(yaml.safe_dump(content))
-    with pytest.raises(InputError, match=message):
-        read_naming(str(path))
+NUMBERS = {
+    "NaN": (lambda one: one * float("nan"), "stem.0.weight with NaN or infinity; save"),
+    "infinity": (lambda one: one / 0.0, "stem.0.weight with NaN or infinity; save"),
+    "beyond": (
+        lambda one: one.double() + 1e300, "stem.0.weight with numbers beyond torch.float32; save",
+    ),
+    "sparse": (lambda one: one.to_sparse(), "stem.0.weight that is sparse or has no numbers; save"),
+    "meta": (lambda one: one.to("meta"), "stem.0.weight that is sparse or has no numbers; save"),
+}  # fmt: skip
 
 
-def test_an_unknown_mapping_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"mapping: expected torchvision, a YAML file or nothing"):
-        read_naming("torchvison")
-    (tmp_path / "broken.yaml").write_text("a: [\n")
-    with pytest.raises(InputError, match=r"broken.yaml: expected YAML, found: "):
-        read_naming(str(tmp_path / "broken.yaml"))
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_that_are_none_are_refused(bring, saved, weights, name, tmp_path):
+    change, message = NUMBERS[name]
+    changed = weights | {"stem.0.weight": change(weights["stem.0.weight"])}
+    with pytest.raises(InputError, match=rf"checkpoint.pt: expected .*; the file has .*{message}"):
+        bring(saved(changed))
+    assert not (tmp_path / "imported").exists()
+
+
+def test_a_variance_below_0_is_refused(weights):
+    changed = weights | {"stem.1.running_var": -weights["stem.1.running_var"]}
+    with pytest.raises(InputError, match=r"has stem.1.running_var with a variance below 0; save"):
+        named(changed, weights, Naming(), where="x")
+
+
+def test_what_is_dropped_may_be_anything(weights):
+    dropped = {"queue": torch.full((2,), torch.nan).to_sparse(), "more": torch.ones(2).to("meta")}
+    found = named(weights | dropped, weights, Naming(drop=["queue", "more"]), where="x")
+    assert found.keys() == weights.keys()
 
 
 def test_what_is_no_checkpoint_is_refused(saved, tmp_path):
@@ -171,6 +169,8 @@ def test_a_place_without_weights_is_refused(saved):
         read_weights(checkpoint, "epoch.b")
     with pytest.raises(InputError, match=r"found also nothing"):
         read_weights(checkpoint, "none")
+    with pytest.raises(InputError, match=r"tensors by name, found also 0, 1; say where"):
+        read_weights(saved({0: torch.zeros(1), 1: torch.zeros(1)}))
 
 
 def test_the_list_of_videos_is_copied(bring, saved, weights, tmp_path):

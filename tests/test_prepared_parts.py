@@ -1,5 +1,9 @@
 """Parts of a data set of one's own, prepared by Snakemake, when it asks for them again."""
 
+import os
+import re
+import shutil
+
 import pytest
 import yaml
 
@@ -48,6 +52,16 @@ def frames(workplace):
     }
 
 
+def planned(done):
+    """The preparing jobs of a dry run by rule."""
+    table = done.stdout.rpartition("Job stats:")[2].partition("Reasons:")[0]
+    return dict(re.findall(r"^(prepare_\w+) +(\d+)$", table, re.M))
+
+
+def nothing(done):
+    return "Nothing to be done" in done.stdout + done.stderr
+
+
 def test_what_is_asked_for_again_is_not_decoded_again(mine, prepare, workplace):
     prepare()
     before = frames(workplace)
@@ -56,7 +70,9 @@ def test_what_is_asked_for_again_is_not_decoded_again(mine, prepare, workplace):
     assert frames(workplace) == before
     index = (workplace / "results/data/mine/index.csv").read_text()
     mine.rename(workplace / "elsewhere")
-    prepare("--config", "data={mine: elsewhere}")
+    moved = ("--config", "data={mine: elsewhere}")
+    assert nothing(prepare("-n", *moved))
+    prepare("--forcerun", "prepare_mine", *moved)
     assert frames(workplace) == before
     assert (workplace / "results/data/mine/index.csv").read_text() == index.replace(
         "videos/", "elsewhere/"
@@ -65,7 +81,57 @@ def test_what_is_asked_for_again_is_not_decoded_again(mine, prepare, workplace):
 
 def test_videos_that_are_added_are_noticed(mine, prepare, workplace, make_video, moving_square):
     prepare()
-    assert "Nothing to be done" in prepare().stderr
+    assert nothing(prepare())
     make_video(mine / "run/0_more.avi", moving_square(10, seed=99))
     prepare()
     assert "run/0_more.avi" in (workplace / "results/data/mine/index.csv").read_text()
+
+
+def test_videos_that_were_repaired_or_replaced_are_noticed(
+    mine, prepare, workplace, make_video, moving_square
+):
+    """With Snakemake's memory and without it, as in results that somebody copied."""
+    good = (mine / "run/0.avi").read_bytes()
+    (mine / "run/0.avi").write_text("broken")
+    prepare()
+    data = workplace / "results/data/mine"
+    assert "run/0.avi" in (data / "rejected.csv").read_text()
+    assert nothing(prepare("-n"))
+    (mine / "run/0.avi").write_bytes(good)
+    os.utime(mine / "run/0.avi", (0, 0))  # older than anything prepared
+    done = prepare("-n")
+    assert planned(done) == {"prepare_mine": "1"}
+    assert "mine: 1 videos are not as they were prepared, such as run/0.avi" in done.stderr
+    before = frames(workplace)
+    prepare()
+    assert "run/0.avi" in (data / "index.csv").read_text()
+    after = frames(workplace)
+    assert [name for name in after if after[name] != before[name]] == ["0001-of-0002.bin"]
+    assert nothing(prepare("-n"))
+
+    shutil.rmtree(workplace / ".snakemake")
+    make_video(mine / "walk/3.avi", moving_square(10, seed=77))
+    assert planned(prepare("-n")) == {"prepare_mine": "1"}
+
+
+def test_a_copy_without_times_is_as_good_and_damage_stops_the_plan_with_its_remedy(
+    mine, prepare, call, workplace
+):
+    """Videos and results as `cp -r` leaves them, one list of them damaged."""
+    prepare()
+    for folder in (mine, workplace / "results"):
+        for number, path in enumerate(sorted(folder.rglob("*"))):
+            os.utime(path, (1e9 + number, 1e9 + number))
+    assert nothing(prepare("-n"))
+    store = workplace / "results/data/mine/store.json"
+    whole, before = store.read_text(), frames(workplace)
+    store.write_text("[]")
+    plan = ("snakemake", "-n", "--cores", "2", "--configfile", "config/mine.yaml")
+    done = call(*plan, cwd=workplace)
+    assert done.returncode != 0 and "Traceback" not in done.stdout + done.stderr
+    [line] = [one for one in (done.stdout + done.stderr).splitlines() if "store.json: exp" in one]
+    command = re.search(r"run python -m (hdc\.prepare .*?);", line)[1]
+    assert command == "hdc.prepare data=mine folder=videos output_dir=results/data/mine"
+    call(*command.split(), cwd=workplace, check=True)
+    assert store.read_text() == whole and frames(workplace) == before
+    assert nothing(prepare("-n"))

@@ -20,10 +20,13 @@ def commands(root):
 
 def test_two_commands_set_everything_up(root):
     text = (root / "README.md").read_text()
+    assert "apt install git python3-venv" in text
     setting_up = [line for line in commands(root) if any(word in line for word in SETS_UP)]
     assert len(setting_up) == 2
     for marker, command in zip(("run", "test"), setting_up, strict=True):
         assert f"<!-- {marker} -->\n```bash\n{command}\n```" in text
+        # A bare Debian has no `python`, and its pip refuses to touch the system.
+        assert command.startswith("python3 -m venv .venv && . .venv/bin/activate && python -m pip ")
     assert setting_up[0].endswith("&& snakemake --cores all")
     assert setting_up[1].endswith("&& python -m pytest")
 

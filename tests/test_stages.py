@@ -1,14 +1,21 @@
 """The stages on a tiny data set, one after the other, as Snakemake runs them."""
 
 import json
+import shutil
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file
 
+from hdc import finetune as finetune_stage
+from hdc import pretrain as pretrain_stage
 from hdc.encoders import encoder_facts
+from hdc.errors import InputError
+from hdc.inputs import made_from
+from hdc.settings import EVALUATE_READS, FINETUNE_READS, PRETRAIN_READS
 
 CHOICES = ("scale=smoke", "data=synthetic_smoke", "backbone=r3d18")
 QUICK = ("pretrain.batch_size=4", "progress.log_every_steps=1")
@@ -59,7 +66,24 @@ def test_pretrain_writes_what_it_promises(hdc):
         "peak_memory_bytes",
     } <= set(record)  # fmt: skip
     assert record["metrics"]["steps"] == 8 and record["metrics"]["pretraining_videos"] == 16
+    assert record["metrics"]["stored_videos_checked"] == 16  # all of the training part
     assert encoder_facts(hdc / "encoder.safetensors")["ablation"] == "hdc"
+
+
+@pytest.mark.parametrize("stage", [pretrain_stage, finetune_stage])
+def test_a_training_on_a_bad_disk_does_not_begin(stage, tiny, hdc, root, tmp_path, monkeypatch):
+    prepared = shutil.copytree(tiny, tmp_path / "prepared")
+    frames = prepared / "shards/0001-of-0001.bin"
+    frames.write_bytes(bytes(frames.stat().st_size))
+    words = [*CHOICES, *QUICK[:1], "ablation=hdc", "seed=0", "split=1"]
+    words += [f"prepared={prepared}", f"output_dir={tmp_path / 'run'}"]
+    if stage is finetune_stage:
+        words = [word for word in words if word not in QUICK]
+        words += ["finetune.batch_size=4", f"encoder={hdc}/encoder.safetensors"]
+    monkeypatch.chdir(root)
+    with pytest.raises(InputError, match=r"expected the frames that were prepared, found others"):
+        stage.main(*stage.STAGE.read(words))
+    assert not list((tmp_path / "run").glob("*.json*"))
 
 
 def test_the_log_has_every_term(hdc):
@@ -126,7 +150,7 @@ def test_evaluate_judges_every_level_and_factor(judged):
     for level in record["metrics"]["levels"]:
         assert set(record["metrics"]["retrieval"][level]) == {"r1", "r5", "r10", "r20", "r50"}
         assert {"label", "shape", "motion", "speed"} <= set(record["metrics"]["linear"][level])
-        assert set(record["metrics"]["combinations"][level]) == {"shape", "motion"}
+        assert set(record["metrics"]["left_out"][level]) == {"shape", "motion"}
     assert set(record["metrics"]["few_labels"]["layer4"]) == {"1%", "5%", "10%", "10 videos"}
     assert len(pd.read_csv(judged / "outcomes.csv")) == 8
     assert len(pd.read_csv(judged / "map.csv")) == 8
@@ -134,6 +158,25 @@ def test_evaluate_judges_every_level_and_factor(judged):
     assert videos["test"] == 8 and sum(videos[part] for part in ("train", "val", "test")) == 24
     assert videos["rejected"] == {}
     assert (judged / "neighbors.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_stage_says_which_settings_and_files_it_was_made_from(judged, hdc, tiny):
+    """Planning compares them with those of today."""
+    lists = [f"{tiny}/{name}" for name in ("index.csv", "store.json", "listed.csv")]
+    encoder, features = f"{hdc}/encoder.safetensors", f"{judged.parent}/features.safetensors"
+    with safe_open(features, "numpy") as file:
+        facts = json.loads(file.metadata()["hdc"])
+    embedded = facts["inputs"]
+    assert len(facts["settings"]) == 16 and embedded == made_from(*lists, encoder)
+    lists.append(f"{tiny}/split1.csv")
+    for path, read, nodes in (
+        (hdc / "pretrain.json", lists, PRETRAIN_READS),
+        (judged / "finetune.json", [*lists, encoder], FINETUNE_READS),
+        (judged / "evaluate.json", [*lists, encoder, features], EVALUATE_READS),
+    ):
+        record = json.loads(path.read_text())
+        assert record["inputs"] == made_from(*read), path
+        assert set(nodes) <= set(record["settings"])
 
 
 def test_an_encoder_pretrained_on_everything_is_refused(call, root, tiny, pretrain, tmp_path):

@@ -5,6 +5,7 @@ import yaml
 
 from hdc import config
 from hdc.data.index import MISSING
+from hdc.data.store import write_manifest
 from hdc.errors import InputError
 from hdc.runs import Run, part_of
 from hdc.study import Source, Study
@@ -146,7 +147,7 @@ def test_originals_may_be_gone_once_they_are_prepared(workplace, monkeypatch):
     monkeypatch.chdir(workplace)
     prepared = workplace / "results/data/weizmann"
     prepared.mkdir(parents=True)
-    (prepared / "store.json").touch()
+    write_manifest(prepared, form="raw", short_side=8, key_frame_every=8, shards=[], videos=[])
     (prepared / "listed.csv").write_text("video,label,group\na.avi,run,ann\nb.avi,run,bob\n")
     (prepared / "rejected.csv").write_text("video,reason\n")
     study = DEMO | {"evaluate_on": {"weizmann": [1]}, "data": {"weizmann": "gone"}}

@@ -146,7 +146,7 @@ def test_probes_with_few_labels_and_controls(study):
     assert found.linear_1_percent == pytest.approx(0.56 / 4)
     assert found.linear_10_videos == pytest.approx(0.56 / 2)
     assert found.linear_still == pytest.approx(0.2)
-    assert found.seen_shape - found.unseen_shape == pytest.approx(0.1)
+    assert found.left_out_seen_shape - found.left_out_unseen_shape == pytest.approx(0.1)
 
 
 def test_controls_are_rows_of_the_factors(study):

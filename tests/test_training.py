@@ -11,6 +11,7 @@ from torch import nn
 
 from hdc.errors import InputError
 from hdc.fabric import start_fabric
+from hdc.nonfinite import Unchecked
 from hdc.settings import Optimization, Progress
 from hdc.stopping import Stopped
 from hdc.training import Training, learning_rate
@@ -111,16 +112,17 @@ def test_a_loss_that_is_not_finite_stops_the_run(start):
     with pytest.raises(InputError) as error:
         training.update(nan, clips=2, spatial_layer3=1.0, temporal_layer4=nan, weight_x=nan)
     text = str(error.value)
-    assert text.startswith("expected a finite loss, got nan at step 0 with learning rate 0.02; ")
-    assert "terms that are not finite: temporal at level layer4; " in text
+    assert text.startswith("expected a finite loss and finite gradients, got nan at step 0 with ")
+    assert "learning rate 0.02; terms that are not finite: temporal at level layer4; " in text
 
 
 def test_no_state_is_saved_after_a_loss_that_is_not_finite(start):
     """As on a GPU, where a loss is looked at one step later."""
     training = train(start(), stop_at=3)
     training.save()
-    training.unchecked = (3, 0.1, torch.tensor(float("inf")), {})
-    with pytest.raises(InputError, match="expected a finite loss, got inf at step 3"):
+    terms = {"loss": torch.tensor(float("inf"))}
+    training.unchecked = Unchecked(3, 0.1, terms, torch.tensor(True), again=None)
+    with pytest.raises(InputError, match=r"expected a finite loss .*, got inf at step 3"):
         training.save()
     assert start().step == 3
 

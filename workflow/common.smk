@@ -4,16 +4,21 @@ import json
 import re
 import shlex
 import sys
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from hdc.batch_sizes import require_enough_videos
+from hdc.clip_sizes import require_clips_taken
 from hdc.config import compose_run, settings_text
+from hdc.data.changes import CHANGED, note_changes
 from hdc.devices import visible_gpus
-from hdc.digest import digest
 from hdc.errors import InputError
+from hdc.inputs import prepared_files
 from hdc.leaks import pretraining_list
+from hdc.outdated import outdated
 from hdc.settings import (
     EMBED_READS,
     EVALUATE_READS,
@@ -50,7 +55,13 @@ try:
     EVALUATIONS = list(STUDY.evaluations())
     # A target by that name is asked for before there is any video.
     sets = [] if "download" in sys.argv else STUDY.data_sets()
-    SOURCES = {name: STUDY.source(name) for name in sets}
+    # The jobs of a cluster read this file, too: what was planned is planned.
+    SOURCES = {name: STUDY.source(name, compare=workflow.is_main_process) for name in sets}
+    OUTDATED = {}
+    if sets and workflow.is_main_process:  # no process that does a single job, as on a cluster
+        require_enough_videos(STUDY, SOURCES)
+        require_clips_taken(STUDY)
+        OUTDATED = outdated(STUDY)
 except InputError as error:
     refuse(error)
 
@@ -63,6 +74,29 @@ wildcard_constraints:
     pretrained_on="[a-z0-9_]+(-split[0-9]+)?",
     data="[a-z0-9_]+",
     split="[0-9]+",
+
+
+def changes(name):
+    """What tells Snakemake by its time that source files have changed; nothing for made videos."""
+    folder, changed = SOURCES[name].folder, SOURCES[name].changed
+    path = Path(f"results/data/{name}", CHANGED)
+    if not folder or not (Path(folder).is_dir() or path.is_file()):
+        return []
+    if workflow.is_main_process:
+        note_changes(path, changed)
+    if changed:
+        first, how = min(changed.items())
+        print(
+            f"{name}: {len(changed):,} videos are not as they were prepared, such as {first} "
+            f"({how}), so it is prepared again; all of them: {path}",
+            file=sys.stderr,
+        )
+    return [str(path)]
+
+
+def quoted(text):
+    """A word of a shell command that Snakemake formats."""
+    return shlex.quote(text).replace("{", "{{").replace("}", "}}")
 
 
 def all_threads(wildcards):
@@ -168,8 +202,23 @@ def adopted(wildcards):
     return [run.encoder, str(pretraining_list(run.encoder))] if run.encoder else []
 
 
+for what, jobs in Counter(OUTDATED.values()).items():
+    print(f"made again: {jobs} for other {what}", file=sys.stderr)
+
+
+def again(output):
+    """An input function without files: jobs run again whose output was made otherwise.
+
+    Snakemake's own memory of settings and inputs is not with results that were copied.
+    """
+
+    def force(wildcards):
+        workflow.dag.forcefiles.update({output.format(**wildcards)} & OUTDATED.keys())
+        return []
+
+    return force
+
+
 def prepared(data, split=None):
     """The files of a prepared data set that a stage reads."""
-    names = ["index.csv", "store.json", "listed.csv"]
-    names += [f"split{split}.csv"] if split else []
-    return [f"results/data/{data}/{name}" for name in names]
+    return prepared_files(f"results/data/{data}", split)

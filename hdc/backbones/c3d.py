@@ -12,6 +12,7 @@ STAGES = {
     "conv4": (512, 512),
     "conv5": (512, 512),
 }
+LEAST_CLIP = (1, 1)  # frames, pixels: paddings and pools leave a place of each
 LEVELS = {"conv3b": "conv3", "conv4b": "conv4", "conv5b": "conv5"}  # tapped before the pool
 
 

@@ -15,6 +15,7 @@ from torchvision.models.video.resnet import (
     VideoResNet,
 )
 
+LEAST_CLIP = (1, 1)  # frames, pixels: paddings and pools leave a place of each
 PUBLISHED_CHANNELS = 64  # of the stem and the first stage, at width 1
 
 

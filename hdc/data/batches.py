@@ -66,8 +66,9 @@ class VideoBatches:
             )
         if len(rows) < batch_size:
             raise InputError(
-                f"batch_size: expected at most the number of training videos, {len(rows)}, "
-                f"got {batch_size}"
+                f"batch_size: expected at most the number of usable training videos, {len(rows)}, "
+                f"got {batch_size}; make pretrain.batch_size or finetune.batch_size, whichever it "
+                "is, smaller in the scale or the ablation"
             )
         self.store, self.rows = store, list(rows)
         self.clip, self.augment = clip, augment

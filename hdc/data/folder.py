@@ -7,6 +7,7 @@ import pandas as pd
 
 from hdc.data.listing import files_below, require_folder, require_plain_name
 from hdc.errors import InputError
+from hdc.patterns import compiled, ending
 
 
 def list_folder(folder: str | Path, pattern: str) -> pd.DataFrame:
@@ -20,10 +21,11 @@ def list_folder(folder: str | Path, pattern: str) -> pd.DataFrame:
     folder = require_folder(folder)
     expression = _compile(pattern)
     files = files_below(folder)
+    videos = [path.relative_to(folder).as_posix() for path in files]
+    with ending(pattern, "data.folder.pattern"):
+        matches = [expression.fullmatch(video) for video in videos]
     rows = []
-    for path in files:
-        video = path.relative_to(folder).as_posix()
-        match = expression.fullmatch(video)
+    for path, video, match in zip(files, videos, matches, strict=True):
         if match:
             require_plain_name(path)
             group = match.groupdict().get("group") or video
@@ -41,8 +43,8 @@ def list_folder(folder: str | Path, pattern: str) -> pd.DataFrame:
 
 def _compile(pattern: str) -> re.Pattern[str]:
     try:
-        expression = re.compile(pattern)
-    except re.error as error:
+        expression = compiled(pattern)
+    except ValueError as error:
         raise InputError(f"data.folder.pattern: {error}; the pattern is {pattern}") from error
     if "label" not in expression.groupindex:
         raise InputError(f"data.folder.pattern: expected a group (?P<label>...), got {pattern}")

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from hdc.atomic import write_text
+from hdc.data.remedy import prepare_again
 from hdc.errors import InputError
 
 INDEX_COLUMNS = (
@@ -14,12 +15,18 @@ INDEX_COLUMNS = (
 PARTS = ("train", "val", "test")
 MISSING = "missing: not found in the folder of the data set"  # a reason in rejected.csv
 # Texts that look like numbers or gaps ("001", "nan") are names here and stay what they are.
+_SHOWN = 200  # letters of what is found in the place of columns
 _TEXTS = dict.fromkeys(("video", "label", "group", "path", "sha256", "part", "reason"), str)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a CSV file, whole or not at all."""
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    write_text(path, table_text(table))
+
+
+def table_text(table: pd.DataFrame) -> str:
+    """A table as CSV."""
+    return table.to_csv(index=False, lineterminator="\n")
 
 
 def read_table(
@@ -27,15 +34,22 @@ def read_table(
 ) -> pd.DataFrame:
     """A CSV file with at least these columns.
 
-    Raises InputError if the file or a column is missing.
+    Raises InputError if the file or a column is missing, or if it is no table.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: expected a file, found none; run {made_by} first")
-    table = pd.read_csv(path, dtype=_TEXTS, keep_default_na=False, na_values={"fps": [""]})
+    prepared = made_by == "hdc.prepare"
+    remedy = prepare_again(path.parent) if prepared else f"run {made_by} again"
+    try:
+        table = pd.read_csv(path, dtype=_TEXTS, keep_default_na=False, na_values={"fps": [""]})
+    except ValueError as error:  # empty, no UTF-8, rows of several lengths
+        found = " ".join(str(error).split())
+        raise InputError(f"{path}: expected a table, found damage ({found}); {remedy}") from None
     missing = [column for column in columns if column not in table]
     if missing:
-        raise InputError(f"{path}: expected a column {missing[0]}, found {', '.join(table)}")
+        found = ascii(", ".join(table))[1:-1][:_SHOWN]
+        raise InputError(f"{path}: expected a column {missing[0]}, found {found}; {remedy}")
     return table
 
 

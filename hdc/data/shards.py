@@ -1,9 +1,11 @@
 """Prepares a data set in parts that can be stopped at any video and go on there.
 
 A shard is some hundred listed videos: `<number>-of-<total>.bin` holds their packed frames,
-`.json` what is known of each and why others are rejected. Until both are whole, they are called
-`.partial`, and a journal has a line for each finished video with a checksum of its bytes, so that
-neither a kill nor a power cut leaves anything that a later run would wrongly believe. `.done` is
+`.json` what is known of each and why others are rejected, with checksums of its file and of its
+packed frames. Prepared again, only a video is decoded whose file has another content or whose
+stored frames are damaged; the others are copied. Until a shard is whole, it is called `.partial`,
+and a journal (`hdc.data.journal`) has a line for each finished video, so that neither a kill nor a
+power cut leaves anything that a later run would wrongly believe. `.done` is
 there for Snakemake, which deletes what it knows of before it asks for a part again: what is left of
 the part then tells whether anything has to be decoded anew.
 """
@@ -16,23 +18,28 @@ import zlib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, BinaryIO
+from typing import Any
 
 import pandas as pd
 
 from hdc.atomic import write_text
-from hdc.data.index import MISSING
 from hdc.data.container import RejectedVideo
+from hdc.data.index import MISSING
+from hdc.data.integrity import frame_faults
 from hdc.data.isolation import Decoder, PackedVideo
+from hdc.data.journal import Journal
 from hdc.data.settings import Decoding, Store
+from hdc.data.source_files import sha256_of, size_and_time, still
 from hdc.data.store import MANIFEST
 from hdc.digest import digest
 from hdc.errors import InputError
 from hdc.lock import Lock
 from hdc.progress import progress, threads
+from hdc.sealed import read_sealed, write_sealed
 
 FOLDER = "shards"
 FILES = re.compile(r"(\d{4,}-of-\d{4,})\.(bin|json|done|lock|bin\.partial|journal\.partial)")
@@ -62,6 +69,11 @@ class Shard:
         return self.output / FOLDER / f"{self.name}.json"
 
     @property
+    def journal(self) -> Path:
+        """The finished videos while it is in progress."""
+        return self.facts.with_suffix(".journal.partial")
+
+    @property
     def stamp(self) -> Path:
         """That it is whole, for Snakemake."""
         return self.output / FOLDER / f"{self.name}.done"
@@ -77,37 +89,82 @@ class Shard:
         """Its facts, if it is whole."""
         if not (self.facts.is_file() and self.frames.is_file()):
             return None
-        facts = json.loads(self.facts.read_text())
-        return facts if self.frames.stat().st_size == facts["bytes"] else None
+        try:
+            facts = read_sealed(self.facts, remedy="")
+        except InputError:  # damaged: as good as none
+            return None
+        return facts if self.frames.stat().st_size == facts.get("bytes") else None
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How the videos of a data set are decoded and packed."""
+
+    decoding: Decoding
+    store: Store
+    form: str
+
+    @property
+    def key(self) -> str:
+        """Changes with every setting that the packed videos depend on."""
+        layout = (self.form, self.store.short_side, self.store.key_frame_every)
+        return digest(json.dumps([asdict(self.decoding), layout, self.store.rate_factor]))
 
 
 def prepare_shard(
     shard: Shard, listed: pd.DataFrame, decoding: Decoding, store: Store, *, form: str
 ) -> dict[str, Any]:
-    """Decode and pack the shard's part of `listed` (video, path), unless that is done; its facts.
+    """Decode and pack the shard's part of `listed` (video, path), as far as not done; its facts.
 
+    A video is not decoded again as long as its file has the same content, wherever it lies, and the
+    bytes that are stored of it are those of then.
     Raises InputError if another process is at it, or if the disk is full; run again, it goes on
     where it was.
     """
-    rows = shard.rows(listed)
-    key = _key(rows, decoding, store, form)
+    rows, packing = shard.rows(listed), Packing(decoding, store, form)
     lock = Lock(shard.facts.with_suffix(".lock"))
     done = shard.read()
-    if done is None or done["key"] != key:
-        lists = [shard.output / name for name in ("index.csv", MANIFEST)]
-        for path in (shard.stamp, shard.facts, *lists):
-            path.unlink(missing_ok=True)  # from here on an older preparation is void
-        done = _prepare_and_finish(shard, rows, key, decoding, store, form)
+    if done is not None and done.get("key") != packing.key:
+        done = None
+    kept = _kept(shard, done, rows) if done else {}
+    if done and [entry["video"] for entry in done["videos"]] == [*rows.video] == [*kept]:
+        facts = done | {"videos": list(kept.values())}
+        if facts != done:  # files with other times, the same content
+            write_sealed(shard.facts, facts)
+    else:
+        _void(shard, keep_facts=bool(kept))
+        facts = _prepare_and_finish(shard, rows, kept, packing)
     write_text(shard.stamp, "")
     lock.release()
-    return done
+    return facts
+
+
+def _void(shard: Shard, *, keep_facts: bool) -> None:
+    """Let nobody use an older preparation from here on."""
+    lists = [shard.output / name for name in ("index.csv", MANIFEST)]
+    for path in (shard.stamp, *lists, *([] if keep_facts else [shard.facts])):
+        path.unlink(missing_ok=True)
+
+
+def _kept(shard: Shard, done: dict[str, Any], rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """The entries that still hold, by video: of the same content, whose stored bytes are whole."""
+    found = {entry["video"]: entry for entry in done["videos"]}
+    kept = {}
+    for video, path in zip(rows.video, rows.path, strict=True):
+        if video in found and (source := still(found[video]["source"], path)):
+            kept[video] = found[video] | {"source": source}
+    stored = [entry for entry in kept.values() if "crc32" in entry]
+    for video, fault in frame_faults(shard.frames, stored):
+        print(f"{video}: expected the frames that were stored, {fault}: decoded again", flush=True)
+        del kept[video]
+    return kept
 
 
 def _prepare_and_finish(
-    shard: Shard, rows: pd.DataFrame, key: str, decoding: Decoding, store: Store, form: str
+    shard: Shard, rows: pd.DataFrame, kept: dict[str, dict[str, Any]], packing: Packing
 ) -> dict[str, Any]:
     try:
-        entries = _prepare(shard, rows, key, decoding, store, form)
+        entries = _prepare(shard, rows, kept, packing)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -115,133 +172,102 @@ def _prepare_and_finish(
             f"{shard.frames.parent}: no space left on the disk; free some and run the same again: "
             "it goes on where it was"
         ) from error
-    facts = {"key": key, "form": form, "bytes": shard.frames.stat().st_size, "videos": entries}
-    write_text(shard.facts, json.dumps(facts))
-    Journal.path_of(shard).unlink()
+    size = shard.frames.stat().st_size
+    facts = {"key": packing.key, "form": packing.form, "bytes": size, "videos": entries}
+    write_sealed(shard.facts, facts)
+    shard.journal.unlink()
     return facts
 
 
 def _prepare(
-    shard: Shard, rows: pd.DataFrame, key: str, decoding: Decoding, store: Store, form: str
+    shard: Shard, rows: pd.DataFrame, kept: dict[str, dict[str, Any]], packing: Packing
 ) -> list[dict[str, Any]]:
     """Everything up to the whole file of frames; returns an entry for each row."""
     partial = shard.frames.with_suffix(".bin.partial")
-    with partial.open("ab") as file, Journal(shard, key) as journal:
-        journal.recover(file, partial)
-        offset, left = file.tell(), rows.iloc[len(journal.entries) :]
-        packed = _in_order(left.path.tolist(), decoding, store, form)
-        with progress(packed, total=len(left), unit="video", what="decoding") as bar:
-            for video, outcome in zip(left.video, bar, strict=True):
-                entry: dict[str, Any] = {"video": video}
-                if isinstance(outcome, RejectedVideo):
-                    if str(outcome) != MISSING:  # those are counted, in the end
-                        print(f"rejected {video}: {outcome}", flush=True)
-                    entry["rejected"] = str(outcome)
-                else:
-                    file.write(outcome.packed)
-                    size = len(outcome.packed)
-                    entry |= {"offset": offset, "bytes": size, "crc32": zlib.crc32(outcome.packed)}
-                    entry |= {"shape": outcome.shape, "facts": outcome.facts}
-                    offset += size
-                file.flush()
+
+    def is_next(place: int, entry: dict[str, Any]) -> bool:
+        if place >= len(rows) or entry["video"] != rows.video.iloc[place]:
+            return False
+        return still(entry["source"], rows.path.iloc[place]) is not None
+
+    with partial.open("ab") as file, Journal(shard.journal, packing.key) as journal:
+        journal.recover(file, partial, is_next)
+        left = rows.iloc[len(journal.entries) :]
+        offset = file.tell()
+        with closing(_packed(shard, left, kept, packing)) as packed:
+            for entry, frames in packed:
+                if "rejected" not in entry:
+                    file.write(frames)
+                    file.flush()
+                    entry["offset"] = offset
+                    offset += len(frames)
                 journal.add(entry)
         os.fsync(file.fileno())
     partial.replace(shard.frames)
     return journal.entries
 
 
-class Journal:
-    """The finished videos of a shard in progress, a line each, the shard's key first."""
-
-    def __init__(self, shard: Shard, key: str) -> None:
-        self.path, self.key = self.path_of(shard), key
-        self.entries: list[dict[str, Any]] = []
-
-    @staticmethod
-    def path_of(shard: Shard) -> Path:
-        """Where a shard's journal lies."""
-        return shard.facts.with_suffix(".journal.partial")
-
-    def __enter__(self) -> "Journal":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if hasattr(self, "file"):
-            self.file.close()
-
-    def recover(self, frames: BinaryIO, path: Path) -> None:
-        """Take over the videos whose bytes are all there, and cut off what lies behind them."""
-        lines = self.path.read_bytes().split(b"\n")[:-1] if self.path.is_file() else []
-        if lines and lines[0] == self.key.encode():
-            self.entries = list(_believable(lines[1:], path))
-        end = max((e["offset"] + e["bytes"] for e in self.entries if "offset" in e), default=0)
-        frames.truncate(end)
-        frames.seek(end)
-        texts = [self.key, *map(json.dumps, self.entries)]
-        write_text(self.path, "".join(f"{text}\n" for text in texts))
-        self.file = self.path.open("a")
-
-    def add(self, entry: dict[str, Any]) -> None:
-        """Note a finished video; call it once its bytes are written."""
-        self.entries.append(entry)
-        self.file.write(json.dumps(entry) + "\n")
-        self.file.flush()
+def _packed(
+    shard: Shard, rows: pd.DataFrame, kept: dict[str, dict[str, Any]], packing: Packing
+) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """For each row an entry, its offset yet to come, and the packed video, nothing if rejected."""
+    paths = rows.path[~rows.video.isin(list(kept))].tolist()
+    with (
+        closing(_in_order(paths, packing)) as decoded,
+        progress(rows.video, total=len(rows), unit="video", what="decoding") as bar,
+    ):
+        for video in bar:
+            if video in kept:
+                yield dict(kept[video]), _stored(shard.frames, kept[video])
+            else:
+                yield _entry(video, *next(decoded))
 
 
-def _believable(lines: list[bytes], path: Path) -> Iterator[dict[str, Any]]:
-    """The entries of a journal up to the first that is broken or whose bytes are not there."""
-    with path.open("rb") as frames:
-        for line in lines:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                return
-            if "offset" in entry:
-                frames.seek(entry["offset"])
-                if zlib.crc32(frames.read(entry["bytes"])) != entry["crc32"]:
-                    return
-            yield entry
+def _stored(path: Path, entry: dict[str, Any]) -> bytes:
+    """The packed video of an older entry."""
+    if "rejected" in entry:
+        return b""
+    with path.open("rb") as file:
+        file.seek(entry["offset"])
+        return file.read(entry["bytes"])
 
 
-def _key(rows: pd.DataFrame, decoding: Decoding, store: Store, form: str) -> str:
-    """What a shard depends on: settings, files' sizes and times; not on where the files lie."""
-    files = [
-        (video, *_size_and_time(path)) for video, path in zip(rows.video, rows.path, strict=True)
-    ]
-    layout = (form, store.short_side, store.key_frame_every, store.rate_factor)
-    return digest(json.dumps([asdict(decoding), layout, files]))
-
-
-def _size_and_time(path: str) -> tuple[int, int]:
-    """Size and time of a file; zeros for a missing one."""
-    try:
-        found = Path(path).stat()
-    except OSError:
-        return 0, 0
-    return found.st_size, found.st_mtime_ns
+def _entry(
+    video: str, outcome: PackedVideo | RejectedVideo, source: dict[str, Any]
+) -> tuple[dict[str, Any], bytes]:
+    """What is noted of a video that was just decoded, and its packed frames."""
+    entry = {"video": video, "source": source}
+    if isinstance(outcome, RejectedVideo):
+        if str(outcome) != MISSING:  # those are counted, in the end
+            print(f"rejected {video}: {outcome}", flush=True)
+        return entry | {"rejected": str(outcome)}, b""
+    frames = outcome.packed
+    entry |= {"offset": 0, "bytes": len(frames), "crc32": zlib.crc32(frames)}
+    return entry | {"shape": outcome.shape, "facts": outcome.facts}, frames
 
 
 def _in_order(
-    paths: list[str], decoding: Decoding, store: Store, form: str
-) -> Iterator[PackedVideo | RejectedVideo]:
-    """Decode in child processes, a few videos ahead, and give outcomes in the order of `paths`."""
+    paths: list[str], packing: Packing
+) -> Iterator[tuple[PackedVideo | RejectedVideo, dict[str, Any]]]:
+    """Decode in child processes, a few videos ahead; outcomes and files in the order of `paths`."""
     workers = max(1, min(threads(), len(paths)))
-    decoders = [Decoder(decoding, store, form) for _ in range(workers)]
+    decoders = [Decoder(packing.decoding, packing.store, packing.form) for _ in range(workers)]
     with ThreadPoolExecutor(workers) as pool:
         idle: SimpleQueue[Decoder] = SimpleQueue()
         for decoder in decoders:
             idle.put(decoder)
 
-        def pack(path: str) -> PackedVideo | RejectedVideo:
-            if not path:
-                return RejectedVideo(MISSING)
+        def pack(path: str) -> tuple[PackedVideo | RejectedVideo, dict[str, Any]]:
+            size, modified = size_and_time(path)  # before it is read: a change while it is shows
             decoder = idle.get()
             try:
-                return decoder.pack(path)
+                outcome = decoder.pack(path) if path else RejectedVideo(MISSING)
+                sha256 = outcome.facts["sha256"] if path else ""
             except RejectedVideo as verdict:
-                return verdict
+                outcome, sha256 = verdict, sha256_of(path)
             finally:
                 idle.put(decoder)
+            return outcome, {"bytes": size, "modified": modified, "sha256": sha256}
 
         waiting: deque = deque()
         try:

@@ -3,10 +3,11 @@
 import math
 from pathlib import Path
 
+from hdc.data.changes import source_paths
 from hdc.data.index import missing_videos, read_table
 from hdc.data.listing import Listing
-from hdc.data.settings import Data, Store
-from hdc.data.store import MANIFEST
+from hdc.data.settings import Data, Store, SyntheticData
+from hdc.data.store import MANIFEST, list_faults, read_manifest
 from hdc.errors import InputError
 
 
@@ -37,29 +38,42 @@ def count_shards(videos: int, store: Store) -> int:
     return math.ceil(videos / store.shard_videos)
 
 
-def count_videos(
+def look_up(
     data: Data, folder: str | Path, prepared: str | Path, *, allow_missing: bool
-) -> tuple[int, int]:
-    """How many videos are listed and how many of them are there; nothing is decoded.
+) -> Listing:
+    """The videos of a data set that is found, not made, with their paths; nothing is decoded.
 
-    For a published data set that was prepared with all its videos, or one whose originals are gone
-    since: as they were then. Raises InputError if the folder or the lists are not there, or if
-    listed videos are missing and that is not allowed.
+    Those of a published data set that was prepared with all its videos, or of one whose originals
+    are gone since, are listed as they were then. Raises InputError if the folder or the lists are
+    not there, or if listed videos are missing and that is not allowed.
     """
-    if data.synthetic is not None:
-        made = data.synthetic
-        return (made.train_videos + made.validation_videos + made.test_videos,) * 2
     listing = None
     if (Path(prepared) / MANIFEST).is_file():
         missing = missing_videos(prepared)
         complete = data.official is not None and not missing
         if complete or not Path(folder).is_dir():
             listed = read_table(Path(prepared) / "listed.csv", ("video", "label", "group"))
-            paths = ["" if video in missing else "prepared" for video in listed.video]
+            places = source_paths(prepared, folder)
+            paths = ["" if one in missing else places.get(one, "prepared") for one in listed.video]
             listing = Listing(listed.assign(path=paths), [])
     listing = listing or list_videos(data, folder)
     listing.require_found(folder, allow_missing=allow_missing)
-    return len(listing.videos), len(listing.videos) - len(listing.missing)
+    return listing
+
+
+def count_made(made: SyntheticData) -> int:
+    """How many videos a data set that is made has."""
+    return made.train_videos + made.validation_videos + made.test_videos
+
+
+def require_whole(prepared: str | Path) -> None:
+    """Raise InputError if the manifest or a list of a data set is damaged, as far as prepared."""
+    prepared = Path(prepared)
+    if (prepared / MANIFEST).is_file():
+        lists = read_manifest(prepared).get("lists", {})
+        there = {name: text for name, text in lists.items() if (prepared / name).is_file()}
+        for fault in list_faults(prepared, {"lists": there}):
+            raise InputError(fault)
 
 
 def require_named(data: str, settings: Data, folder: str | None, prepared: str | Path) -> str:

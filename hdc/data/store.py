@@ -1,11 +1,13 @@
 """Decoded videos on disk, for fast random clips: large memory-mapped files, raw or H.264.
 
-`store.json` says the version, the form and, per video, where its bytes lie and its shape; the bytes
-lie in the files of `shards/` (`hdc.data.shards`), one after another.
+`store.json` says the version, the form, the checksums of the lists beside it and, per video, where
+its bytes lie, their checksum and its shape; the bytes lie in the files of `shards/`
+(`hdc.data.shards`), one after another.
 """
 
-import json
-from collections.abc import Sequence
+import os
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +15,36 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from hdc.atomic import write_text
+from hdc.data.remedy import prepare_again
+from hdc.digest import digest
 from hdc.errors import InputError
+from hdc.sealed import read_sealed, sealed
 
 VERSION = 2
 MANIFEST = "store.json"
 RAW, H264 = "raw", "h264"
+_CHUNK = 2**24  # bytes of a stored video in memory at once
 
 
-def write_manifest(
-    folder: str | Path,
+def write_manifest(folder: str | Path, **facts: Any) -> None:
+    """Make the files of a store readable, all at once; `facts` as for `manifest_text`."""
+    write_text(Path(folder) / MANIFEST, manifest_text(**facts))
+
+
+def manifest_text(
     *,
     form: str,
     short_side: int,
     key_frame_every: int,
     shards: list[dict[str, Any]],
     videos: list[dict[str, Any]],
-) -> None:
-    """Make the files of a store readable, all at once.
+    lists: Mapping[str, str] | None = None,
+) -> str:
+    """What `store.json` says.
 
     `shards` hold file (below `folder`) and bytes; `videos` hold video, shard (its place in
-    `shards`), offset, bytes and shape (time, height, width), in the order of the index.
+    `shards`), offset, bytes, crc32 and shape (time, height, width), in the order of the index;
+    `lists` hold the digests of the other files in `folder`, by name.
     """
     manifest = {
         "version": VERSION,
@@ -41,8 +53,9 @@ def write_manifest(
         "key_frame_every": key_frame_every,
         "shards": shards,
         "videos": videos,
+        "lists": dict(lists or {}),
     }
-    write_text(Path(folder) / MANIFEST, json.dumps(manifest))
+    return sealed(manifest)
 
 
 class ClipStore:
@@ -51,26 +64,21 @@ class ClipStore:
     def __init__(self, folder: str | Path, videos: Sequence[str] | None = None) -> None:
         """Open a store; `videos` are those of the index that it belongs to.
 
-        Raises InputError if there is none, it is of another version or of other videos, or a file
-        is cut short.
+        Raises InputError if there is none, it is of another version or of other videos, a list is
+        not as it was prepared, or a file is cut short.
         """
         self.folder = Path(folder)
         self.manifest = read_manifest(folder)
         self.videos = self.manifest["videos"]
         self._mapped: dict[int, np.ndarray] = {}
+        for faults in (list_faults, size_faults):
+            if fault := next(faults(self.folder, self.manifest), None):
+                raise InputError(fault)
         if videos is not None and [video["video"] for video in self.videos] != list(videos):
             raise InputError(
                 f"{self.folder / MANIFEST}: expected the videos of index.csv in its order, found "
-                "others; prepare the data set again"
+                f"others; {prepare_again(self.folder)}"
             )
-        for shard in self.manifest["shards"]:
-            path = self.folder / shard["file"]
-            found = path.stat().st_size if path.is_file() else "no file"
-            if found != shard["bytes"]:
-                raise InputError(
-                    f"{path}: expected {shard['bytes']} bytes, found {found}; "
-                    "prepare the data set again"
-                )
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -107,14 +115,53 @@ class ClipStore:
 def read_manifest(folder: str | Path) -> dict[str, Any]:
     """What `store.json` of a prepared data set says.
 
-    Raises InputError if there is none or it is of another version.
+    Raises InputError if there is none, or one that is damaged or of another version.
     """
     path = Path(folder) / MANIFEST
     if not path.is_file():
         raise InputError(f"{path}: expected a file, found none; run hdc.prepare first")
-    manifest = json.loads(path.read_text())
-    if manifest["version"] != VERSION:
-        raise InputError(
-            f"{path}: expected version {VERSION}, found {manifest['version']}; prepare it again"
-        )
+    remedy = prepare_again(folder)
+    manifest = read_sealed(path, remedy=remedy)
+    if manifest.get("version") != VERSION:
+        found = manifest.get("version", "none")
+        raise InputError(f"{path}: expected version {VERSION}, found {found}; {remedy}")
+    if not {"form", "shards", "videos"} <= manifest.keys():
+        found = ", ".join(manifest)
+        raise InputError(f"{path}: expected form, shards and videos, found {found}; {remedy}")
     return manifest
+
+
+def list_faults(folder: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each list of a prepared data set that is not as it was written."""
+    for name, expected in manifest.get("lists", {}).items():
+        path = folder / name
+        if not path.is_file():
+            yield f"{path}: expected a file, found none; {prepare_again(folder)}"
+        elif digest(path.read_bytes()) != expected:
+            yield (
+                f"{path}: expected the file as hdc.prepare wrote it, found another; "
+                f"{prepare_again(folder)}"
+            )
+
+
+def size_faults(folder: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each file of frames that is gone or of another size."""
+    for shard in manifest["shards"]:
+        path = folder / shard["file"]
+        found = path.stat().st_size if path.is_file() else "no file"
+        if found != shard["bytes"]:
+            yield (
+                f"{path}: expected {shard['bytes']} bytes, found {found}; {prepare_again(folder)}"
+            )
+
+
+def stored_crc32(file: int, place: Mapping[str, Any]) -> int:
+    """The checksum of the bytes of a video that are there now.
+
+    `file`: descriptor of the file of frames; `place` says offset and bytes. The file is read, not
+    mapped: a bad sector is an OSError then, not the end of the process.
+    """
+    found, at, end = 0, place["offset"], place["offset"] + place["bytes"]
+    while at < end and (chunk := os.pread(file, min(_CHUNK, end - at), at)):
+        found, at = zlib.crc32(chunk, found), at + len(chunk)
+    return found if at == end else -1  # the file ends too early

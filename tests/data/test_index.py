@@ -71,3 +71,24 @@ def test_refuses_a_folder_that_is_not_prepared(tmp_path):
         InputError, match=r"index\.csv: expected a file, found none; run hdc\.prepare"
     ):
         read_index(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "No columns to parse from file"),
+        (bytes(range(256)), "expected a table, found damage ("),
+        (b"video,label\na,b\nc,d,e,f\n", "Expected 2 fields in line 3, saw 4"),
+        (b"\0\1\2", "expected a column video, found "),
+    ],
+    ids=["empty", "binary", "ragged", "zeros"],
+)
+@pytest.mark.parametrize("name", ["index.csv", "split1.csv", "listed.csv"])
+def test_a_list_that_is_no_table_costs_one_line_with_what_to_do(prepared, name, content, found):
+    (prepared / name).write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_split(prepared, 1)
+    message = str(caught.value)
+    assert message.startswith(f"{prepared / name}: ") and found in message
+    assert f"run python -m hdc.prepare data={prepared.name} " in message
+    assert message.isprintable()

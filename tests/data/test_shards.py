@@ -1,5 +1,4 @@
 import errno
-import json
 import os
 import signal
 import subprocess
@@ -12,7 +11,8 @@ import pandas as pd
 import pytest
 
 from hdc.data import shards
-from hdc.data.shards import Journal, Shard, prepare_shard
+from hdc.data.journal import Journal
+from hdc.data.shards import Shard, prepare_shard
 from hdc.errors import InputError
 
 
@@ -37,6 +37,19 @@ def prepare(tmp_path, listed, prepare_settings):
         return shard
 
     return run
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """The names of the files that are decoded from here on."""
+    names, pack = [], shards.Decoder.pack
+
+    def noted(decoder, path):
+        names.append(Path(path).name)
+        return pack(decoder, path)
+
+    monkeypatch.setattr(shards.Decoder, "pack", noted)
+    return names
 
 
 def contents(shard):
@@ -86,8 +99,77 @@ def test_what_has_changed_is_done_again(prepare, make_video, moving_square, list
     if change == "form":
         changes = {"form": "h264"}
     after = contents(prepare(**changes))
-    assert json.loads(after[1])["key"] != json.loads(before[1])["key"]
+    assert after[1] != before[1]
     assert (after[0] == before[0]) == (change == "settings")
+
+
+def test_a_file_of_another_time_is_read_and_noted_but_not_decoded(prepare, listed, decoded):
+    frames, _ = contents(prepare())
+    decoded.clear()
+    for path in listed.path[listed.path != ""]:
+        os.utime(path, ns=(0, 0))
+    shard = prepare()
+    assert not decoded and shard.frames.read_bytes() == frames
+    sources = [entry["source"]["modified"] for entry in shard.read()["videos"]]
+    assert sources == [0] * 8  # the one that is missing, too
+
+
+def test_only_what_has_another_content_is_decoded(
+    prepare, make_video, moving_square, listed, decoded
+):
+    """Repaired, replaced by one of the same size and found at last: in the middle of a part."""
+    prepare()
+    make_video(listed.path[2], moving_square(10, seed=2))
+    content = bytearray(Path(listed.path[4]).read_bytes())
+    content[-1] ^= 1
+    Path(listed.path[4]).write_bytes(content)
+    os.utime(listed.path[4], ns=(0, 0))
+    there = make_video(Path(listed.path[0]).with_name("5.avi"), moving_square(10, seed=5))
+    now = listed.assign(path=[*listed.path[:5], str(there), *listed.path[6:]])
+    decoded.clear()
+    again = prepare(listed=now)
+    assert sorted(decoded) == ["2.avi", "4.avi", "5.avi"]
+    kept, facts = contents(again)
+    again.facts.unlink()
+    assert contents(prepare(listed=now)) == (kept, facts)  # as if all had been decoded
+
+
+def test_a_list_that_has_grown_costs_what_is_new(
+    prepare, make_video, moving_square, listed, decoded, tmp_path
+):
+    prepare()
+    more = make_video(tmp_path / "videos/0a.avi", moving_square(10, seed=99))
+    now = pd.concat([listed[:1], pd.DataFrame([("0a.avi", str(more))], columns=listed.columns)])
+    decoded.clear()
+    shard = prepare(listed=pd.concat([now, listed[1:]]))
+    assert decoded == ["0a.avi"] and len(shard.read()["videos"]) == 9
+
+
+def test_stored_frames_that_are_damaged_are_decoded_again(prepare, decoded, capsys):
+    shard = prepare()
+    before, entry = contents(shard), shard.read()["videos"][3]
+    content = bytearray(before[0])
+    content[entry["offset"] + 100] ^= 1
+    content[-1000:] = bytes(1000)
+    shard.frames.write_bytes(content)
+    decoded.clear()
+    assert contents(prepare()) == before
+    assert sorted(decoded) == ["3.avi", "7.avi"]
+    said = "3.avi: expected the frames that were stored, found others: decoded again"
+    assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("harm", ["cut", "list", "bit", "binary", "empty"])
+def test_facts_that_are_damaged_are_found_again(prepare, harm):
+    shard = prepare()
+    before = contents(shard)
+    facts = before[1]
+    digit = facts.index(b'"offset": ') + 10
+    flipped = facts[:digit] + b"1" + facts[digit + 1 :]
+    other = {"cut": facts[:99], "list": b"[]", "bit": flipped, "binary": b"\xff\0", "empty": b""}
+    shard.facts.write_bytes(other[harm])
+    assert shard.read() is None
+    assert contents(prepare()) == before
 
 
 def test_a_file_that_was_cut_short_is_done_again(prepare):
@@ -100,7 +182,7 @@ def test_a_file_that_was_cut_short_is_done_again(prepare):
 
 @pytest.mark.parametrize("harm", ["none", "bytes", "cut", "journal", "line"])
 def test_a_stopped_one_goes_on_and_believes_nothing_that_is_not_whole(
-    prepare, monkeypatch, listed, harm
+    prepare, monkeypatch, listed, harm, decoded
 ):
     """Stopped after five videos, with what is on the disk harmed in several ways."""
     undisturbed = contents(prepare())
@@ -117,7 +199,7 @@ def test_a_stopped_one_goes_on_and_believes_nothing_that_is_not_whole(
         with pytest.raises(KeyboardInterrupt):
             prepare()
     assert not shard.facts.exists()
-    partial, journal = shard.frames.with_suffix(".bin.partial"), Journal.path_of(shard)
+    partial, journal = shard.frames.with_suffix(".bin.partial"), shard.journal
     assert len(journal.read_text().splitlines()) == 6
     content = bytearray(partial.read_bytes())
     if harm == "bytes":
@@ -129,11 +211,7 @@ def test_a_stopped_one_goes_on_and_believes_nothing_that_is_not_whole(
         journal.unlink()
     if harm == "line":
         journal.write_text(journal.read_text()[:-20])
-    decoded = []
-    pack = shards.Decoder.pack
-    monkeypatch.setattr(
-        shards.Decoder, "pack", lambda self, path: (decoded.append(path), pack(self, path))[1]
-    )
+    decoded.clear()
     assert contents(prepare()) == undisturbed
     # 0 to 4 are finished; bytes 5,000 and 6,000 lie in the first video; a broken line is the last.
     assert len(decoded) == {"none": 2, "bytes": 7, "cut": 7, "journal": 7, "line": 3}[harm]

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from hdc.data import h264
 from hdc.data.store import MANIFEST, ClipStore, write_manifest
 from hdc.errors import InputError
+from hdc.sealed import write_sealed
 
 
 @pytest.fixture
@@ -72,8 +74,9 @@ def test_refuses_no_store(tmp_path):
 def test_refuses_another_version(store):
     folder = store()
     manifest = json.loads((folder / MANIFEST).read_text()) | {"version": 1}
-    (folder / MANIFEST).write_text(json.dumps(manifest))
-    with pytest.raises(InputError, match="expected version 2, found 1; prepare it again"):
+    del manifest["checksum"]
+    write_sealed(folder / MANIFEST, manifest)
+    with pytest.raises(InputError, match=r"expected version 2, found 1; run python -m hdc\.prep"):
         ClipStore(folder)
 
 
@@ -85,3 +88,50 @@ def test_refuses_frames_that_are_cut_short_or_gone(store):
     path.unlink()
     with pytest.raises(InputError, match=r"1\.bin: expected \d+ bytes, found no file"):
         ClipStore(path.parent)
+
+
+def changed(folder, edit):
+    """The manifest with a number in it changed, as a flipped bit or a slip of the hand would."""
+    text = (folder / MANIFEST).read_text()
+    assert edit(text) != text
+    return edit(text)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text.replace('"offset": 0', '"offset": 1', 1), "its checksum differs"),
+        (lambda text: text.replace('"checksum": "', '"checksum": "0', 1), "its checksum differs"),
+        (lambda text: text[: len(text) // 2], "expected JSON, found damage"),
+        (lambda text: "[1, 2]", "expected JSON of an object, found a list"),
+        (lambda text: "", "expected JSON, found damage"),
+        (lambda text: '{"version": 2}', "expected form, shards and videos, found version"),
+    ],
+)
+def test_refuses_a_damaged_manifest_and_says_what_to_do(store, damage, message):
+    folder = store()
+    (folder / MANIFEST).write_text(changed(folder, damage))
+    with pytest.raises(InputError, match=message) as caught:
+        ClipStore(folder)
+    assert f"{folder / MANIFEST}: " in str(caught.value)
+    assert f"run python -m hdc.prepare data={folder.name} " in str(caught.value)
+
+
+def test_reads_what_an_older_version_wrote_without_checksums(store, clips):
+    folder = store()
+    manifest = json.loads((folder / MANIFEST).read_text())
+    del manifest["checksum"], manifest["lists"]
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    assert np.array_equal(ClipStore(folder).clip(1, np.array([3])), clips["v1"][[3]])
+
+
+def test_refuses_a_list_that_is_not_as_it_was_written(tiny, tmp_path):
+    """A label changed, a file gone: nothing that reading alone would notice."""
+    folder = shutil.copytree(tiny, tmp_path / "copy")
+    rejected = folder / "rejected.csv"
+    rejected.write_text("video,reason\n00.avi,lost\n")
+    with pytest.raises(InputError, match=r"rejected\.csv: expected the file as hdc\.prepare wrote"):
+        ClipStore(folder)
+    rejected.unlink()
+    with pytest.raises(InputError, match=r"rejected\.csv: expected a file, found none; run python"):
+        ClipStore(folder)

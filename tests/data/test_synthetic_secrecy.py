@@ -6,6 +6,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from chance import require_chance
 from sklearn.ensemble import HistGradientBoostingClassifier
 from torch import nn
 
@@ -20,13 +21,6 @@ def plan(videos, frames):
         test_videos=24, train_backgrounds=200, test_backgrounds=8, frames=frames, pixels=PIXELS,
         appearance_change=1.0, stripes=False, shortcut=0.0, test_shortcut="none", seed=0,
     )[:videos]  # fmt: skip
-
-
-def require_chance(right, choices):
-    """The share of right answers is within two standard errors of guessing."""
-    chance = 1 / choices
-    standard_error = np.sqrt(chance * (1 - chance) / len(right))
-    assert abs(np.mean(right) - chance) <= 2 * standard_error
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +47,7 @@ def test_the_true_state_of_one_frame_does_not_tell_the_motion():
     motion = table.motion.to_numpy()
     trees = HistGradientBoostingClassifier(max_iter=50, random_state=0)
     trees.fit(features[:VIDEOS], motion[:VIDEOS])
-    require_chance(trees.predict(features[VIDEOS:]) == motion[VIDEOS:], len(MOTIONS))
+    require_chance(trees.predict(features[VIDEOS:]) == motion[VIDEOS:], 1 / len(MOTIONS))
 
 
 def predicted(pictures, targets, train, test):
@@ -87,7 +81,7 @@ def test_one_decoded_frame_does_not_tell_the_motion_but_does_tell_the_shape(fram
         names = sorted(table[factor].unique())
         targets = torch.tensor([names.index(name) for name in table[factor]])
         right[factor] = (predicted(pictures, targets, train, test) == targets[test]).numpy()
-    require_chance(right["motion"], len(MOTIONS))
+    require_chance(right["motion"], 1 / len(MOTIONS))
     assert right["shape"].mean() > 0.7  # the same network sees what is there to be seen
 
 

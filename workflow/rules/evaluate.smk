@@ -3,6 +3,9 @@ rule finetune:
     input:
         lambda wildcards: prepared(wildcards.data, wildcards.split),
         encoder=encoder,
+        again=again(
+            "results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/finetune.json"
+        ),
     output:
         record="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/finetune.json",
         predictions="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/predictions.csv",
@@ -36,6 +39,9 @@ rule embed:
     input:
         lambda wildcards: prepared(wildcards.data),
         encoder=encoder,
+        again=again(
+            "results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/features.safetensors"
+        ),
     output:
         features="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/features.safetensors",
     log:
@@ -66,6 +72,9 @@ rule evaluate:
         lambda wildcards: prepared(wildcards.data, wildcards.split),
         encoder=encoder,
         features="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/features.safetensors",
+        again=again(
+            "results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/evaluate.json"
+        ),
     output:
         record="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/evaluate.json",
         outcomes="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/outcomes.csv",

@@ -1,5 +1,8 @@
 # Rules of its own for each data set: how many splits and parts it has is known before anything runs.
 for name, source in SOURCES.items():
+    changed = changes(name)
+    # Where the videos lie changes nothing that is prepared, as long as their content is compared.
+    named = "" if changed else source.folder
     parts = [f"{number:04d}-of-{source.shards:04d}" for number in range(1, source.shards + 1)]
 
     if source.shards > 1:
@@ -20,14 +23,14 @@ for name, source in SOURCES.items():
                 # Not passed on: lets Snakemake see that a value this stage reads has changed.
                 settings=settings(*PREPARE_READS, data=name),
                 data=name,
-                folder=source.folder,
+                folder=named,
                 shards=source.shards,
                 found=source.found,
                 shard=lambda wildcards: int(wildcards.shard),
             shell:
                 # Not a param: allowing for missing videos changes nothing that is prepared.
                 f"""
-                python -m hdc.prepare data={{params.data:q}} folder={{params.folder:q}} \
+                python -m hdc.prepare data={{params.data:q}} folder={quoted(source.folder)} \
                     output_dir=results/data/{{params.data:q}} shard={{params.shard}} \
                     shards={{params.shards}} allow_missing={str(STUDY.allow_missing).lower()} \
                     >{{log:q}} 2>&1
@@ -38,6 +41,7 @@ for name, source in SOURCES.items():
             f"prepare_{name}"
         input:
             [f"results/data/{name}/shards/{part}.done" for part in parts if len(parts) > 1],
+            changed,
         output:
             index=f"results/data/{name}/index.csv",
             rejected=f"results/data/{name}/rejected.csv",
@@ -53,13 +57,13 @@ for name, source in SOURCES.items():
         params:
             settings=settings(*PREPARE_READS, data=name),
             data=name,
-            folder=source.folder,
+            folder=named,
             shards=source.shards,
             found=source.found,
             output_dir=subpath(output.index, parent=True),
         shell:
             f"""
-            python -m hdc.prepare data={{params.data:q}} folder={{params.folder:q}} \
+            python -m hdc.prepare data={{params.data:q}} folder={quoted(source.folder)} \
                 output_dir={{params.output_dir:q}} shards={{params.shards}} \
                 allow_missing={str(STUDY.allow_missing).lower()} >{{log:q}} 2>&1
             """

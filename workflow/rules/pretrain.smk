@@ -4,6 +4,9 @@ rule pretrain:
         lambda wildcards: prepared(*part_of(wildcards.pretrained_on)),
         measured=measured,
         adopted=adopted,
+        again=again(
+            "results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/pretrain.json"
+        ),
     output:
         encoder="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/encoder.safetensors",
         record="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/pretrain.json",

@@ -24,6 +24,8 @@ FIGURES = [
 
 rule plan:
     """Write down what the study runs: the report shows what of it is there."""
+    input:
+        again=again("results/{study}/study.json"),
     output:
         plan="results/{study}/study.json",
     log:
@@ -35,7 +37,6 @@ rule plan:
     params:
         # The plan itself can be longer than a command line may be.
         study=json.dumps(config, sort_keys=True),
-        plan=digest(STUDY.plan()),
     shell:
         "python -m hdc.plan {params.study:q} {output.plan:q} > {log:q} 2>&1"
 
