@@ -3,7 +3,8 @@
 import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from hdc import status
@@ -18,10 +19,14 @@ PUBLISH = "Copy a study's tables, figures and records to results/published/, to 
 STUDY = re.compile(r"\w+")  # a study's or a data set's name; anything else is a folder
 
 
-def main() -> None:
-    """Run the subcommand that the command line names; bad input exits with 1 and one line."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the subcommand that the words, by default those of the command line, begin with.
+
+    Without any it prints the help. Bad input exits with 1 and one line.
+    """
     parser = argparse.ArgumentParser(prog="hdc", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="command")
+    parser.add_argument("--version", action="version", version=f"hdc {version('hdc')}")
+    commands = parser.add_subparsers(metavar="command")
 
     command = _command(commands, "doctor", DOCTOR, lambda given: examine(given.studies))
     command.add_argument("studies", nargs="*", help="config/<study>.yaml; default: all")
@@ -44,7 +49,8 @@ def main() -> None:
     command = _command(commands, "publish", PUBLISH, _publish)
     command.add_argument("study", help="name of the folder under results/")
 
-    given = parser.parse_args()
+    parser.set_defaults(run=lambda _: parser.print_help())
+    given = parser.parse_args(words)
     try:
         given.run(given)
     except InputError as error:

@@ -1,11 +1,11 @@
-"""Which clips a backbone takes, found by trying without memory: `python -m hdc.least_clip <JSON>`.
+"""Which clips a backbone takes, found by trying without memory.
 
-The JSON is a list of [settings of a backbone, frames, pixels]; printed is, as JSON, for each an
-empty text or what is wrong. In a process of its own, because torch takes seconds to import.
+`python -m hdc.least_clip` prints, as JSON, for each try an empty text or what is wrong. A process
+of its own, because torch takes seconds to import.
 """
 
+import argparse
 import json
-import sys
 from typing import Any
 
 import torch
@@ -67,4 +67,9 @@ def _error(encoder: nn.Module, frames: int, pixels: int) -> str:
 
 
 if __name__ == "__main__":
-    print(json.dumps([problem(*one) for one in json.loads(sys.argv[1])]))
+    parser = argparse.ArgumentParser(
+        prog="python -m hdc.least_clip", description="Which clips a backbone takes, by trying."
+    )
+    parser.add_argument("tries", help="JSON of a list of [settings of a backbone, frames, pixels]")
+    given = parser.parse_args()
+    print(json.dumps([problem(*one) for one in json.loads(given.tries)]))

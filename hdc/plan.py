@@ -1,5 +1,6 @@
-"""Writes down what a study runs: `python -m hdc.plan <the study as JSON> <output>`."""
+"""Writes down what a study runs."""
 
+import argparse
 import json
 import sys
 
@@ -7,11 +8,22 @@ from hdc.atomic import write_text
 from hdc.errors import InputError
 from hdc.study import Study
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Write the plan that the command line asks for; bad input exits with 1 and one line."""
+    parser = argparse.ArgumentParser(prog="python -m hdc.plan", description=__doc__)
+    parser.add_argument("study", help="the content of config/<study>.yaml as JSON")
+    parser.add_argument("output", help="the file to write, such as results/<study>/study.json")
+    given = parser.parse_args()
     try:
-        _, study, output = sys.argv
-        write_text(output, Study.read(json.loads(study)).plan())
+        study = json.loads(given.study)
+    except ValueError as error:
+        sys.exit(f"error: study: expected JSON, found another text: {error}")
+    try:
+        write_text(given.output, Study.read(study).plan())
     except InputError as error:
         sys.exit(f"error: {error}")
-    except ValueError:
-        sys.exit(f"error: {__doc__}")
+
+
+if __name__ == "__main__":
+    main()

@@ -3,14 +3,14 @@
 import errno
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from hdc.config import allowed, compose_run, plain, settings_text
+from hdc.config import allowed, compose_run, plain, require_allowed, settings_text
 from hdc.errors import InputError
 from hdc.stopping import EXIT_STATUS, Stopped
 
@@ -109,32 +109,47 @@ class Stage:
         return settings, SimpleNamespace(**given, **named)
 
     def _sort(self, words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-        """Arguments and choices by name, and the words that override a setting."""
+        """Arguments and choices by name, and the words that override a setting.
+
+        Raises InputError that names everything wrong at once.
+        """
         known = (*self.choices, *self.arguments)
-        given, overrides = {}, []
+        given, overrides, problems = {}, [], []
         for word in words:
             key, equals, value = word.partition("=")
             if not equals:
-                raise InputError(f"{self.name}: expected key=value, got {word}; see --help")
-            if key in known:
+                problems.append(f"expected key=value, got {word}; see --help")
+            elif key in known:
                 given[key] = value
             elif key.split(".")[0] in (*self.reads, "progress") and ("." in key or key in _SINGLE):
                 overrides.append(word)
             else:
-                raise InputError(
-                    f"{self.name}: expected one of {', '.join(known)} or a setting of "
+                problems.append(
+                    f"expected one of {', '.join(known)} or a setting of "
                     f"{', '.join((*self.reads, 'progress'))}, got {key}"
                 )
         given = dict.fromkeys(self.optional, "") | given
         if "protocol" in self.choices:  # the only choice that has a default
             given = {"protocol": _ANY["protocol"]} | given
+        problems += self._wrong_values(given)
+        missing = [f"{name}=" for name in known if name not in given]
+        if missing:
+            problems.append(f"missing {', '.join(missing)}")
+        if problems:
+            raise InputError(f"{self.name}: {'; '.join(problems)}")
+        return given, overrides
+
+    def _wrong_values(self, given: dict[str, str]) -> Iterator[str]:
+        """What is wrong with each argument that is given."""
+        for name in self.choices:
+            if name in given:
+                try:
+                    require_allowed(name, given[name], name)
+                except InputError as error:
+                    yield str(error)
         for name in ("seed", "split", "shard", "shards"):
             if given.get(name) and not given[name].isdecimal():
-                raise InputError(f"{self.name}: {name}: expected a whole number, got {given[name]}")
+                yield f"{name}: expected a whole number, got {given[name]}"
         for name in ("allow_missing", "allow_copies", "allow_pretrain_on_test"):
             if given.get(name) not in (None, "", "true", "false"):
-                raise InputError(f"{self.name}: {name}: expected true or false, got {given[name]}")
-        missing = [name for name in known if name not in given]
-        if missing:
-            raise InputError(f"{self.name}: missing {', '.join(f'{name}=' for name in missing)}")
-        return given, overrides
+                yield f"{name}: expected true or false, got {given[name]}"

@@ -1,5 +1,6 @@
 import json
 import shutil
+from importlib.metadata import version
 
 import pandas as pd
 import pytest
@@ -107,6 +108,28 @@ def test_compare_prints_text_or_json(call, work):
 def test_help(call, tmp_path):
     text = call("hdc.cli", "--help", cwd=tmp_path, check=True).stdout
     assert all(name in text for name in ("doctor", "verify", "compare", "publish"))
+
+
+def test_alone_it_prints_its_help(call, tmp_path):
+    alone, asked = (call("hdc", *words, cwd=tmp_path, check=True) for words in ([], ["--help"]))
+    assert alone.stdout == asked.stdout and alone.stdout.startswith("usage: hdc")
+    assert call("hdc", "--version", cwd=tmp_path, check=True).stdout == f"hdc {version('hdc')}\n"
+
+
+def runnable(root):
+    """The modules that one can run or that are named like a command, but for the stages."""
+    texts = {path.stem: path.read_text() for path in (root / "hdc").glob("*.py")}
+    commands = ("doctor", "status", "publish")
+    found = [name for name, text in texts.items() if "__main__" in text or name in commands]
+    return sorted(name for name in found if "STAGE.run(" not in texts[name])  # test_stage.py
+
+
+def test_every_module_that_runs_explains_itself(call, root):
+    names = runnable(root)
+    assert {"cli", "plan", "publish", "download"} <= set(names)
+    for name in names:
+        done = call(f"hdc.{name}", "--help", cwd=root, check=True)
+        assert "usage: " in done.stdout, name
 
 
 def test_verify_takes_a_name_or_a_folder_and_tells_by_its_status(call, tiny, tmp_path):

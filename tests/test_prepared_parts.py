@@ -31,6 +31,10 @@ def mine(workplace, make_video, moving_square):
     (workplace / "config/data/mine.yaml").write_text(yaml.safe_dump(SETTINGS))
     study = yaml.safe_load((workplace / "config/smoke.yaml").read_text())
     study |= {"study": "mine", "evaluate_on": {"mine": [1]}, "data": {"mine": "videos"}}
+    few = {stage: {"batch_size": 2} for stage in ("pretrain", "finetune")}
+    few["about"] = {"question": "Do two at a time do?", "paper": "not in the paper"}
+    (workplace / "ablations/few.yaml").write_text(yaml.safe_dump(few))
+    study |= {"ablations": ["few"], "skip": []}
     (workplace / "config/mine.yaml").write_text(yaml.safe_dump(study))
     return videos
 

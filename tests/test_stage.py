@@ -16,6 +16,7 @@ def test_help_names_every_argument(call, root, stage):
         (["nonsense"], "error: pretrain: expected key=value, got nonsense; see --help"),
         (["sede=1"], "error: pretrain: expected one of scale, data, backbone, ablation, seed"),
         (["seed=1"], "error: pretrain: missing scale=, data=, backbone=, ablation=, prepared=, "),
+        (["scale=smol"], "error: pretrain: scale: expected one of ceiling, demo, "),
         (["evaluate.neighbours=3"], "error: pretrain: expected one of scale"),
     ],
 )
@@ -24,3 +25,10 @@ def test_a_wrong_command_line_is_one_line_and_status_1(call, root, words, messag
     assert done.returncode == 1
     assert done.stderr.startswith(message)
     assert done.stderr.count("\n") == 1
+
+
+def test_everything_wrong_is_said_at_once(call, root):
+    done = call("hdc.pretrain", "scale=smol", "seed=one", "backbone=r3d18", cwd=root)
+    for words in ("scale: expected one of", "got smol; seed: expected a whole number, got one; "):
+        assert words in done.stderr
+    assert done.stderr.endswith("; missing data=, ablation=, prepared=, output_dir=\n")

@@ -79,7 +79,7 @@ def test_every_video_at_most_once_an_epoch(batches):
 
 
 def test_a_batch_larger_than_the_data_is_refused(batches):
-    with pytest.raises(InputError, match="at most the number of training videos, 16, got 17"):
+    with pytest.raises(InputError, match="at most the number of usable training videos, 16, got 17"):
         batches(batch_size=17)
 
 
