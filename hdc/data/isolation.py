@@ -216,7 +216,9 @@ def facts(video: DecodedVideo) -> dict[str, Any]:
         "codec": header.codec,
         "claimed_frames": header.claimed_frames,
         "fps_varies": video.fps_varies,
-        "rotation": video.rotation,
+        "rotation": video.orientation.rotation,
+        "mirrored": video.orientation.mirrored,
+        "orientation_fault": video.orientation.fault,
     }
 
 

@@ -7,7 +7,7 @@ level, and a header that claims more frames than decode.
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +18,19 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from hdc.data.container import Header, RejectedVideo, header_of, opened, verdicts
+from hdc.data.orientation import Orientation, display_matrix, orientation_of
 from hdc.data.settings import Decoding
 
 
 @dataclass(frozen=True)
 class DecodedVideo:
-    """All frames of a video at their stored size, upright, and the facts about the file."""
+    """All frames of a video at their stored size, as a player shows them, and facts about it."""
 
     frames: UInt8[np.ndarray, "time height width 3"]
     header: Header
     width: int  # of the decoded frames, before resizing and turning
     height: int
-    rotation: int  # degrees counterclockwise by which the file says to turn its frames
+    orientation: Orientation  # in which the file says to show its first frame
     fps_varies: bool
     sha256: str
 
@@ -64,7 +65,7 @@ def decode_video(
         header=header,
         width=frames.size[0],
         height=frames.size[1],
-        rotation=frames.rotation,
+        orientation=frames.orientation(),
         fps_varies=_varies(frames.stamps),
         sha256=sha256,
     )
@@ -96,13 +97,17 @@ class _Frames:
         # One for all frames, on one thread: several times faster than frame.reformat.
         self.reformatter = VideoReformatter()
         self.pixels = bytearray()
-        self.count, self.rotation, self.size, self.discarded = 0, 0, (0, 0), 0
+        self.count, self.size, self.discarded = 0, (0, 0), 0
+        self.matrix, self.change = b"", ""  # of the first frame; whether others have another
         self.stamps: list[float] = []  # seconds
 
     def add(self, frame: VideoFrame) -> None:
-        size = (frame.width, frame.height)
+        size, matrix = (frame.width, frame.height), display_matrix(frame)
         if self.count == 0:
-            self.size, self.rotation = size, frame.rotation
+            self.size, self.matrix = size, matrix
+        changed = matrix != self.matrix and orientation_of(matrix) != orientation_of(self.matrix)
+        if changed and not self.change:
+            self.change = f"changes at frame {self.count}: stored as the first"
         if size != self.size:
             raise RejectedVideo(f"frame size changes at frame {self.count}")
         width, height = stored_size(*size, short_side=self.short_side)
@@ -112,12 +117,16 @@ class _Frames:
         if frame.pts is not None:
             self.stamps.append(float(frame.pts * frame.time_base))
 
+    def orientation(self) -> Orientation:
+        """In which the file says to show its first frame, and what is not stored so."""
+        first = orientation_of(self.matrix)
+        return replace(first, fault=first.fault or self.change)
+
     def upright(self) -> UInt8[np.ndarray, "time height width 3"]:
-        """All frames, turned as the file says where that is by quarter turns."""
+        """All frames, as a player shows the first where that is by quarter turns."""
         width, height = stored_size(*self.size, short_side=self.short_side)
         frames = np.frombuffer(self.pixels, np.uint8).reshape(self.count, height, width, 3)
-        turns = self.rotation // 90 if self.rotation % 90 == 0 else 0
-        return np.rot90(frames, turns, axes=(1, 2))
+        return orientation_of(self.matrix).upright(frames)
 
 
 def _require_silence(messages: list[tuple[int, str, str]]) -> None:

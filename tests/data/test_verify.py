@@ -22,7 +22,7 @@ def test_a_sound_file(tmp_path, make_video, moving_square, decode):
     path = make_video(tmp_path / "a.mp4", moving_square(20), fps=10)
     video = decode(path)
     assert video.frames.shape == (20, 24, 32, 3)
-    assert (video.width, video.height, video.rotation, video.fps_varies) == (64, 48, 0, False)
+    assert (video.width, video.height, video.fps_varies) == (64, 48, False)
     assert (video.header.fps, video.header.claimed_seconds) == (10.0, 2.0)
     assert (video.header.codec, video.header.claimed_frames) == ("mpeg4", 20)
     assert video.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -186,18 +186,6 @@ def test_frames_larger_than_allowed(tmp_path, make_video, moving_square, decode)
     path = make_video(tmp_path / "a.mp4", moving_square(5))
     with pytest.raises(RejectedVideo):
         decode(path, decoding__frame_pixels=1000)
-
-
-def test_a_turned_video_is_stored_upright(tmp_path, make_video, decode):
-    """Its top is bright once it is turned by a quarter, counterclockwise: its right edge was."""
-    frames = np.zeros((6, 48, 64, 3), np.uint8)
-    frames[:, :, 48:] = 255
-    path = make_video(tmp_path / "a.mp4", frames, rotation=90)
-    video = decode(path)
-    assert abs(video.rotation) == 90 and (video.width, video.height) == (64, 48)
-    assert video.frames.shape == (6, 32, 24, 3)
-    top, bottom = video.frames[:, :6].mean(), video.frames[:, -6:].mean()
-    assert (top > 200 and bottom < 60) == (video.rotation == 90)
 
 
 def test_a_frame_rate_that_varies_is_noted(tmp_path, make_video, moving_square, decode):
