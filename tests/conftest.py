@@ -36,14 +36,23 @@ def make_video():
     """
 
     def make(
-        path, frames, *, codec="mpeg4", fps=25, container=None, b_frames=0, axes=None, stamps=None
+        path,
+        frames,
+        *,
+        codec="mpeg4",
+        pixels="yuv420p",
+        fps=25,
+        container=None,
+        b_frames=0,
+        axes=None,
+        stamps=None,
     ):
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with av.open(str(path), "w", format=container) as container:
             stream = container.add_stream(codec, rate=Fraction(fps))
             stream.height, stream.width = frames.shape[1:3]
-            stream.pix_fmt = "yuv420p"
+            stream.pix_fmt = pixels
             stream.codec_context.thread_count = 1
             stream.options = {"bf": str(b_frames)}
             for number, image in enumerate(frames):

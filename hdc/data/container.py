@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.format import ContainerFormat
 from av.video.stream import VideoStream
 
 from hdc.data.settings import Decoding
@@ -68,16 +69,15 @@ class opened:  # noqa: N801  (likewise)
         self.path, self.decoding = Path(path), decoding
 
     def __enter__(self) -> tuple[InputContainer, VideoStream]:
-        names = ",".join(self.decoding.containers)
         try:
             # metadata_errors: a genuine HMDB51 file has a title that is not UTF-8, and is sound.
             self.container = av.open(
                 str(self.path),
                 metadata_errors="ignore",
-                options=EXPLODE | {"format_whitelist": names},
+                options=EXPLODE | {"format_whitelist": ",".join(self.decoding.containers)},
             )
         except ValueError as error:  # InvalidDataError is one, too
-            raise RejectedVideo(f"cannot be opened as {names}: {_one_line(error)}") from error
+            raise RejectedVideo(_why_closed(error, self.decoding)) from error
         try:
             return self.container, self._stream()
         except BaseException:
@@ -95,13 +95,29 @@ class opened:  # noqa: N801  (likewise)
         name = context.codec.canonical_name
         if name not in self.decoding.codecs:
             codecs = ", ".join(self.decoding.codecs)
-            raise RejectedVideo(f"expected a codec of {codecs}, found {name}")
+            remedy = f"to allow it, add {name} to decoding.codecs"
+            raise RejectedVideo(f"expected a codec of {codecs}, found {name}: {remedy}")
         context.options = EXPLODE | {"max_pixels": str(self.decoding.frame_pixels)}
         context.thread_type = "NONE"  # files are decoded side by side instead
         return stream
 
     def __exit__(self, *_: object) -> None:
         self.container.close()
+
+
+def _why_closed(error: ValueError, decoding: Decoding) -> str:
+    """Why FFmpeg refuses to open a file; only its log tells which container it has found."""
+    log = getattr(error, "log", None)
+    if log is None and isinstance(error, av.error.InvalidDataError):
+        reason = "no container that FFmpeg knows, so no setting allows it"
+    elif log is None or not log[2].startswith("Format not on whitelist"):
+        reason = _one_line(error)
+    else:
+        name = log[1].split(",")[0]  # of a demuxer with several, any will do
+        found = f"{name}, {ContainerFormat(name, 'r').long_name}"
+        expected = f"expected a container of {', '.join(decoding.containers)}, found {found}"
+        return f"{expected}: to allow it, add {name} to decoding.containers"
+    return f"cannot be opened as {','.join(decoding.containers)}: {reason}"
 
 
 def header_of(container: InputContainer, stream: VideoStream) -> Header:

@@ -149,7 +149,8 @@ def test_the_header_may_claim_a_frame_or_two_more(tmp_path, make_video, moving_s
 
 
 def test_rejects_what_is_no_video(tmp_path, make_video, moving_square, decode):
-    (tmp_path / "text.mp4").write_text("no video at all\n" * 100)
+    for name in ("text.mp4", "text"):
+        (tmp_path / name).write_text("no video at all\n" * 100)
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "folder.mp4").mkdir()
     with av.open(str(tmp_path / "audio.mp4"), "w") as container:
@@ -159,7 +160,8 @@ def test_rejects_what_is_no_video(tmp_path, make_video, moving_square, decode):
         container.mux(stream.encode(sound))
         container.mux(stream.encode(None))
     for name, reason in (
-        ("text.mp4", "cannot be opened as avi,mov,"),
+        ("text.mp4", "cannot be opened as avi,mov,matroska: InvalidDataError: "),
+        ("text", "as avi,mov,matroska: no container that FFmpeg knows, so no setting allows it"),
         ("empty.mp4", "empty file"),
         ("missing.mp4", "no such file"),
         ("folder.mp4", "no such file"),
@@ -173,13 +175,40 @@ def test_only_containers_and_codecs_that_the_data_need(
     tmp_path, make_video, moving_square, decode, prepare_settings
 ):
     path = make_video(tmp_path / "a.mp4", moving_square(5))
-    with pytest.raises(RejectedVideo, match="cannot be opened as avi: "):
+    with pytest.raises(RejectedVideo, match="expected a container of avi, found mov, QuickTime"):
         decode(path, decoding__containers=["avi"])
     with pytest.raises(RejectedVideo, match="expected a codec of h264, found mpeg4"):
         decode(path, decoding__codecs=["h264"])
     shutil.copy(path, tmp_path / "named_wrong.avi")  # the content counts, not the name
     assert len(decode(tmp_path / "named_wrong.avi").frames) == 5
     assert read_header(path, prepare_settings().decoding).codec == "mpeg4"
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "container", "found"),
+    [
+        ("a.gif", "gif", "gif", "gif"),
+        ("a.wmv", "wmv2", "asf", "wmv2"),
+        ("a.flv", "flv", "flv", "flv1"),
+        ("a.mpg", "mpeg2video", "mpeg", ""),
+        ("a.ts", "mpeg2video", "mpegts", ""),
+        ("a.ogv", "libvpx", "ogg", ""),
+    ],
+)
+def test_a_refusal_names_the_setting_that_allows_the_file(
+    tmp_path, make_video, moving_square, decode, name, codec, container, found
+):
+    pixels = "rgb8" if codec == "gif" else "yuv420p"
+    path = make_video(tmp_path / name, moving_square(20), codec=codec, pixels=pixels)
+    reason = f"of avi, mov, matroska, found {container}, .*: to allow it, add {container} to deco"
+    with pytest.raises(RejectedVideo, match=f"^expected a container {reason}ding.containers$"):
+        decode(path)
+    allowed = {"decoding__containers": ["avi", container]}
+    if found:
+        with pytest.raises(RejectedVideo, match=f"to allow it, add {found} to decoding.codecs$"):
+            decode(path, **allowed)
+        allowed["decoding__codecs"] = ["h264", found]
+    assert len(decode(path, **allowed).frames) == 20
 
 
 def test_frames_larger_than_allowed(tmp_path, make_video, moving_square, decode):
