@@ -40,7 +40,10 @@ def read_header(path: str | Path, decoding: Decoding) -> Header:
 
 
 class verdicts:  # noqa: N801  (a context manager, used like a function)
-    """Turns whatever goes wrong with a file into RejectedVideo; gives FFmpeg's error messages."""
+    """Turns what goes wrong with a file into RejectedVideo; gives FFmpeg's error messages.
+
+    But for MemoryError: how much memory there is, and who sets it, is known elsewhere.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -55,9 +58,9 @@ class verdicts:  # noqa: N801  (a context manager, used like a function)
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         self.capture.__exit__(kind, error, trace)
-        if not isinstance(error, Exception) or isinstance(error, RejectedVideo):
+        if not isinstance(error, Exception) or isinstance(error, RejectedVideo | MemoryError):
             return
-        # All of them: damage raises IndexError, MemoryError, UnicodeDecodeError and others.
+        # All of them: damage raises IndexError, UnicodeDecodeError and others.
         logging.debug("%s", self.path, exc_info=error)
         raise RejectedVideo(f"cannot be decoded: {_one_line(error)}") from error
 

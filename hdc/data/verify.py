@@ -47,7 +47,7 @@ def decode_video(
     The order is the decoder's, never that of the timestamps: in AVI files with B-frames those are
     permuted, and sorting by them scrambles time. `on_header` is called before the first frame.
     Limits on time and memory are the caller's (`hdc.data.isolation`).
-    Raises RejectedVideo with the reason.
+    Raises RejectedVideo with the reason, and MemoryError.
     """
     with verdicts(path) as messages, opened(path, decoding) as (container, stream):
         header = header_of(container, stream)
