@@ -23,8 +23,8 @@ from omegaconf import OmegaConf
 from parts.command_line import CommandLine, video, whole
 
 from hdc.config import compose_run
+from hdc.data.container import RejectedVideo
 from hdc.data.isolation import Decoder
-from hdc.data.verify import RejectedVideo
 from hdc.progress import progress
 
 SECONDS = 60  # for a plain decode

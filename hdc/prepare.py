@@ -34,7 +34,10 @@ from hdc.settings import PREPARE_READS
 from hdc.stage import Stage
 from hdc.stopping import stopping_at_once
 
-FILE_COLUMNS = ("container", "codec", "claimed_frames", "fps_varies", "rotation")
+FILE_COLUMNS = (
+    "container", "codec", "claimed_frames", "fps_varies", "rotation", "mirrored",
+    "orientation_fault",
+)  # fmt: skip
 
 STAGE = Stage(
     name="prepare",
@@ -161,10 +164,23 @@ def join(
     write_what_differs(texts, output)
     entries = [entry for one in facts for entry in one["videos"]]
     write_sources(output, folder, listing.videos.path, entries)
+    print(said_of_orientation(rows), end="", flush=True)
     missing = len(listing.missing)
     counts = f"prepared {len(rows):,} videos, rejected {len(rejected) - missing:,}"
     print(f"{counts}, missing {missing:,}: {output}", flush=True)
     lock.release()
+
+
+def said_of_orientation(rows: list[dict[str, Any]]) -> str:
+    """A line on videos that are not stored as a player shows them; nothing if all are."""
+    faulty = [row for row in rows if row["orientation_fault"]]
+    if not faulty:
+        return ""
+    first = faulty[0]
+    return (
+        f"not stored as a player shows them (orientation_fault in files.csv): {len(faulty):,} of "
+        f"{len(rows):,} videos, such as {first['video']}: {first['orientation_fault']}\n"
+    )
 
 
 def write_what_differs(texts: dict[str, str], output: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from fractions import Fraction
@@ -29,30 +30,52 @@ def root():
 
 @pytest.fixture(scope="session")
 def make_video():
-    """Write frames (time, height, width, 3) as a real video file; `stamps` are in frames."""
+    """Write frames (time, height, width, 3) as a real video file; `stamps` are in frames.
+
+    `axes` are the first four numbers of the matrix that an MP4 file is to be shown by.
+    """
 
     def make(
-        path, frames, *, codec="mpeg4", fps=25, container=None, b_frames=0, rotation=0, stamps=None
+        path,
+        frames,
+        *,
+        codec="mpeg4",
+        pixels="yuv420p",
+        fps=25,
+        container=None,
+        b_frames=0,
+        axes=None,
+        stamps=None,
     ):
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with av.open(str(path), "w", format=container) as container:
             stream = container.add_stream(codec, rate=Fraction(fps))
             stream.height, stream.width = frames.shape[1:3]
-            stream.pix_fmt = "yuv420p"
+            stream.pix_fmt = pixels
             stream.codec_context.thread_count = 1
             stream.options = {"bf": str(b_frames)}
-            if rotation:
-                stream.set_display_rotation(rotation)
             for number, image in enumerate(frames):
                 frame = av.VideoFrame.from_ndarray(image, format="rgb24")
                 if stamps is not None:
                     frame.pts, frame.time_base = stamps[number], Fraction(1, fps)
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
+        if axes is not None:
+            set_display_matrix(path, *axes)
         return path
 
     return make
+
+
+def set_display_matrix(path, *axes):
+    """Write the matrix of an MP4 file's only track, which follows 40 bytes of its header."""
+    content = bytearray(path.read_bytes())
+    place = content.index(b"tkhd") + 4 + 40
+    right_x, right_y, down_x, down_y = (round(number * 2**16) for number in axes)
+    matrix = (right_x, right_y, 0, down_x, down_y, 0, 0, 0, 2**30)
+    struct.pack_into(">9i", content, place, *matrix)
+    path.write_bytes(content)
 
 
 @pytest.fixture(scope="session")

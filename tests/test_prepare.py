@@ -172,13 +172,22 @@ def test_the_form_of_the_store_follows_its_size(videos, prepare):
     assert clip.shape == raw.shape and np.abs(clip.astype(int) - raw).mean() < 6
 
 
-def test_what_the_files_are_is_written_down(videos, prepare):
-    _, output = prepare(videos)
-    files = pd.read_csv(output / "files.csv")
+def test_what_the_files_are_is_written_down(videos, prepare, make_video, moving_square):
+    make_video(videos / "run/bob.mp4", moving_square(12, seed=7), axes=(-1, 0, 0, 1))
+    make_video(videos / "run/cas.mp4", moving_square(12, seed=8), axes=(0.8, 0.6, -0.6, 0.8))
+    done, output = prepare(videos)
+    files = pd.read_csv(output / "files.csv", keep_default_na=False)
     assert files.columns.tolist() == [
-        "video", "container", "codec", "claimed_frames", "fps_varies", "rotation",
+        "video", "container", "codec", "claimed_frames", "fps_varies", "rotation", "mirrored",
+        "orientation_fault",
     ]  # fmt: skip
     assert (files.codec == "mpeg4").all() and (files.claimed_frames == 12).all()
+    assert files.rotation.tolist() == [0, 0, -37, 0, 0, 0]
+    assert files.mirrored.tolist() == [False, True, False, False, False, False]
+    fault = "no quarter turn (0.8 0.6 -0.6 0.8): stored as it is"
+    assert files.orientation_fault.tolist() == ["", "", fault, "", "", ""]
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("not stored as a")]
+    assert line.endswith(f": 1 of 6 videos, such as run/cas.mp4: {fault}")
 
 
 def test_nothing_of_the_user_is_changed(videos, prepare):

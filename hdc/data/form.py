@@ -4,10 +4,11 @@ import math
 
 import pandas as pd
 
+from hdc.data.container import RejectedVideo
 from hdc.data.isolation import Decoder
 from hdc.data.settings import Data, Decoding, Store
 from hdc.data.store import H264, RAW
-from hdc.data.verify import RejectedVideo, stored_size
+from hdc.data.verify import stored_size
 
 _SAMPLE = 100  # files whose headers tell the size of a whole data set
 _GIB = 2**30

@@ -20,14 +20,17 @@ from types import TracebackType
 from typing import Any
 
 from hdc.data import h264
+from hdc.data.container import Header, RejectedVideo, read_header
 from hdc.data.settings import Decoding, Store
 from hdc.data.store import RAW
-from hdc.data.verify import DecodedVideo, Header, RejectedVideo, decode_video, read_header
+from hdc.data.verify import DecodedVideo, decode_video, stored_size
 
 START_SECONDS = 120.0  # for the child's imports, on a busy machine
 STOPPED = "not decoded: the work was stopped"
 LONGEST_SECONDS = 24 * 3600.0  # a claim of more does not lengthen the limit
 _GIB = 2**30
+_PROGRAM_GIB = 0.3  # address space of a child without a video's frames
+_COPIES = 2.3  # of all frames at the end: as gathered, with room to grow, and as packed
 
 
 @dataclass(frozen=True)
@@ -177,28 +180,46 @@ def serve(connection: Connection) -> None:
             _serve_one(connection, request, decoding, store, settings["form"])
         except RejectedVideo as verdict:
             connection.send_bytes(json.dumps({"rejected": str(verdict)}).encode())
-        except MemoryError:
-            reason = f"needs more than {decoding.memory_gib:g} GiB of memory to decode"
-            connection.send_bytes(json.dumps({"rejected": reason}).encode())
 
 
 def _serve_one(
     connection: Connection, request: dict[str, Any], decoding: Decoding, store: Store, form: str
 ) -> None:
+    announced = []
+
     def announce(header: Header) -> None:
         claimed = min(LONGEST_SECONDS, header.claimed_seconds)
         _allow_processor_time(decoding.seconds + decoding.seconds_per_second * claimed)
         connection.send_bytes(json.dumps({"header": asdict(header)}).encode())
+        announced.append(header)
 
     _allow_processor_time(decoding.seconds)
-    if not request["frames"]:
-        announce(read_header(request["path"], decoding))
-        return
-    video = decode_video(request["path"], decoding, short_side=store.short_side, on_header=announce)
-    packed = video.frames.tobytes() if form == RAW else h264.pack(video.frames, store)
+    path = request["path"]
+    try:
+        if not request["frames"]:
+            announce(read_header(path, decoding))
+            return
+        video = decode_video(path, decoding, short_side=store.short_side, on_header=announce)
+        packed = video.frames.tobytes() if form == RAW else h264.pack(video.frames, store)
+    except MemoryError:
+        raise RejectedVideo(_what_fits(decoding, store, *announced)) from None
     answer = {"shape": video.frames.shape[:3], "facts": facts(video)}
     connection.send_bytes(json.dumps(answer).encode())
     connection.send_bytes(packed)
+
+
+def _what_fits(decoding: Decoding, store: Store, header: Header | None = None) -> str:
+    """That a video needs more memory than allowed, and about how long one of its size may be."""
+    most = f"needs more than {decoding.memory_gib:g} GiB of memory to decode"
+    if header is None or not header.width or not header.height:
+        return f"{most}: raise decoding.memory_gib"
+    width, height = stored_size(header.width, header.height, short_side=store.short_side)
+    space = (decoding.memory_gib - _PROGRAM_GIB) * _GIB
+    frames = int(max(0.0, space) / (_COPIES * 3 * width * height))
+    fits = f"about {frames:,} frames of {width} x {height} pixels fit"
+    if header.fps:
+        fits += f", {frames / header.fps / 60:.1f} minutes"
+    return f"{most}: {fits}; for more, raise decoding.memory_gib"
 
 
 def facts(video: DecodedVideo) -> dict[str, Any]:
@@ -215,7 +236,9 @@ def facts(video: DecodedVideo) -> dict[str, Any]:
         "codec": header.codec,
         "claimed_frames": header.claimed_frames,
         "fps_varies": video.fps_varies,
-        "rotation": video.rotation,
+        "rotation": video.orientation.rotation,
+        "mirrored": video.orientation.mirrored,
+        "orientation_fault": video.orientation.fault,
     }
 
 

@@ -27,6 +27,7 @@ from typing import Any
 import pandas as pd
 
 from hdc.atomic import write_text
+from hdc.data.container import RejectedVideo
 from hdc.data.index import MISSING
 from hdc.data.integrity import frame_faults
 from hdc.data.isolation import Decoder, PackedVideo
@@ -34,7 +35,6 @@ from hdc.data.journal import Journal
 from hdc.data.settings import Decoding, Store
 from hdc.data.source_files import sha256_of, size_and_time, still
 from hdc.data.store import MANIFEST
-from hdc.data.verify import RejectedVideo
 from hdc.digest import digest
 from hdc.errors import InputError
 from hdc.lock import Lock
@@ -151,13 +151,20 @@ def _kept(shard: Shard, done: dict[str, Any], rows: pd.DataFrame) -> dict[str, d
     found = {entry["video"]: entry for entry in done["videos"]}
     kept = {}
     for video, path in zip(rows.video, rows.path, strict=True):
-        if video in found and (source := still(found[video]["source"], path)):
+        if video not in found or not _tells_mirrored(found[video]):
+            continue
+        if source := still(found[video]["source"], path):
             kept[video] = found[video] | {"source": source}
     stored = [entry for entry in kept.values() if "crc32" in entry]
     for video, fault in frame_faults(shard.frames, stored):
         print(f"{video}: expected the frames that were stored, {fault}: decoded again", flush=True)
         del kept[video]
     return kept
+
+
+def _tells_mirrored(entry: dict[str, Any]) -> bool:
+    """Whether a video is stored as shown; an older preparation took mirrored ones for turned."""
+    return "rejected" in entry or "mirrored" in entry["facts"]
 
 
 def _prepare_and_finish(
@@ -188,7 +195,8 @@ def _prepare(
     def is_next(place: int, entry: dict[str, Any]) -> bool:
         if place >= len(rows) or entry["video"] != rows.video.iloc[place]:
             return False
-        return still(entry["source"], rows.path.iloc[place]) is not None
+        unchanged = still(entry["source"], rows.path.iloc[place]) is not None
+        return unchanged and _tells_mirrored(entry)
 
     with partial.open("ab") as file, Journal(shard.journal, packing.key) as journal:
         journal.recover(file, partial, is_next)

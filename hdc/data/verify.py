@@ -6,13 +6,10 @@ level, and a header that claims more frames than decode.
 """
 
 import hashlib
-import logging
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import av
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
@@ -20,46 +17,22 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
+from hdc.data.container import Header, RejectedVideo, header_of, opened, verdicts
+from hdc.data.orientation import Orientation, display_matrix, orientation_of
 from hdc.data.settings import Decoding
-
-EXPLODE = {"err_detect": "explode"}
-
-
-class RejectedVideo(Exception):  # noqa: N818  (a verdict about a file, no error of the program)
-    """A file that cannot be used; the text is the reason, for `rejected.csv`."""
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a file says about itself before a frame is decoded."""
-
-    container: str
-    codec: str
-    claimed_frames: int  # 0: it does not say; without those that it says to skip
-    claimed_seconds: float  # 0: it does not say; of the longest stream
-    video_seconds: float  # 0: it does not say; where the video ends
-    fps: float | None  # as the container states it; None if it does not
-    width: int
-    height: int
 
 
 @dataclass(frozen=True)
 class DecodedVideo:
-    """All frames of a video at their stored size, upright, and the facts about the file."""
+    """All frames of a video at their stored size, as a player shows them, and facts about it."""
 
     frames: UInt8[np.ndarray, "time height width 3"]
     header: Header
     width: int  # of the decoded frames, before resizing and turning
     height: int
-    rotation: int  # degrees counterclockwise by which the file says to turn its frames
+    orientation: Orientation  # in which the file says to show its first frame
     fps_varies: bool
     sha256: str
-
-
-def read_header(path: str | Path, decoding: Decoding) -> Header:
-    """What a file says about itself. Raises RejectedVideo with the reason."""
-    with _verdicts(path), _opened(path, decoding) as (container, stream):
-        return _header(container, stream)
 
 
 def decode_video(
@@ -74,10 +47,10 @@ def decode_video(
     The order is the decoder's, never that of the timestamps: in AVI files with B-frames those are
     permuted, and sorting by them scrambles time. `on_header` is called before the first frame.
     Limits on time and memory are the caller's (`hdc.data.isolation`).
-    Raises RejectedVideo with the reason.
+    Raises RejectedVideo with the reason, and MemoryError.
     """
-    with _verdicts(path) as messages, _opened(path, decoding) as (container, stream):
-        header = _header(container, stream)
+    with verdicts(path) as messages, opened(path, decoding) as (container, stream):
+        header = header_of(container, stream)
         on_header(header)
         frames = _Frames(short_side)
         for frame in _decoded(container, stream, frames):
@@ -92,116 +65,10 @@ def decode_video(
         header=header,
         width=frames.size[0],
         height=frames.size[1],
-        rotation=frames.rotation,
+        orientation=frames.orientation(),
         fps_varies=_varies(frames.stamps),
         sha256=sha256,
     )
-
-
-class _verdicts:  # noqa: N801  (a context manager, used like a function)
-    """Turns whatever goes wrong with a file into RejectedVideo; gives FFmpeg's error messages."""
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-
-    def __enter__(self) -> list[tuple[int, str, str]]:
-        if not self.path.is_file() or self.path.stat().st_size == 0:
-            raise RejectedVideo("empty file" if self.path.is_file() else "no such file")
-        av.logging.set_level(av.logging.ERROR)
-        # Not only of this thread: FFmpeg may report from its own.
-        self.capture = av.logging.Capture(local=False)
-        return self.capture.__enter__()
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        self.capture.__exit__(kind, error, trace)
-        if not isinstance(error, Exception) or isinstance(error, RejectedVideo):
-            return
-        # All of them: damage raises IndexError, MemoryError, UnicodeDecodeError and others.
-        logging.debug("%s", self.path, exc_info=error)
-        raise RejectedVideo(f"cannot be decoded: {_one_line(error)}") from error
-
-
-class _opened:  # noqa: N801  (likewise)
-    """A container and its video stream, if both are of a kind that the data need."""
-
-    def __init__(self, path: str | Path, decoding: Decoding) -> None:
-        self.path, self.decoding = Path(path), decoding
-
-    def __enter__(self) -> tuple[InputContainer, VideoStream]:
-        names = ",".join(self.decoding.containers)
-        try:
-            # metadata_errors: a genuine HMDB51 file has a title that is not UTF-8, and is sound.
-            self.container = av.open(
-                str(self.path),
-                metadata_errors="ignore",
-                options=EXPLODE | {"format_whitelist": names},
-            )
-        except ValueError as error:  # InvalidDataError is one, too
-            raise RejectedVideo(f"cannot be opened as {names}: {_one_line(error)}") from error
-        try:
-            return self.container, self._stream()
-        except BaseException:
-            self.container.close()
-            raise
-
-    def _stream(self) -> VideoStream:
-        stream = self.container.streams.best("video")  # not a cover, which may come first
-        if stream is None:
-            raise RejectedVideo("no video stream")
-        context = stream.codec_context
-        if context is None:
-            raise RejectedVideo("no decoder for its video stream")
-        # codec_whitelist does not restrict decoding, so the name is checked before the first frame.
-        name = context.codec.canonical_name
-        if name not in self.decoding.codecs:
-            codecs = ", ".join(self.decoding.codecs)
-            raise RejectedVideo(f"expected a codec of {codecs}, found {name}")
-        context.options = EXPLODE | {"max_pixels": str(self.decoding.frame_pixels)}
-        context.thread_type = "NONE"  # files are decoded side by side instead
-        return stream
-
-    def __exit__(self, *_: object) -> None:
-        self.container.close()
-
-
-def _header(container: InputContainer, stream: VideoStream) -> Header:
-    duration = container.duration
-    rate = stream.average_rate
-    return Header(
-        container=container.format.name,
-        codec=stream.codec_context.codec.canonical_name,
-        claimed_frames=_claimed_frames(container, stream),
-        claimed_seconds=max(0.0, duration / av.time_base) if duration else 0.0,
-        video_seconds=_video_seconds(container, stream),
-        fps=float(rate) if rate else None,
-        width=stream.codec_context.width,
-        height=stream.codec_context.height,
-    )
-
-
-def _claimed_frames(container: InputContainer, stream: VideoStream) -> int:
-    """Frames that should decode: of an AVI whose index is there, those that it does not skip.
-
-    Capture programs skip frames by empty chunks, which the header counts and the index does not
-    hold. A truncated file has lost its index, which stands at the end.
-    """
-    entries = stream.index_entries
-    if container.format.name == "avi" and len(entries):
-        return len(entries) if entries[-1].timestamp + 1 >= stream.frames else stream.frames
-    return stream.frames
-
-
-def _video_seconds(container: InputContainer, stream: VideoStream) -> float:
-    """Where a Matroska file, whose header counts no frames, says that its video ends."""
-    if "matroska" not in container.format.name:
-        return 0.0
-    match = re.fullmatch(r"(\d+):(\d+):(\d+\.\d+)", stream.metadata.get("DURATION", ""))
-    if match is not None:
-        hours, minutes, seconds = map(float, match.groups())
-        return 3600 * hours + 60 * minutes + seconds
-    # The file's own duration is that of its longest stream.
-    alone = len(container.streams) == 1 and container.duration
-    return container.duration / av.time_base if alone else 0.0
 
 
 def _decoded(
@@ -230,13 +97,17 @@ class _Frames:
         # One for all frames, on one thread: several times faster than frame.reformat.
         self.reformatter = VideoReformatter()
         self.pixels = bytearray()
-        self.count, self.rotation, self.size, self.discarded = 0, 0, (0, 0), 0
+        self.count, self.size, self.discarded = 0, (0, 0), 0
+        self.matrix, self.change = b"", ""  # of the first frame; whether others have another
         self.stamps: list[float] = []  # seconds
 
     def add(self, frame: VideoFrame) -> None:
-        size = (frame.width, frame.height)
+        size, matrix = (frame.width, frame.height), display_matrix(frame)
         if self.count == 0:
-            self.size, self.rotation = size, frame.rotation
+            self.size, self.matrix = size, matrix
+        changed = matrix != self.matrix and orientation_of(matrix) != orientation_of(self.matrix)
+        if changed and not self.change:
+            self.change = f"changes at frame {self.count}: stored as the first"
         if size != self.size:
             raise RejectedVideo(f"frame size changes at frame {self.count}")
         width, height = stored_size(*size, short_side=self.short_side)
@@ -246,12 +117,16 @@ class _Frames:
         if frame.pts is not None:
             self.stamps.append(float(frame.pts * frame.time_base))
 
+    def orientation(self) -> Orientation:
+        """In which the file says to show its first frame, and what is not stored so."""
+        first = orientation_of(self.matrix)
+        return replace(first, fault=first.fault or self.change)
+
     def upright(self) -> UInt8[np.ndarray, "time height width 3"]:
-        """All frames, turned as the file says where that is by quarter turns."""
+        """All frames, as a player shows the first where that is by quarter turns."""
         width, height = stored_size(*self.size, short_side=self.short_side)
         frames = np.frombuffer(self.pixels, np.uint8).reshape(self.count, height, width, 3)
-        turns = self.rotation // 90 if self.rotation % 90 == 0 else 0
-        return np.rot90(frames, turns, axes=(1, 2))
+        return orientation_of(self.matrix).upright(frames)
 
 
 def _require_silence(messages: list[tuple[int, str, str]]) -> None:
@@ -289,8 +164,3 @@ def stored_size(width: int, height: int, *, short_side: int) -> tuple[int, int]:
     """Width and height with the smaller of the two at `short_side`, in the same proportion."""
     scale = short_side / min(width, height)
     return max(short_side, round(width * scale)), max(short_side, round(height * scale))
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join((getattr(error, "strerror", None) or str(error)).split())
-    return f"{type(error).__name__}: {text}"[:200]

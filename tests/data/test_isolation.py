@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from hdc.data import isolation
+from hdc.data.container import RejectedVideo
 from hdc.data.isolation import Decoder
-from hdc.data.verify import RejectedVideo, decode_video
+from hdc.data.verify import decode_video
 
 PYTHON = sys.executable  # the tests replace it
 
@@ -21,7 +22,7 @@ def decoder(prepare_settings):
     made = []
 
     def make(form="raw", **changes):
-        settings = prepare_settings(store__short_side=24, **changes)
+        settings = prepare_settings(**{"store__short_side": 24} | changes)
         made.append(Decoder(settings.decoding, settings.store, form))
         return made[-1]
 
@@ -108,7 +109,7 @@ def test_a_child_that_cannot_start_is_no_fault_of_the_file(tmp_path, decoder, mo
         ("import os\nos.kill(os.getpid(), 11)", r"the decoder crashes on it \(SIGSEGV\)"),
         ("import time\ntime.sleep(60)", "takes longer than 2 seconds to decode"),
         ("while True: pass", "takes longer than (2 seconds|its limit of processor time) to dec"),
-        ("bytearray(2**33)", "needs more than 1 GiB of memory"),
+        ("bytearray(2**33)", "needs more than 1 GiB of memory to .*: raise decoding.memory_gib$"),
         ("raise SystemExit(3)", r"the decoder stops on it \(status 3\)"),
     ],
 )
@@ -136,6 +137,34 @@ def test_the_limit_of_time_grows_with_what_the_file_claims(
         decoder(decoding__seconds=0.5, decoding__seconds_per_second=0.2).pack(path)
     with pytest.raises(RejectedVideo, match="in time"):
         decoder(decoding__seconds=0.5, decoding__seconds_per_second=10.0).pack(path)
+
+
+@pytest.mark.parametrize("form", ["raw", "h264"])
+def test_a_video_that_is_too_long_is_told_how_long_it_may_be(
+    tmp_path, make_video, moving_square, decoder, form
+):
+    """0.3 GiB for frames of 0.9 MB, each there 2.3 times: about 151, which is 6 seconds."""
+    one = decoder(form, store__short_side=480, decoding__memory_gib=0.6)
+    reason = (
+        "needs more than 0.6 GiB of memory to decode: about 151 frames of 640 x 480 pixels fit, "
+        "0.1 minutes; for more, raise decoding.memory_gib"
+    )
+    with pytest.raises(RejectedVideo, match=f"^{reason}$"):
+        one.pack(make_video(tmp_path / "long.avi", moving_square(300)))
+    assert one.pack(make_video(tmp_path / "a.avi", moving_square(110))).shape == (110, 480, 640)
+
+
+def test_what_fits_is_told_by_the_header_of_the_file(
+    tmp_path, make_video, moving_square, decoder, child_that
+):
+    """By frames of its size, at its rate, whatever it was that took the memory."""
+    path = make_video(tmp_path / "a.avi", moving_square(5), fps=30)
+    child_that(
+        "header = isolation.read_header(_[0], _[1])\n__['on_header'](header)\nraise MemoryError"
+    )
+    fits = "about 1,560,200 frames of 32 x 24 pixels fit, 866.8 minutes"
+    with pytest.raises(RejectedVideo, match=f"needs more than 8 GiB of memory to decode: {fits}; "):
+        decoder(decoding__memory_gib=8.0).pack(path)
 
 
 def resident(pid):

@@ -7,8 +7,9 @@ import av
 import numpy as np
 import pytest
 
+from hdc.data.container import RejectedVideo
 from hdc.data.folder import list_folder
-from hdc.data.verify import RejectedVideo, decode_video
+from hdc.data.verify import decode_video
 
 REAL = Path(os.environ.get("HDC_REAL_DATA", ""))
 pytestmark = [

@@ -14,6 +14,7 @@ from hdc.data import shards
 from hdc.data.journal import Journal
 from hdc.data.shards import Shard, prepare_shard
 from hdc.errors import InputError
+from hdc.sealed import write_sealed
 
 
 @pytest.fixture
@@ -157,6 +158,17 @@ def test_stored_frames_that_are_damaged_are_decoded_again(prepare, decoded, caps
     assert sorted(decoded) == ["3.avi", "7.avi"]
     said = "3.avi: expected the frames that were stored, found others: decoded again"
     assert said in capsys.readouterr().out
+
+
+def test_a_video_of_which_it_is_not_known_whether_it_is_mirrored(prepare, decoded):
+    """As an older preparation left it, which stored mirrored videos turned."""
+    shard = prepare()
+    before, facts = contents(shard), shard.read()
+    del facts["videos"][3]["facts"]["mirrored"]
+    write_sealed(shard.facts, facts)
+    decoded.clear()
+    prepare()
+    assert contents(shard) == before and decoded == ["3.avi"]
 
 
 @pytest.mark.parametrize("harm", ["cut", "list", "bit", "binary", "empty"])

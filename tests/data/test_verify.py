@@ -5,7 +5,8 @@ import av
 import numpy as np
 import pytest
 
-from hdc.data.verify import RejectedVideo, decode_video, read_header, stored_size
+from hdc.data.container import RejectedVideo, read_header
+from hdc.data.verify import decode_video, stored_size
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def test_a_sound_file(tmp_path, make_video, moving_square, decode):
     path = make_video(tmp_path / "a.mp4", moving_square(20), fps=10)
     video = decode(path)
     assert video.frames.shape == (20, 24, 32, 3)
-    assert (video.width, video.height, video.rotation, video.fps_varies) == (64, 48, 0, False)
+    assert (video.width, video.height, video.fps_varies) == (64, 48, False)
     assert (video.header.fps, video.header.claimed_seconds) == (10.0, 2.0)
     assert (video.header.codec, video.header.claimed_frames) == ("mpeg4", 20)
     assert video.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -148,7 +149,8 @@ def test_the_header_may_claim_a_frame_or_two_more(tmp_path, make_video, moving_s
 
 
 def test_rejects_what_is_no_video(tmp_path, make_video, moving_square, decode):
-    (tmp_path / "text.mp4").write_text("no video at all\n" * 100)
+    for name in ("text.mp4", "text"):
+        (tmp_path / name).write_text("no video at all\n" * 100)
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "folder.mp4").mkdir()
     with av.open(str(tmp_path / "audio.mp4"), "w") as container:
@@ -158,7 +160,8 @@ def test_rejects_what_is_no_video(tmp_path, make_video, moving_square, decode):
         container.mux(stream.encode(sound))
         container.mux(stream.encode(None))
     for name, reason in (
-        ("text.mp4", "cannot be opened as avi,mov,"),
+        ("text.mp4", "cannot be opened as avi,mov,matroska: InvalidDataError: "),
+        ("text", "as avi,mov,matroska: no container that FFmpeg knows, so no setting allows it"),
         ("empty.mp4", "empty file"),
         ("missing.mp4", "no such file"),
         ("folder.mp4", "no such file"),
@@ -172,7 +175,7 @@ def test_only_containers_and_codecs_that_the_data_need(
     tmp_path, make_video, moving_square, decode, prepare_settings
 ):
     path = make_video(tmp_path / "a.mp4", moving_square(5))
-    with pytest.raises(RejectedVideo, match="cannot be opened as avi: "):
+    with pytest.raises(RejectedVideo, match="expected a container of avi, found mov, QuickTime"):
         decode(path, decoding__containers=["avi"])
     with pytest.raises(RejectedVideo, match="expected a codec of h264, found mpeg4"):
         decode(path, decoding__codecs=["h264"])
@@ -181,22 +184,37 @@ def test_only_containers_and_codecs_that_the_data_need(
     assert read_header(path, prepare_settings().decoding).codec == "mpeg4"
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "container", "found"),
+    [
+        ("a.gif", "gif", "gif", "gif"),
+        ("a.wmv", "wmv2", "asf", "wmv2"),
+        ("a.flv", "flv", "flv", "flv1"),
+        ("a.mpg", "mpeg2video", "mpeg", ""),
+        ("a.ts", "mpeg2video", "mpegts", ""),
+        ("a.ogv", "libvpx", "ogg", ""),
+    ],
+)
+def test_a_refusal_names_the_setting_that_allows_the_file(
+    tmp_path, make_video, moving_square, decode, name, codec, container, found
+):
+    pixels = "rgb8" if codec == "gif" else "yuv420p"
+    path = make_video(tmp_path / name, moving_square(20), codec=codec, pixels=pixels)
+    reason = f"of avi, mov, matroska, found {container}, .*: to allow it, add {container} to deco"
+    with pytest.raises(RejectedVideo, match=f"^expected a container {reason}ding.containers$"):
+        decode(path)
+    allowed = {"decoding__containers": ["avi", container]}
+    if found:
+        with pytest.raises(RejectedVideo, match=f"to allow it, add {found} to decoding.codecs$"):
+            decode(path, **allowed)
+        allowed["decoding__codecs"] = ["h264", found]
+    assert len(decode(path, **allowed).frames) == 20
+
+
 def test_frames_larger_than_allowed(tmp_path, make_video, moving_square, decode):
     path = make_video(tmp_path / "a.mp4", moving_square(5))
     with pytest.raises(RejectedVideo):
         decode(path, decoding__frame_pixels=1000)
-
-
-def test_a_turned_video_is_stored_upright(tmp_path, make_video, decode):
-    """Its top is bright once it is turned by a quarter, counterclockwise: its right edge was."""
-    frames = np.zeros((6, 48, 64, 3), np.uint8)
-    frames[:, :, 48:] = 255
-    path = make_video(tmp_path / "a.mp4", frames, rotation=90)
-    video = decode(path)
-    assert abs(video.rotation) == 90 and (video.width, video.height) == (64, 48)
-    assert video.frames.shape == (6, 32, 24, 3)
-    top, bottom = video.frames[:, :6].mean(), video.frames[:, -6:].mean()
-    assert (top > 200 and bottom < 60) == (video.rotation == 90)
 
 
 def test_a_frame_rate_that_varies_is_noted(tmp_path, make_video, moving_square, decode):
