@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hdc import status
 from hdc.errors import InputError
+from hdc.home_folders import expanded
 
 RESULTS = Path("results")
 DOCTOR = "Show versions, devices, codecs, and which videos of which data set are there or missing."
@@ -74,9 +75,9 @@ def _command(
     return command
 
 
-def _folder(study: str) -> Path:
-    """The folder of a study that is named, or the folder itself."""
-    return RESULTS / study if STUDY.fullmatch(study) else Path(study)
+def _folder(name: str, results: Path = RESULTS) -> Path:
+    """The folder in `results` of a study or a data set that is named, or the folder itself."""
+    return results / name if STUDY.fullmatch(name) else Path(expanded(name, "folder"))
 
 
 def _status(given: argparse.Namespace) -> None:
@@ -103,8 +104,7 @@ def _compare(given: argparse.Namespace) -> None:
 def _verify(given: argparse.Namespace) -> None:
     from hdc.data.integrity import verify
 
-    named = STUDY.fullmatch(given.data)
-    if not verify(RESULTS / "data" / given.data if named else Path(given.data)):
+    if not verify(_folder(given.data, RESULTS / "data")):
         sys.exit(1)
 
 

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hdc.errors import InputError
+from hdc.home_folders import expanded
 from hdc.settings import Config
 
 CONF = Path(__file__).parent / "conf"
@@ -108,9 +109,10 @@ def _read(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -> D
     search = [f"file://{folder}" for folder in (Path("config"), Path()) if folder.is_dir()]
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            return compose(
-                "config", [*chosen, f"hydra.searchpath=[{','.join(search)}]", *overrides]
-            )
+            run = compose("config", [*chosen, f"hydra.searchpath=[{','.join(search)}]", *overrides])
+        if run.encoder:  # the one setting that is a path
+            run.encoder = expanded(run.encoder, f"{file_of('encoder', dict(choices))}: encoder")
+        return run
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise InputError(_explain(error, dict(choices))) from error
 

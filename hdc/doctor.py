@@ -21,6 +21,7 @@ from hdc.data.sources import list_videos, missing_videos
 from hdc.data.store import MANIFEST, read_manifest
 from hdc.devices import check_conv3d, visible_gpus
 from hdc.errors import InputError
+from hdc.home_folders import expanded
 from hdc.progress import cores
 from hdc.records import PACKAGES, processor
 
@@ -149,7 +150,8 @@ def _data_set(name: str, folder: str) -> Iterator[tuple[bool, str]]:
     require_allowed("data", name, "data")
     run = compose_run("hdc", backbone="r3d18", data=name, scale="demo")
     [data], prepared = typed(run, "data"), Path("results/data") / name
-    listing = list_videos(data, Path(folder).expanduser())
+    folder = expanded(folder, "data")
+    listing = list_videos(data, folder)
     listed, missing = len(listing.videos), len(listing.missing)
     source = "as published" if data.official is not None else "by the pattern"
     text = f"{folder}: {listed - missing:,} of {listed:,} videos found, {source}"

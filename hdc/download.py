@@ -23,6 +23,7 @@ from hdc.data.addresses import DATASETS, ELSEWHERE, Archive
 from hdc.data.archives import unpack, writing_to
 from hdc.data.rar import require_rar_tool
 from hdc.errors import InputError
+from hdc.home_folders import expanded
 from hdc.progress import progress
 
 WAITS = (1, 5, 15, 60)  # seconds between five tries
@@ -42,9 +43,7 @@ def main() -> None:
     )
     names = (*DATASETS, *ELSEWHERE)
     parser.add_argument("dataset", choices=names, metavar="DATASET", help=", ".join(names))
-    parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="where it goes; made if missing"
-    )
+    parser.add_argument("folder", metavar="FOLDER", help="where it goes; made if missing")
     parser.add_argument(
         "--no-check-certificate",
         action="store_true",
@@ -52,7 +51,8 @@ def main() -> None:
     )
     given = parser.parse_args()
     try:
-        download(given.dataset, given.folder, check_certificate=not given.no_check_certificate)
+        folder = Path(expanded(given.folder, "FOLDER"))
+        download(given.dataset, folder, check_certificate=not given.no_check_certificate)
     except InputError as error:
         sys.exit(f"error: {error}")
 

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from hdc.config import allowed, compose_run, plain, require_allowed, settings_text
 from hdc.errors import InputError
+from hdc.home_folders import expanded
 from hdc.stopping import EXIT_STATUS, Stopped
 
 CHOICES = {
@@ -25,7 +26,15 @@ CHOICES = {
 _ANY = {"scale": "demo", "data": "synthetic", "backbone": "r3d18", "ablation": "hdc"}
 _ANY |= {"protocol": "ours"}
 
-_SINGLE = ("encoder",)  # settings with none below them
+_SINGLE = ("encoder",)  # settings with none below them; each is a path
+
+# What the arguments of stages are; the rest are words.
+PATHS = (
+    "folder", "output_dir", "output", "prepared", "measured", "encoder", "features", "study",
+    "checkpoint", "mapping", "videos",
+)  # fmt: skip
+NUMBERS = ("seed", "split", "shard", "shards")
+SWITCHES = ("allow_missing", "allow_copies", "allow_pretrain_on_test")
 
 # What goes wrong outside of the program: no traceback helps.
 _OF_THE_DISK = (
@@ -121,7 +130,9 @@ class Stage:
                 problems.append(f"expected key=value, got {word}; see --help")
             elif key in known:
                 given[key] = value
-            elif key.split(".")[0] in (*self.reads, "progress") and ("." in key or key in _SINGLE):
+            elif key in self.reads and key in _SINGLE:
+                overrides.append(f"{key}={_literal(value)}")
+            elif key.split(".")[0] in (*self.reads, "progress") and "." in key:
                 overrides.append(word)
             else:
                 problems.append(
@@ -137,6 +148,8 @@ class Stage:
             problems.append(f"missing {', '.join(missing)}")
         if problems:
             raise InputError(f"{self.name}: {'; '.join(problems)}")
+        paths = given.keys() & set(PATHS)
+        given |= {name: expanded(given[name], f"{self.name}: {name}") for name in paths}
         return given, overrides
 
     def _wrong_values(self, given: dict[str, str]) -> Iterator[str]:
@@ -147,9 +160,16 @@ class Stage:
                     require_allowed(name, given[name], name)
                 except InputError as error:
                     yield str(error)
-        for name in ("seed", "split", "shard", "shards"):
+        for name in NUMBERS:
             if given.get(name) and not given[name].isdecimal():
                 yield f"{name}: expected a whole number, got {given[name]}"
-        for name in ("allow_missing", "allow_copies", "allow_pretrain_on_test"):
+        for name in SWITCHES:
             if given.get(name) not in (None, "", "true", "false"):
                 yield f"{name}: expected true or false, got {given[name]}"
+
+
+def _literal(path: str) -> str:
+    """A path as Hydra reads it: bare, `~`, brackets and letters beyond ASCII are errors to it."""
+    if path == "null" or path[:1] in ("'", '"'):
+        return path
+    return "'" + path.replace("'", r"\'") + "'"

@@ -13,6 +13,7 @@ from hdc.data.sources import count_made, count_shards, look_up, require_named, r
 from hdc.declared import RECALL, Contrast, read_contrast
 from hdc.errors import InputError
 from hdc.facts import require_adoptable
+from hdc.home_folders import expanded
 from hdc.runs import Evaluation, Run, part_of
 from hdc.settings import PREPARE_READS, PRETRAIN_READS
 
@@ -82,7 +83,10 @@ class Study:
             ablations=[name for name in wanted if name not in skipped],
             ablate_on=list(ablate_on),
             seeds=[int(seed) for seed in config["seeds"]],
-            data=dict(config.get("data", {})),
+            data={
+                name: expanded(folder, f"data: {name}")
+                for name, folder in config.get("data", {}).items()
+            },
             protocol=config.get("protocol", "ours"),
             **{f"allow_{what}": config.get(f"allow_{what}", False) for what in ALLOWED},
             **{key: config.get(key, "") for key in ("question", "note", "duration")},

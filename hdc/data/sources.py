@@ -88,7 +88,7 @@ def require_named(data: str, settings: Data, folder: str | None, prepared: str |
         raise InputError(
             f"data: {data}: expected an existing folder of videos, got nothing; {remedy}"
         )
-    found = Path(folder).expanduser()
+    found = Path(folder)
     if not (Path(prepared) / MANIFEST).is_file() and not found.is_dir():
         raise InputError(
             f"data: {data}: expected an existing folder of videos, got {folder}; {remedy}"
