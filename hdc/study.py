@@ -16,12 +16,11 @@ from hdc.facts import require_adoptable
 from hdc.home_folders import expanded
 from hdc.runs import Evaluation, Run, part_of
 from hdc.settings import PREPARE_READS, PRETRAIN_READS
+from hdc.study_names import SAME, require_names
 
 MAIN_RUNS = ("hdc", "coupled_single_level", "random_init")  # what every backbone gets
-SAME = "same"
 NAME = re.compile(r"[a-z0-9_]+")  # of everything that names a folder
 ALLOWED = ("missing", "copies", "pretrain_on_test")  # what a study may allow by `allow_<what>`
-TAKEN = ("data", "published")  # folders under results/ that are no study's
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Study:
 
         Raises InputError that names the key and the allowed values.
         """
-        _require_names(config)
+        require_names(config)
         wanted = config["ablations"]
         wanted = allowed("ablation") if wanted == "all" else wanted
         ablate_on = config.get("ablate_on", config["backbones"])
@@ -260,24 +259,6 @@ class Study:
         return Source(folder, count_shards(listed, store), listed - len(found.missing), changed)
 
 
-def _require_names(config: Mapping[str, Any]) -> None:
-    """Refuse names in a study's configuration that stand for nothing."""
-    if config["study"] in TAKEN:
-        raise InputError(f"study: expected a name other than {' and '.join(TAKEN)}")
-    require_allowed("scale", config["scale"], "scale")
-    require_allowed("protocol", config.get("protocol", "ours"), "protocol")
-    for name in config["backbones"]:
-        require_allowed("backbone", name, "backbones")
-    named = [] if config["ablations"] == "all" else config["ablations"]
-    for name in (*named, *config.get("skip", [])):
-        require_allowed("ablation", name, "ablations")
-    if config["pretrain_on"] != SAME:
-        _require_part(config["pretrain_on"], "pretrain_on")
-    for name, splits in config["evaluate_on"].items():
-        for split in splits:
-            _require_part(f"{name}-split{split}", "evaluate_on")
-
-
 def _require_apart(evaluation: Evaluation) -> None:
     """Refuse to judge an encoder on the data set it saw whole, or on a fold that it trained on."""
     data, split = part_of(evaluation.run.pretrained_on)
@@ -287,23 +268,3 @@ def _require_apart(evaluation: Evaluation) -> None:
             f"{evaluation.split} of {data} is evaluated, got {evaluation.run.pretrained_on}; "
             "allow_pretrain_on_test: true goes on, and every table says so"
         )
-
-
-def split_numbers(data: str) -> range:
-    """The splits that a data set has, counted from 1."""
-    run = compose_run("hdc", backbone="r3d18", data=data, scale="demo")
-    return range(1, typed(run, "data")[0].splits + 1)
-
-
-def _require_part(name: str, where: str) -> None:
-    """Refuse what is neither a data set nor one of its splits."""
-    if not re.fullmatch(r"[a-z0-9_]+(-split[0-9]+)?", name):
-        raise InputError(
-            f"{where}: expected a data set such as ucf101 or ucf101-split1, got {name}"
-        )
-    data, split = part_of(name)
-    require_allowed("data", data, where)
-    if split is not None and split not in split_numbers(data):
-        count = len(split_numbers(data))
-        has = f"splits 1 to {count}" if count else "no split, only videos to pretrain on"
-        raise InputError(f"{where}: {data} has {has}, got {split}")

@@ -27,7 +27,8 @@ from hdc.settings import (
     PRETRAIN_READS,
 )
 from hdc.runs import part_of
-from hdc.study import Study, split_numbers
+from hdc.study import Study
+from hdc.study_names import split_numbers
 
 # Jobs use the interpreter that runs Snakemake, also where its environment is not activated. A prefix
 # takes the place of Snakemake's own, which makes bash stop at the first error.
