@@ -12,11 +12,11 @@ from multiprocessing import get_context
 import torch
 from parts.command_line import CommandLine, whole
 
-from hdc.config import compose_run, typed
-from hdc.contrast import contrastive_model
-from hdc.encoders import build_encoder
-from hdc.fabric import laid_out, start_fabric
-from hdc.records import peak_memory
+from hdc.encoders.build import build_encoder
+from hdc.objectives.contrastive_model import contrastive_model
+from hdc.runtime.fabric import laid_out, start_fabric
+from hdc.runtime.record import peak_memory
+from hdc.settings.compose import compose_run, typed
 
 CHUNK, SMALLEST = 8, 16
 

@@ -26,11 +26,11 @@ from omegaconf import OmegaConf
 from parts.command_line import CommandLine, positive, video
 from parts.originals import FRAMES, Reader, in_short, originals
 
-from hdc.config import compose_run
 from hdc.data import h264
-from hdc.data.settings import Decoding
+from hdc.data.preparation.decode import RejectedVideo, decode_video
 from hdc.data.store import ClipStore, write_manifest
-from hdc.data.verify import RejectedVideo, decode_video
+from hdc.settings.compose import compose_run
+from hdc.settings.data import Decoding
 
 BESIDE = 2  # frames; how far beside a clip a reader's frames are looked for
 

@@ -2,9 +2,10 @@
 
 Damages files, made from the given clean ones (else from generated ones and, where HDC_REAL_DATA
 names them and it is not `--quick`, genuine ones), in five ways in equal parts, and asks
-`hdc.data.isolation` about each. A damaged file is changed if a plain decode gives other frames than
-the clean file's, or fails. Prints the share of changed files that are rejected, by container, and
-last `files <n> parent_deaths <n> timeouts <n> changed_rejected <share> false_alarms <n>`.
+`hdc.data.preparation.sandbox` about each. A damaged file is changed if a plain decode gives other
+frames than the clean file's, or fails. Prints the share of changed files that are rejected, by
+container, and last `files <n> parent_deaths <n> timeouts <n> changed_rejected <share> false_alarms
+<n>`.
 """
 
 import hashlib
@@ -22,10 +23,10 @@ import numpy as np
 from omegaconf import OmegaConf
 from parts.command_line import CommandLine, video, whole
 
-from hdc.config import compose_run
-from hdc.data.container import RejectedVideo
-from hdc.data.isolation import Decoder
-from hdc.progress import progress
+from hdc.data.preparation.container import RejectedVideo
+from hdc.data.preparation.sandbox import Decoder
+from hdc.runtime.progress import progress
+from hdc.settings.compose import compose_run
 
 SECONDS = 60  # for a plain decode
 DIED = "parent died"

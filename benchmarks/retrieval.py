@@ -16,8 +16,8 @@ from parts.command_line import CommandLine, whole
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
-from hdc.records import peak_memory
-from hdc.retrieval import nearest
+from hdc.evaluation.retrieval import nearest
+from hdc.runtime.record import peak_memory
 
 COUNT, ROUNDS = 50, 3
 TOLERANCE = 1e-6  # of a cosine: scikit-learn's unit vectors are rounded to float32

@@ -13,22 +13,23 @@ import time
 
 from parts.command_line import CommandLine
 
-TORCH = "hdc.training, hdc.data.batches, hdc.encoders, hdc.backbones.resnet3d"
+TORCH = "hdc.training.trainer, hdc.data.batches, hdc.encoders.build, hdc.backbones.resnet3d"
+MODEL = "hdc.objectives.contrastive_model"
 STAGES = {  # what a stage has imported when its work begins
-    "prepare": "hdc.prepare, hdc.data.synthetic",
-    "pretrain": f"hdc.pretrain, hdc.contrast, hdc.supervised, {TORCH}",
-    "finetune": f"hdc.finetune, hdc.classifier, {TORCH}",
+    "prepare": "hdc.prepare, hdc.data.synthetic.videos",
+    "pretrain": f"hdc.pretrain, {MODEL}, hdc.objectives.supervised, {TORCH}",
+    "finetune": f"hdc.finetune, hdc.encoders.classifier, {TORCH}",
     "embed": f"hdc.embed, {TORCH}",
     "evaluate": "hdc.evaluate",
     "report": "hdc.report",
-    "everything": f"hdc.prepare, hdc.evaluate, hdc.report, hdc.contrast, timm, {TORCH}",
+    "everything": f"hdc.prepare, hdc.evaluate, hdc.report, {MODEL}, timm, {TORCH}",
 }
 
 
 def seconds(modules: str, runs: int) -> float:
     """Wall time of a child that imports `modules` and composes a run, the median over `runs`."""
     compose = "compose_run('hdc', backbone='r3d18', data='synthetic', scale='demo')"
-    code = f"import {modules}; from hdc.config import compose_run; {compose}"
+    code = f"import {modules}; from hdc.settings.compose import compose_run; {compose}"
     found = []
     for _ in range(runs):
         started = time.monotonic()

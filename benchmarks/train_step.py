@@ -1,11 +1,11 @@
 """A pretraining step of `hdc` against the straightforward way to compute the same loss.
 
-Ours is `hdc.training`'s step. The straightforward one has the same network, heads, terms, weights,
-batch and draws, those of the noise included, but augments clip after clip on the processor with
-torchvision, runs the network once a subtask (four clips of a video, not three), loops over levels
-and time steps in the loss, and stays in float32 and the default layout. Both are first checked to
-give the same terms. Then they take turns; printed are samples (videos) a second, where each step's
-time goes, and last `ratio <straightforward / ours, in seconds>`, the median over pairs.
+Ours is `hdc.training.trainer`'s step. The straightforward one has the same network, heads, terms,
+weights, batch and draws, those of the noise included, but augments clip after clip on the processor
+with torchvision, runs the network once a subtask (four clips of a video, not three), loops over
+levels and time steps in the loss, and stays in float32 and the default layout. Both are first
+checked to give the same terms. Then they take turns; printed are samples (videos) a second, where
+each step's time goes, and last `ratio <straightforward / ours, in seconds>`, the median over pairs.
 
 Without a GPU it takes the demo's network on 8 x 32 x 32 from stored frames of 40 x 40. Clips of 8
 frames leave the last level one time step, which `hdc` refuses to contrast moment by moment, so
@@ -31,7 +31,7 @@ from lightning_fabric import Fabric
 from parts.command_line import CommandLine, whole
 from parts.steps import Ours, Straightforward, run_of
 
-from hdc.fabric import device_name, start_fabric
+from hdc.runtime.fabric import device_name, start_fabric
 
 FLOP = {"c3d": 229e9, "r3d18": 241e9, "r2plus1d10": 118e9}  # of a clip, forward and backward
 WARM_UP, STEPS_ON_GPU = 4, 4  # steps; the latter between two looks at the clock

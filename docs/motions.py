@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hdc.atomic import write_bytes
-from hdc.data.synthetic import MOTIONS, SHAPES, plan_videos, render
+from hdc.data.synthetic.videos import MOTIONS, SHAPES, plan_videos, render
+from hdc.runtime.atomic_files import write_bytes
 
 FRAMES, EVERY, PIXELS, SHOWN = 8, 2, 40, 80  # frames a strip, every which, made at, shown at
 

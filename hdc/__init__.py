@@ -17,8 +17,8 @@ def load_encoder(path: str | Path) -> "torch.nn.Module":
     The weights need no other file, and nothing in the file is executed.
     Raises InputError if there is no encoder.
     """
-    from hdc.encoders import read_encoder
-    from hdc.facts import encoder_facts
+    from hdc.encoders.build import read_encoder
+    from hdc.encoders.file import encoder_facts
 
     facts = encoder_facts(path)
     encoder = read_encoder(path, facts["build"])

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from hdc import status
+from hdc.commands import status
 from hdc.errors import InputError
-from hdc.home_folders import expanded
+from hdc.runtime.home_folders import expanded
 
 RESULTS = Path("results")
 DOCTOR = "Show versions, devices, codecs, and which videos of which data set are there or missing."
@@ -96,7 +96,7 @@ def _seconds(text: str) -> float:
 
 
 def _compare(given: argparse.Namespace) -> None:
-    from hdc.comparison import compare
+    from hdc.commands.compare import compare
 
     print(compare(_folder(given.first), _folder(given.second), as_json=given.json))
 
@@ -109,14 +109,14 @@ def _verify(given: argparse.Namespace) -> None:
 
 
 def _publish(given: argparse.Namespace) -> None:
-    from hdc.publish import publish
+    from hdc.commands.publish import publish
 
     publish(given.study)
 
 
 def examine(studies: list[str]) -> None:
     """Print what the machine and the data sets look like; exits with 1 if something is wrong."""
-    from hdc.doctor import doctor  # late: it imports much
+    from hdc.commands.doctor import doctor  # late: it imports much
 
     if not doctor(studies):
         sys.exit(1)

@@ -18,13 +18,13 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
-from hdc.atomic import write_text
-from hdc.data.addresses import DATASETS, ELSEWHERE, Archive
-from hdc.data.archives import unpack, writing_to
-from hdc.data.rar import require_rar_tool
+from hdc.data.official.addresses import DATASETS, ELSEWHERE, Archive
+from hdc.data.official.archives import unpack, writing_to
+from hdc.data.official.rar import require_rar_tool
 from hdc.errors import InputError
-from hdc.home_folders import expanded
-from hdc.progress import progress
+from hdc.runtime.atomic_files import write_text
+from hdc.runtime.home_folders import expanded
+from hdc.runtime.progress import progress
 
 WAITS = (1, 5, 15, 60)  # seconds between five tries
 TIMEOUT = 60  # seconds without a byte

@@ -16,13 +16,13 @@ import numpy as np
 
 from hdc.data.index import read_index
 from hdc.data.store import ClipStore
-from hdc.digest import digest
 from hdc.errors import InputError
-from hdc.inputs import made_from, prepared_files
-from hdc.random_draws import generator
-from hdc.settings import EMBED_READS
+from hdc.runtime.digest import digest
+from hdc.runtime.inputs import made_from, prepared_files
+from hdc.runtime.seeding import generator
+from hdc.runtime.tensor_files import write_tensors
+from hdc.settings.schema import EMBED_READS
 from hdc.stage import Stage
-from hdc.tensor_files import write_tensors
 
 STAGE = Stage(
     name="embed",
@@ -45,8 +45,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
 
     from safetensors.numpy import save
 
-    from hdc.encoders import read_encoder
-    from hdc.fabric import laid_out, start_fabric
+    from hdc.encoders.build import read_encoder
+    from hdc.runtime.fabric import laid_out, start_fabric
 
     fabric = start_fabric("32-true")
     encoder = laid_out(read_encoder(arguments.encoder, settings.backbone), fabric.device)
@@ -73,7 +73,7 @@ def video_features(
     import torch
 
     from hdc.data.augment import augment
-    from hdc.inference import video_batches
+    from hdc.data.whole_videos import video_batches
 
     clips_each = settings.inference.clips
     batches = video_batches(

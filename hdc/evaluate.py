@@ -15,19 +15,19 @@ import numpy as np
 import pandas as pd
 from safetensors import safe_open
 
-from hdc.atomic import write_bytes
 from hdc.data.index import missing_facts, read_index, read_split, video_counts, write_table
 from hdc.data.store import ClipStore
 from hdc.errors import InputError
-from hdc.feature_map import feature_map
-from hdc.inputs import made_from, prepared_files
-from hdc.judge import Judge
-from hdc.leaks import require_apart, require_unseen
-from hdc.progress import progress
-from hdc.records import Stopwatch, write_record
-from hdc.settings import EVALUATE_READS
+from hdc.evaluation.frozen_features import Judge
+from hdc.evaluation.leakage import require_apart, require_unseen
+from hdc.evaluation.pca_map import feature_map
+from hdc.runtime.atomic_files import write_bytes
+from hdc.runtime.inputs import made_from, prepared_files
+from hdc.runtime.progress import progress
+from hdc.runtime.record import Stopwatch, write_record
+from hdc.runtime.tensor_files import read_facts
+from hdc.settings.schema import EVALUATE_READS
 from hdc.stage import Stage
-from hdc.tensor_files import read_facts
 
 CONTROLS = (".still", ".shuffled")
 SHOWN_NEIGHBORS = 5  # in the picture
@@ -131,7 +131,7 @@ def picture(
     arguments: SimpleNamespace,
 ) -> bytes:
     """Evenly chosen test videos with their nearest neighbors at the last level, as a PNG."""
-    from hdc.neighbor_figure import evenly_spaced, neighbor_picture
+    from hdc.reporting.figures.neighbors import evenly_spaced, neighbor_picture
 
     similarity, rows = found
     places = evenly_spaced(range(len(rows)))

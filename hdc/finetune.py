@@ -18,16 +18,8 @@ import pandas as pd
 from hdc.data.index import missing_facts, read_index, read_split, rows_of, write_table
 from hdc.data.integrity import check_sample
 from hdc.data.store import MANIFEST, ClipStore
-from hdc.digest import digest
 from hdc.errors import InputError
-from hdc.inputs import made_from, prepared_files
-from hdc.leaks import require_apart, require_unseen
-from hdc.random_draws import torch_seed
-from hdc.records import Stopwatch, write_record
-from hdc.settings import FINETUNE_READS
-from hdc.stage import Stage
-from hdc.tensor_files import write_tensors
-from hdc.testing import (
+from hdc.evaluation.classification import (
     accuracies,
     averaged,
     by_label,
@@ -36,6 +28,14 @@ from hdc.testing import (
     mean_loss,
     prediction_table,
 )
+from hdc.evaluation.leakage import require_apart, require_unseen
+from hdc.runtime.digest import digest
+from hdc.runtime.inputs import made_from, prepared_files
+from hdc.runtime.record import Stopwatch, write_record
+from hdc.runtime.seeding import torch_seed
+from hdc.runtime.tensor_files import write_tensors
+from hdc.settings.schema import FINETUNE_READS
+from hdc.stage import Stage
 
 CHECKPOINTS = {
     "last": "last epoch",
@@ -72,13 +72,13 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     checked = check_sample(store, [*chain(*rows.values())], seed=seed)
 
     # Late: with bad arguments there is no need to wait for torch.
-    from hdc.best_epoch import BestEpoch
-    from hdc.classifier import Classifier, clip_scores
     from hdc.data.batches import VideoBatches
-    from hdc.encoders import read_encoder
-    from hdc.fabric import device_name, peak_device_memory, start_fabric
-    from hdc.soundness import require_sound
-    from hdc.training import Training
+    from hdc.encoders.build import read_encoder
+    from hdc.encoders.classifier import Classifier, clip_scores
+    from hdc.runtime.fabric import device_name, peak_device_memory, start_fabric
+    from hdc.training.best_epoch import BestEpoch
+    from hdc.training.soundness import require_sound
+    from hdc.training.trainer import Training
 
     fabric = start_fabric(
         settings.finetune.precision, deterministic=settings.finetune.deterministic
@@ -162,9 +162,9 @@ def train(
     """Every step that is left; with `best`, ends with the weights of the best epoch."""
     import torch
 
-    from hdc.classifier import seeded_loss
     from hdc.data.augment import augment
-    from hdc.settings import View
+    from hdc.encoders.classifier import seeded_loss
+    from hdc.settings.schema import View
 
     device = training.fabric.device
     weights = label_weights(targets[batches.rows], labels)

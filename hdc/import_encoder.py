@@ -14,9 +14,9 @@ from typing import Any
 import pandas as pd
 
 from hdc.data.index import read_table, write_table
-from hdc.digest import digest
+from hdc.encoders.file import encoder_facts, pretraining_list
 from hdc.errors import InputError
-from hdc.facts import encoder_facts, pretraining_list
+from hdc.runtime.digest import digest
 from hdc.stage import Stage
 
 STAGE = Stage(
@@ -44,9 +44,9 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
         raise InputError("pretrained_on: expected words such as Kinetics-400, got nothing")
     videos = read_videos(arguments.videos)
     # Late: with bad arguments there is no need to wait for torch.
-    from hdc.encoders import build_to_fill, write_encoder
-    from hdc.foreign import named, read_weights
-    from hdc.naming import read_naming
+    from hdc.encoders.build import build_to_fill, write_encoder
+    from hdc.encoders.foreign_checkpoints import named, read_weights
+    from hdc.encoders.naming import read_naming
 
     naming = read_naming(arguments.mapping)
     weights = read_weights(arguments.checkpoint, naming.weights)

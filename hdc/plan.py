@@ -4,9 +4,9 @@ import argparse
 import json
 import sys
 
-from hdc.atomic import write_text
 from hdc.errors import InputError
-from hdc.study import Study
+from hdc.runtime.atomic_files import write_text
+from hdc.study.study import Study
 
 
 def main() -> None:

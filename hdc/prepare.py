@@ -17,22 +17,22 @@ from typing import Any
 
 import pandas as pd
 
-from hdc.atomic import write_text
-from hdc.data.changes import write_sources
-from hdc.data.form import choose_form
 from hdc.data.index import INDEX_COLUMNS, table_text
 from hdc.data.listing import Listing
-from hdc.data.settings import SyntheticData
-from hdc.data.shards import FILES, FOLDER, Shard, prepare_shard
-from hdc.data.sources import count_shards, list_videos
+from hdc.data.preparation.changes import write_sources
+from hdc.data.preparation.shards import FILES, FOLDER, Shard, prepare_shard
+from hdc.data.preparation.sources import count_shards, list_videos
+from hdc.data.preparation.store_form import choose_form
 from hdc.data.store import MANIFEST, manifest_text
-from hdc.digest import digest
 from hdc.errors import InputError
-from hdc.lock import Lock
-from hdc.progress import progress, threads
-from hdc.settings import PREPARE_READS
+from hdc.runtime.atomic_files import write_text
+from hdc.runtime.digest import digest
+from hdc.runtime.lock import Lock
+from hdc.runtime.progress import progress, threads
+from hdc.runtime.signals import stopping_at_once
+from hdc.settings.data import SyntheticData
+from hdc.settings.schema import PREPARE_READS
 from hdc.stage import Stage
-from hdc.stopping import stopping_at_once
 
 FILE_COLUMNS = (
     "container", "codec", "claimed_frames", "fps_varies", "rotation", "mirrored",
@@ -101,7 +101,7 @@ def require_apart(folder: Path, output: Path) -> None:
 
 def plan_made(synthetic: SyntheticData, folder: Path) -> tuple[Listing, Any]:
     """The list of synthetic videos, and a function that writes those of some names."""
-    from hdc.data.synthetic import FACTORS, VERSION, plan_videos
+    from hdc.data.synthetic.videos import FACTORS, VERSION, plan_videos
 
     settings = dict(vars(synthetic))
     del settings["frames_per_second"]
@@ -119,7 +119,7 @@ def make_videos(
     synthetic: SyntheticData, plan: pd.DataFrame, folder: Path, videos: pd.Series
 ) -> None:
     """Write those of the planned videos that are not there yet."""
-    from hdc.data.synthetic import write_videos
+    from hdc.data.synthetic.videos import write_videos
 
     with progress([], total=len(videos), unit="video", what="making videos") as bar:
         write_videos(

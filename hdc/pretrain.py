@@ -14,7 +14,6 @@ from typing import Any
 
 import pandas as pd
 
-from hdc.atomic import write_text
 from hdc.data.index import (
     missing_facts,
     read_index,
@@ -24,15 +23,16 @@ from hdc.data.index import (
 )
 from hdc.data.integrity import check_sample
 from hdc.data.store import MANIFEST, ClipStore
-from hdc.digest import digest
+from hdc.encoders.file import adopted_facts, pretraining_list
 from hdc.errors import InputError
-from hdc.facts import adopted_facts, pretraining_list
-from hdc.inputs import made_from, prepared_files
-from hdc.leaks import require_apart
-from hdc.record_rules import read_record
-from hdc.records import Stopwatch, write_record
-from hdc.settings import PRETRAIN_READS, Clip
+from hdc.evaluation.leakage import require_apart
+from hdc.runtime.atomic_files import write_text
+from hdc.runtime.digest import digest
+from hdc.runtime.inputs import made_from, prepared_files
+from hdc.runtime.record import Stopwatch, write_record
+from hdc.settings.schema import PRETRAIN_READS, Clip
 from hdc.stage import Stage
+from hdc.study.record_rules import read_record
 
 STAGE = Stage(
     name="pretrain",
@@ -56,13 +56,13 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     # Late: with bad arguments there is no need to wait for torch.
     import torch
 
-    from hdc.contrast import augmented, see_views
     from hdc.data.batches import VideoBatches
-    from hdc.encoders import write_encoder
-    from hdc.fabric import device_name, peak_device_memory, precision_name, start_fabric
-    from hdc.shortcuts import VIDEOS, shortcuts
-    from hdc.soundness import require_sound
-    from hdc.training import Training
+    from hdc.encoders.build import write_encoder
+    from hdc.objectives.contrastive_model import augmented, see_views
+    from hdc.objectives.shortcuts import VIDEOS, shortcuts
+    from hdc.runtime.fabric import device_name, peak_device_memory, precision_name, start_fabric
+    from hdc.training.soundness import require_sound
+    from hdc.training.trainer import Training
 
     stopwatch, seed = Stopwatch(), int(arguments.seed)
     output, clip, frozen = Path(arguments.output_dir), settings.clip, None
@@ -171,7 +171,7 @@ def loss_of(seen: tuple[Any, ...], model: Any) -> Any:
 
 def start(settings: SimpleNamespace, *, seed: int) -> tuple[Any, int]:
     """The encoder to start from and the epochs to train it: none if it is taken over."""
-    from hdc.encoders import build_encoder, read_encoder
+    from hdc.encoders.build import build_encoder, read_encoder
 
     if settings.encoder is not None:
         return read_encoder(settings.encoder, settings.backbone), 0
@@ -189,8 +189,8 @@ def build_model(
     frozen: dict[str, float] | None,
 ) -> Any:
     """What is trained: the encoder under a contrast, or under labels where the run asks so."""
-    from hdc.contrast import contrastive_model
-    from hdc.supervised import SupervisedModel
+    from hdc.objectives.contrastive_model import contrastive_model
+    from hdc.objectives.supervised import SupervisedModel
 
     if settings.pretrain.labels:
         return SupervisedModel(encoder, index.label.tolist(), seed=seed)
@@ -206,7 +206,7 @@ def build_model(
 
 def metrics(training: Any, model: Any, clip: Clip) -> dict[str, Any]:
     """What training came to, and what the encoder costs, for the record."""
-    from hdc.encoders import multiply_adds
+    from hdc.encoders.build import multiply_adds
 
     encoder = model.encoder
     return {

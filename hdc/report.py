@@ -14,22 +14,22 @@ from typing import Any
 import jinja2
 from PIL import Image
 
-from hdc.atomic import write_text
-from hdc.drawing import Picture
+from hdc.analysis.results import STAGES, Results, read_results
+from hdc.analysis.video_outcomes import read_outcomes
 from hdc.errors import InputError
-from hdc.figures import all_figures
-from hdc.fonts import without_font
-from hdc.outcomes import read_outcomes
-from hdc.report_cards import WORDS, cards, provenance
-from hdc.report_dag import dag
-from hdc.report_facts import how_to_read, video_facts, what_was_run
-from hdc.report_runs import runs
-from hdc.report_tables import plain, shown
-from hdc.results import STAGES, Results, read_results
+from hdc.reporting.captions import protocols, sentence
+from hdc.reporting.figures.all import all_figures
+from hdc.reporting.figures.fonts import without_font
+from hdc.reporting.figures.style import Picture
+from hdc.reporting.page.cards import WORDS, cards, provenance
+from hdc.reporting.page.dag import dag
+from hdc.reporting.page.runs import runs
+from hdc.reporting.page.summary import how_to_read, video_facts, what_was_run
+from hdc.reporting.page.tables import plain, shown
+from hdc.reporting.tables.all import all_tables
+from hdc.reporting.tables.table import Table
+from hdc.runtime.atomic_files import write_text
 from hdc.stage import Stage
-from hdc.table import Table
-from hdc.tables import all_tables
-from hdc.wording import protocols, sentence
 
 FIRST = ("contrasts", "ablation")  # the tables and figures that answer the study's question
 SHOWN_RUNS = 3  # whose augmented views and nearest neighbors the page shows
@@ -67,7 +67,7 @@ def page(results: Results, tables: list[Table], pictures: list[Picture]) -> str:
     filled = {table.name: shown(table, opened) for table in tables if len(table.text)}
     images = {picture.name: _shown_picture(picture) for picture in pictures}
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.PackageLoader("hdc.reporting.page", ""),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -10,10 +10,10 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from hdc.config import allowed, compose_run, plain, require_allowed, settings_text
 from hdc.errors import InputError
-from hdc.home_folders import expanded
-from hdc.stopping import EXIT_STATUS, Stopped
+from hdc.runtime.home_folders import expanded
+from hdc.runtime.signals import EXIT_STATUS, Stopped
+from hdc.settings.compose import allowed, compose_run, plain, require_allowed, settings_text
 
 CHOICES = {
     "scale": "sizes and budgets",

@@ -119,7 +119,7 @@ def prepare_settings():
 
     from omegaconf import OmegaConf
 
-    from hdc.config import compose_run
+    from hdc.settings.compose import compose_run
 
     def settings(data="weizmann", **changes):
         run = compose_run("hdc", backbone="r3d18", data=data, scale="smoke")
@@ -145,7 +145,7 @@ def workplace(tmp_path):
 def plant_store():
     """Write the store.json of a prepared data set that has no videos."""
     from hdc.data.store import MANIFEST, VERSION
-    from hdc.sealed import write_sealed
+    from hdc.runtime.sealed import write_sealed
 
     def write(folder):
         empty = {"version": VERSION, "form": {}, "shards": [], "videos": {}}
@@ -197,7 +197,7 @@ def bring(tmp_path, root, monkeypatch):
 @pytest.fixture
 def weights():
     """The state dict of a small encoder, as somebody else might have trained it."""
-    from hdc.encoders import build_encoder
+    from hdc.encoders.build import build_encoder
 
     build = {"_target_": "hdc.backbones.resnet3d.r3d18", "width": 0.0625}
     return dict(build_encoder(build, seed=5).state_dict())

@@ -10,25 +10,25 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from hdc.batch_sizes import require_enough_videos
-from hdc.clip_sizes import require_clips_taken
-from hdc.config import compose_run, settings_text
-from hdc.data.changes import CHANGED, note_changes
-from hdc.devices import visible_gpus
+from hdc.study.batch_sizes import require_enough_videos
+from hdc.study.clip_sizes import require_clips_taken
+from hdc.settings.compose import compose_run, settings_text
+from hdc.data.preparation.changes import CHANGED, note_changes
+from hdc.runtime.gpus import visible_gpus
 from hdc.errors import InputError
-from hdc.inputs import prepared_files
-from hdc.leaks import pretraining_list
-from hdc.outdated import outdated
-from hdc.settings import (
+from hdc.runtime.inputs import prepared_files
+from hdc.evaluation.leakage import pretraining_list
+from hdc.study.outdated import outdated
+from hdc.settings.schema import (
     EMBED_READS,
     EVALUATE_READS,
     FINETUNE_READS,
     PREPARE_READS,
     PRETRAIN_READS,
 )
-from hdc.runs import part_of
-from hdc.study import Study
-from hdc.study_names import split_numbers
+from hdc.study.runs import part_of
+from hdc.study.study import Study
+from hdc.study.names import split_numbers
 
 # Jobs use the interpreter that runs Snakemake, also where its environment is not activated. A prefix
 # takes the place of Snakemake's own, which makes bash stop at the first error.
@@ -105,7 +105,7 @@ def all_threads(wildcards):
     return workflow.cores
 
 
-# Snakemake only counts GPUs; a job that runs claims one by `hdc.devices`.
+# Snakemake only counts GPUs; a job that runs claims one by `hdc.runtime.gpus`.
 GPUS = len(visible_gpus())
 ONE_GPU = min(1, GPUS)
 

@@ -9,7 +9,7 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from hdc.data.verify import stored_size
+from hdc.data.preparation.decode import stored_size
 
 FRAMES = 16  # of a clip
 Reader = Callable[[int, int], np.ndarray]  # video, first frame -> clip

@@ -17,15 +17,15 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from hdc.config import compose_run, plain, typed
-from hdc.contrast import ContrastiveModel, augmented, contrastive_model
 from hdc.data.augment import Draw, blur_radius, draw
 from hdc.data.batches import ClipBatch
 from hdc.data.normalization import MEAN, STANDARD_DEVIATION
-from hdc.encoders import build_encoder
-from hdc.random_draws import generator
-from hdc.settings import View
-from hdc.training import Training
+from hdc.encoders.build import build_encoder
+from hdc.objectives.contrastive_model import ContrastiveModel, augmented, contrastive_model
+from hdc.runtime.seeding import generator
+from hdc.settings.compose import compose_run, plain, typed
+from hdc.settings.schema import View
+from hdc.training.trainer import Training
 
 LONG_ENOUGH = 16  # frames that leave every level two time steps or more
 MANY = 10**5  # steps, more than are taken
@@ -58,7 +58,7 @@ class Clock:
 
 
 class Ours:
-    """Steps of `hdc.training` on one batch, which is given to it anew each time."""
+    """Steps of `hdc.training.trainer` on one batch, which is given to it anew each time."""
 
     def __init__(self, run: SimpleNamespace, fabric: Fabric, folder: Path) -> None:
         self.run, self.fabric, self.clock = run, fabric, Clock(fabric.device)

@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from hdc.data.normalization import MEAN, STANDARD_DEVIATION
-from hdc.settings import Augment
+from hdc.settings.schema import Augment
 
 LUMA = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as torchvision
 CROP_TRIES = 10  # as torchvision; then the central square

@@ -12,7 +12,8 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from hdc.data.augment import Draw, draw, squares, stack_clips
-from hdc.data.clips import (
+from hdc.data.store import ClipStore
+from hdc.data.temporal_crops import (
     clip_frames,
     even_starts,
     first_start,
@@ -20,10 +21,9 @@ from hdc.data.clips import (
     possible_starts,
     span,
 )  # fmt: skip
-from hdc.data.store import ClipStore
 from hdc.errors import InputError
-from hdc.random_draws import generator
-from hdc.settings import Augment, Clip, Inference, View
+from hdc.runtime.seeding import generator
+from hdc.settings.schema import Augment, Clip, Inference, View
 
 Item = TypeVar("Item")
 

@@ -14,7 +14,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from jaxtyping import Int, UInt8
 
-from hdc.data.settings import Store
+from hdc.settings.data import Store
 
 _SIZE = np.dtype("<u4")
 _MULTIPLE = 32

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from hdc.atomic import write_text
 from hdc.data.remedy import prepare_again
 from hdc.errors import InputError
+from hdc.runtime.atomic_files import write_text
 
 INDEX_COLUMNS = (
     "video", "label", "group", "path", "frames", "fps", "width", "height", "seconds", "sha256",

@@ -11,9 +11,9 @@ from typing import Any
 from hdc.data.remedy import prepare_again
 from hdc.data.store import ClipStore, list_faults, read_manifest, size_faults, stored_crc32
 from hdc.errors import InputError
-from hdc.progress import progress, threads
-from hdc.random_draws import generator
-from hdc.sealed import read_sealed
+from hdc.runtime.progress import progress, threads
+from hdc.runtime.sealed import read_sealed
+from hdc.runtime.seeding import generator
 
 # Videos that a training looks at: 0.6 GB of Kinetics-400 as raw frames, seconds on any disk. A disk
 # that has spoilt 1 video in 10 is found with 97 %, and every run and seed draws others.

@@ -4,9 +4,9 @@ import shlex
 from pathlib import Path
 
 from hdc.errors import InputError
-from hdc.sealed import read_sealed
+from hdc.runtime.sealed import read_sealed
 
-SOURCES = "sources.json"  # which files a data set was prepared from (hdc.data.changes)
+SOURCES = "sources.json"  # which files a data set was prepared from (hdc.data.preparation.changes)
 
 
 def prepare_again(prepared: str | Path, folder: str | None = None) -> str:

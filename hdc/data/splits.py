@@ -3,7 +3,7 @@
 import pandas as pd
 
 from hdc.errors import InputError
-from hdc.random_draws import generator
+from hdc.runtime.seeding import generator
 
 
 def folds_by_group(

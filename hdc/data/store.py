@@ -2,7 +2,7 @@
 
 `store.json` says the version, the form, the checksums of the lists beside it and, per video, where
 its bytes lie, their checksum and its shape; the bytes lie in the files of `shards/`
-(`hdc.data.shards`), one after another.
+(`hdc.data.preparation.shards`), one after another.
 """
 
 import os
@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from hdc.atomic import write_text
 from hdc.data.remedy import prepare_again
-from hdc.digest import digest
 from hdc.errors import InputError
-from hdc.sealed import read_sealed, sealed
+from hdc.runtime.atomic_files import write_text
+from hdc.runtime.digest import digest
+from hdc.runtime.sealed import read_sealed, sealed
 
 VERSION = 2
 MANIFEST = "store.json"

@@ -9,8 +9,8 @@ pytestmark = [
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
 def test_a_network_agrees_with_float64(precision):
-    from hdc.encoders import build_encoder
-    from hdc.soundness import check_layers
+    from hdc.encoders.build import build_encoder
+    from hdc.training.soundness import check_layers
 
     encoder = build_encoder({"_target_": "hdc.backbones.resnet3d.r3d18", "width": 0.25}, seed=0)
     found = check_layers(
@@ -26,9 +26,9 @@ def test_a_gradient_that_is_not_finite_reaches_no_weight(tmp_path, optimizer):
     from torch import nn
 
     from hdc.errors import InputError
-    from hdc.fabric import start_fabric
-    from hdc.settings import Optimization, Progress
-    from hdc.training import Training
+    from hdc.runtime.fabric import start_fabric
+    from hdc.settings.schema import Optimization, Progress
+    from hdc.training.trainer import Training
 
     settings = Optimization(
         epochs=1, batch_size=2, optimizer=optimizer, learning_rate=0.1, momentum=0.9,

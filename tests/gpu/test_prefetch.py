@@ -10,7 +10,7 @@ pytestmark = [
 
 
 def test_moved_clips_are_the_same():
-    from hdc.prefetch import on_device
+    from hdc.data.prefetch import on_device
 
     clips = torch.randint(0, 256, (8, 16, 128, 171, 3), dtype=torch.uint8)
     device = torch.device("cuda")

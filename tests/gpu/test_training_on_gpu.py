@@ -12,9 +12,9 @@ pytestmark = [
 
 def test_a_line_that_a_stop_cut_in_two_is_the_undisturbed_one(tmp_path):
     """What a state holds of it lies on the processor, what is added to it on the GPU."""
-    from hdc.fabric import start_fabric
-    from hdc.settings import Optimization, Progress
-    from hdc.training import Training
+    from hdc.runtime.fabric import start_fabric
+    from hdc.settings.schema import Optimization, Progress
+    from hdc.training.trainer import Training
 
     settings = Optimization(
         epochs=1, batch_size=2, optimizer="sgd", learning_rate=0.1, momentum=0.9,

@@ -1,0 +1,72 @@
+"""What is measured of a run: the numbers that tables show and that a study's contrasts ask for."""
+
+from hdc.analysis.results import LEVEL, Results, factors_of
+from hdc.analysis.video_outcomes import PREDICTED
+from hdc.errors import InputError
+from hdc.reporting.captions import percent
+from hdc.reporting.tables.build import Measure
+
+
+def ranks(*studies: Results) -> list[int]:
+    """Every k that some record of the studies gives R@k for, in order; 1 where none tells."""
+    levels = [
+        level
+        for results in studies
+        for record in results.of("evaluate")
+        for level in record["metrics"].get("retrieval", {}).values()
+    ]
+    return sorted({int(name.removeprefix("r")) for level in levels for name in level}) or [1]
+
+
+def fine_tuned(metric: str = "top1", title: str = "top-1 (%)") -> Measure:
+    """Fine-tuned accuracy."""
+    outcome = PREDICTED if metric == "top1" else ""
+    return Measure(metric, title, "finetune", ("metrics", metric), outcome=outcome)
+
+
+def recall(rank: int) -> Measure:
+    """Retrieval at the last level: whether one of the nearest `rank` videos has the label."""
+    path = ("metrics", "retrieval", LEVEL, f"r{rank}")
+    outcome = f"retrieval_{LEVEL}_r{rank}"
+    return Measure(f"r{rank}", f"R@{rank} (%)", "evaluate", path, outcome=outcome)
+
+
+def nearest_neighbors() -> list[Measure]:
+    """Other numbers from nearest neighbors at the last level."""
+    return [
+        Measure(name, title, "evaluate", ("metrics", name, LEVEL), outcome=f"{column}_{LEVEL}")
+        for name, title, column in (
+            ("mean_average_precision", "mAP (%)", "average_precision"),
+            ("knn", "kNN (%)", "knn"),
+        )
+    ]
+
+
+def probe(factor: str, kind: str = "accuracy") -> Measure:
+    """A linear probe: accuracy, or R2 for a factor on a scale."""
+    show = percent if kind == "accuracy" else "{:z.2f}".format
+    title = f"{factor} (%)" if kind == "accuracy" else f"{factor} (R²)"
+    path = ("metrics", "linear", LEVEL, factor, kind)
+    outcome = f"linear_{LEVEL}_{factor}" if kind == "accuracy" else ""
+    return Measure(factor, title, "evaluate", path, show, show, outcome=outcome)
+
+
+def probes(results: Results) -> list[Measure]:
+    """The linear probes of a study: of the label, then of each factor that its data sets have."""
+    kinds = {"label": "accuracy"}  # also where no record tells
+    for data in results.evaluations["data"].unique():
+        kinds |= factors_of(results, data)
+    return [probe(factor, kind) for factor, kind in kinds.items()]
+
+
+def named(results: Results, name: str) -> Measure:
+    """A measure by the name that a study's contrasts give it, the same as in the ablation table.
+
+    Raises InputError that lists the names there are.
+    """
+    measures = [fine_tuned(), *map(recall, ranks(results)), *nearest_neighbors()]
+    known = {one.name: one for one in measures}
+    known |= {f"linear_{one.name}": one for one in probes(results)}
+    if name not in known:
+        raise InputError(f"measure: expected one of {', '.join(known)}, found {name}")
+    return known[name]

@@ -1,0 +1,269 @@
+"""The records of a study as frames: what was expected, what is there, and averages over seeds."""
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import reduce
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from hdc.analysis.seed_statistics import summary
+from hdc.errors import InputError
+from hdc.study.record_rules import read_record
+
+BASE = "hdc"  # the run that every other run is compared with
+LEVEL = "<level>"  # in a path: the row's level, or the record's last where rows have none
+STAGES = {"pretrain": "run_folder", "finetune": "folder", "evaluate": "folder"}  # where each writes
+DAMAGED = (ValueError, OSError, OverflowError, RecursionError)  # what readers raise
+
+Content = TypeVar("Content")
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study's evaluations, one row each, the records found and why the others are missing."""
+
+    study: dict[str, Any]
+    evaluations: pd.DataFrame
+    records: dict[str, dict[str, Any]]  # path -> record
+    missing: dict[str, str]  # path of a record -> reason; a damaged one is missing, too
+    folder: Path  # of study.json
+    damaged: dict[str, str] = field(default_factory=dict)  # path of a file left out -> reason
+
+    def file(self, path: str) -> Path:
+        """Where a path that the study names lies: a study may have been copied elsewhere."""
+        inside = Path(path).parts
+        own = ("results", self.study["study"])
+        return self.folder.joinpath(*inside[2:]) if inside[:2] == own else Path(path)
+
+    def read(self, path: str, reader: Callable[[Path], Content]) -> Content | None:
+        """What `reader` makes of a file of a run; None if there is none, or a damaged one.
+
+        A damaged one, of which the reader raises an error, is noted and left out from then on.
+        """
+        try:
+            file = self.file(path)
+            return reader(file) if file.is_file() and path not in self.damaged else None
+        except InputError as error:
+            self.leave_out(path, str(error))
+        except DAMAGED as error:
+            words = " ".join(str(error).split())
+            self.leave_out(path, f"expected a whole file, found another: {words}")
+        return None
+
+    def leave_out(self, path: str, why: str) -> None:
+        """Note a damaged file, and what was expected and found in it."""
+        self.damaged[path] = f"{path}: {why}"
+
+    def select(self, **where: str | int) -> pd.DataFrame:
+        """The evaluations that have some values."""
+        rows = self.evaluations
+        for column, value in where.items():
+            rows = rows[rows[column] == value]
+        return rows
+
+    def of(self, stage: str, **where: str | int) -> list[dict[str, Any]]:
+        """The records of a stage that are there, each once; `where` selects evaluations."""
+        rows = self.select(**where).itertuples(index=False)
+        paths = dict.fromkeys(record_path(row, stage) for row in rows)
+        return [self.records[path] for path in paths if path in self.records]
+
+
+def read_results(path: str | Path) -> Results:
+    """Read study.json and every record that it expects; raises InputError if it is no study."""
+    try:
+        study = json.loads(Path(path).read_text())
+        evaluations = _ordered(pd.DataFrame(study["evaluations"]), list(study["ablations"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: expected a study with ablations and evaluations, found {error!r}; "
+            "let the workflow write it again"
+        ) from error
+    results = Results(study, evaluations, {}, {}, Path(path).parent)
+    for row in evaluations.itertuples(index=False):
+        for stage in STAGES:
+            place = record_path(row, stage)
+            if place not in results.records and place not in results.missing:
+                _read_record(place, results)
+    return results
+
+
+def record_path(evaluation: Any, stage: str) -> str:
+    """Where a stage's record for an evaluation lies."""
+    return f"{getattr(evaluation, STAGES[stage])}/{stage}.json"
+
+
+def cells(
+    results: Results,
+    stage: str,
+    path: tuple[str, ...],
+    evaluations: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Evaluations with the `value` at a path of their records, or the reason why it is `missing`.
+
+    Neither value nor reason: the record says null, or no record of the data set has the path.
+    """
+    rows = results.evaluations if evaluations is None else evaluations
+    found = [_cell(results, row, stage, path) for row in rows.itertuples(index=False)]
+    values = pd.Series([value for value, _ in found], index=rows.index, dtype=float)
+    reasons = pd.Series([reason for _, reason in found], index=rows.index, dtype=str)
+    asked = values.notna().groupby(rows["data"], observed=True).transform("any")
+    lacking = reasons.str.startswith("lacks ")
+    return rows.assign(value=values, missing=reasons.mask(lacking & ~asked, ""))
+
+
+def by_seed(cells: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Per seed the mean `value` over its splits, their number and the reasons for missing ones.
+
+    A seed that lacks a split has no value: splits differ in difficulty.
+    """
+    groups = cells.groupby([*by, "seed"], observed=True)
+    return groups.agg(
+        value=("value", lambda values: values.mean(skipna=False)),
+        splits=("split", "nunique"),
+        missing=("missing", joined),
+    )
+
+
+def over_seeds(seeds: pd.DataFrame) -> pd.DataFrame:
+    """Mean, sample standard deviation, ends of the 95 % interval, seeds, splits and reasons.
+
+    Spread and interval are blank for one seed.
+    """
+    by = [level for level in seeds.index.names if level != "seed"]
+    groups = seeds.groupby(by, observed=True)
+    return groups.agg(
+        mean=("value", "mean"),
+        spread=("value", "std"),
+        low=("value", lambda values: _end(values, "low")),
+        high=("value", lambda values: _end(values, "high")),
+        seeds=("value", "count"),
+        splits=("splits", "max"),
+        missing=("missing", joined),
+    )
+
+
+def _end(values: pd.Series, which: str) -> float:
+    """An end of the interval of the mean over the seeds that have a value; NaN if there is none."""
+    known = values.dropna().to_numpy(dtype=float)
+    end = getattr(summary(known), which) if len(known) else None
+    return math.nan if end is None else end
+
+
+def levels_of(results: Results, backbone: str, data: str) -> list[str]:
+    """Levels that the evaluations of a backbone on a data set report, shallow to deep."""
+    records = results.of("evaluate", backbone=backbone, data=data)
+    return list(dict.fromkeys(level for record in records for level in record["metrics"]["levels"]))
+
+
+def controls_of(results: Results, backbone: str, data: str) -> list[str]:
+    """Variants of the last level that are probed, too, such as `layer4.still`."""
+    last = levels_of(results, backbone, data)[-1:]
+    records = results.of("evaluate", backbone=backbone, data=data)
+    names = [name for record in records for name in record["metrics"].get("linear", {})]
+    return [name for name in dict.fromkeys(names) if name.split(".")[:-1] == last]
+
+
+def factors_of(results: Results, data: str) -> dict[str, str]:
+    """What is probed on a data set, and how it is scored: factor -> `accuracy` or `r2`."""
+    kinds = {}
+    for record in results.of("evaluate", data=data):
+        for probes in record["metrics"].get("linear", {}).values():
+            for factor, scores in probes.items():
+                kinds.setdefault(factor, "r2" if "r2" in scores else "accuracy")
+    return kinds
+
+
+def read_logs(results: Results) -> pd.DataFrame:
+    """The training logs, one row a logging step, each pretraining once."""
+    frames = []
+    for row in results.evaluations.drop_duplicates("run_folder").itertuples(index=False):
+        lines = pd.DataFrame(results.read(f"{row.run_folder}/log.jsonl", read_log))
+        facts = {"backbone": row.backbone, "ablation": row.ablation, "run_folder": row.run_folder}
+        frames.append(lines.assign(**facts))
+    return pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame()])
+
+
+def read_log(path: Path) -> list[dict[str, float | int]]:
+    """The whole lines of a training's log; raises InputError if one of them is none."""
+    # A killed run may have left half a line at the end.
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    return [_log_line(number, line) for number, line in enumerate(lines, start=1)]
+
+
+def _log_line(number: int, text: str) -> dict[str, float | int]:
+    try:
+        line = json.loads(text)
+        if line["step"] >= 0 and all(math.isfinite(value) for value in line.values()):
+            return line
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise InputError(f"expected numbers by name in line {number}, found {text:.40}")
+
+
+def flat(settings: Any, key: str = "") -> dict[str, str]:
+    """Nested settings of a record as dotted key -> value."""
+    if not isinstance(settings, dict):
+        return {key: str(settings)}
+    found = {}
+    for name, value in settings.items():
+        found |= flat(value, f"{key}.{name}" if key else str(name))
+    return found
+
+
+def resolved(
+    path: tuple[str, ...], record: dict[str, Any], level: str | None = None
+) -> tuple[str, ...]:
+    """A path with the name of a level in place of LEVEL: of the record's last if none is given."""
+    level = level or record["metrics"].get("levels", [""])[-1]
+    return tuple(key.replace(LEVEL, level) for key in path)
+
+
+def value_at(record: dict[str, Any], path: tuple[str, ...]) -> Any:
+    """What a record has at a path; raises KeyError or TypeError where it has nothing."""
+    return reduce(lambda value, key: value[key], path, record)
+
+
+def joined(reasons: Iterable[str]) -> str:
+    """Different reasons, each once, out of texts that may hold several."""
+    parts = [part for reason in reasons for part in reason.split("; ") if part]
+    return "; ".join(dict.fromkeys(parts))
+
+
+def _read_record(path: str, results: Results) -> None:
+    """Put a record under its path into `records`, or the reason why not into `missing`."""
+    record = results.read(path, read_record)
+    if record is not None:
+        results.records[path] = record
+    else:
+        results.missing[path] = results.damaged.get(path, f"no record: {path}")
+
+
+def _cell(results: Results, row: Any, stage: str, path: tuple[str, ...]) -> tuple[float, str]:
+    """One value and an empty reason, or NaN and the reason."""
+    place = record_path(row, stage)
+    if place in results.missing:
+        return math.nan, results.missing[place]
+    record = results.records[place]
+    path = resolved(path, record, getattr(row, "level", None))
+    try:
+        value = value_at(record, path)
+    except (KeyError, TypeError):
+        return math.nan, f"lacks {' '.join(path[1:])}: {place}"
+    return (math.nan if value is None else float(value)), ""
+
+
+def _ordered(evaluations: pd.DataFrame, ablations: list[str]) -> pd.DataFrame:
+    """Rows in the order of the tables: as listed, but `hdc` first."""
+    orders = {
+        "backbone": list(dict.fromkeys(evaluations["backbone"])),
+        "data": list(dict.fromkeys(evaluations["data"])),
+        "ablation": sorted([*ablations], key=lambda name: name != BASE),
+    }
+    for column, order in orders.items():
+        outside = sorted(set(evaluations[column]) - set(order))
+        evaluations[column] = pd.Categorical(evaluations[column], order + outside, ordered=True)
+    return evaluations.sort_values([*orders, "seed", "split"], ignore_index=True)

@@ -1,0 +1,122 @@
+"""The questions that a study declared before it was run, and what its records answer.
+
+Only these are tested. Holm's correction runs over all of them, answered or not; every other
+difference of the study is descriptive.
+"""
+
+from dataclasses import dataclass, replace
+from math import inf
+
+from hdc.analysis.measures import named
+from hdc.analysis.results import joined
+from hdc.analysis.run_differences import Difference, Place, difference
+from hdc.analysis.seed_statistics import ALPHA, SEEDS_FOR_P, holm
+from hdc.analysis.video_outcomes import Outcomes
+from hdc.errors import InputError
+from hdc.reporting.tables.build import Measure
+from hdc.study.preregistered import Contrast
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the records say to a contrast: the run less each row that it was compared with."""
+
+    contrast: Contrast
+    measures: list[Measure]
+    rows: dict[str, Difference]  # by the run compared with
+    against: str  # the row that decides, see `hardest`
+    p: float | None = None  # over all rows, not yet over all contrasts
+    p_holm: float | None = None
+
+    @property
+    def found(self) -> Difference:
+        """The run less the row that decides."""
+        return self.rows[self.against]
+
+    @property
+    def verdict(self) -> str:
+        """`better` or `worse` only where p and the intervals agree; else why one cannot tell.
+
+        `better` needs an interval over seeds and videos above zero against every row.
+        """
+        paired = self.found.paired
+        if paired is None:
+            return "missing"
+        if paired.seeds < SEEDS_FOR_P:
+            return f"cannot tell: fewer than {SEEDS_FOR_P} seeds"
+        if self.p_holm is None or self.p_holm >= ALPHA:
+            return "cannot tell"
+        claimed = self.rows if paired.mean > 0 else {self.against: self.found}
+        doubts = {name: doubt for name, one in claimed.items() if (doubt := _doubt(one))}
+        if self.against in doubts:
+            return f"cannot tell: {doubts[self.against]}"
+        if doubts:
+            name, doubt = next(iter(doubts.items()))
+            return f"cannot tell: {doubt} (against {name})"
+        return "better" if paired.mean > 0 else "worse"
+
+
+def _doubt(found: Difference) -> str:
+    """Why the interval over seeds and videos allows no answer; empty if it does."""
+    if found.two_way is None or found.two_way.low is None:
+        return "no interval over test videos"
+    if found.two_way.low <= 0 <= found.two_way.high:
+        return "other test videos might say otherwise"
+    return ""
+
+
+def answers(outcomes: Outcomes) -> list[Answer]:
+    """What the records say to each contrast of a study, with p corrected over all of them."""
+    listed = [Contrast(**one) for one in outcomes.results.study.get("contrasts", [])]
+    compared = [_compared(outcomes, contrast) for contrast in listed]
+    p_values = holm([one.p for one in compared])
+    return [replace(one, p_holm=p) for one, p in zip(compared, p_values, strict=True)]
+
+
+def _compared(outcomes: Outcomes, contrast: Contrast) -> Answer:
+    """The answer to a contrast, without the corrected p."""
+    try:
+        measures = [named(outcomes.results, name) for name in contrast.measure]
+    except InputError as error:  # no record tells such a factor: one cell is missing, not the page
+        return _unknown(contrast, [], str(error))
+    own, *others = (
+        Place(contrast.backbone, contrast.data, run) for run in (contrast.run, *contrast.against)
+    )
+    rows = {
+        other.ablation: difference((outcomes, outcomes), measures, (own, other)) for other in others
+    }
+    lacking = [one.missing for one in rows.values() if one.paired is None]
+    if lacking:  # it might be the strongest
+        return _unknown(contrast, measures, joined(lacking))
+    return Answer(contrast, measures, rows, *hardest(rows))
+
+
+def _unknown(contrast: Contrast, measures: list[Measure], why: str) -> Answer:
+    first = contrast.against[0]
+    return Answer(contrast, measures, {first: Difference(None, None, None, why)}, first)
+
+
+def hardest(rows: dict[str, Difference]) -> tuple[str, float | None]:
+    """The row that decides how a run stands to the strongest of several, and p of saying so.
+
+    Each difference is the run less a row, over at least one seed. Above all of them, the run is
+    better than the strongest only if it is better than each: the largest p counts, and as all
+    tests must succeed, none needs a correction (intersection-union test). Otherwise it may be
+    worse than the strongest, for which one row above it is enough. The row with the smallest p is
+    looked for among all, so p is multiplied by their number (Bonferroni): the best of many equal
+    rows lies above a run by luck. Which row has the highest mean never counts.
+
+    p is None where the deciding row has none. Source: Berger 1982, "Multiparameter hypothesis
+    testing and acceptance sampling".
+    """
+    above = [name for name, one in rows.items() if one.paired.mean < 0]
+    convinces = {
+        name: (inf if one.paired.p is None else one.paired.p, -abs(one.paired.mean))
+        for name, one in rows.items()
+    }  # of equals the larger difference
+    if not above:
+        name = max(rows, key=convinces.__getitem__)
+        return name, rows[name].paired.p
+    name = min(above, key=convinces.__getitem__)
+    p = rows[name].paired.p
+    return name, None if p is None else min(1.0, p * len(rows))

@@ -1,0 +1,106 @@
+"""The encoders that a study trains, each computed in the precision and at the shapes of that."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from hdc.encoders.build import build_to_fill
+from hdc.errors import InputError
+from hdc.objectives.hd_nce import views_in_use
+from hdc.runtime.fabric import chosen_precision
+from hdc.settings.compose import compose_run, plain, typed
+from hdc.study.study import Study
+from hdc.training.soundness import EXACT, agreement, check_layers
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An encoder as one stage trains it."""
+
+    backbone: str
+    settings: dict[str, Any]
+    clips: tuple[int, int, int, int, int]  # batch, 3, time, height, width
+    key: str  # of the precision
+    precision: str  # what it comes to here
+
+    def words(self) -> str:
+        """Which, and on what."""
+        batch, _, frames, height, width = self.clips
+        return f"{self.backbone}, {batch} clips of {frames} x {height} x {width}"
+
+
+def examine_networks(study: Mapping[str, Any]) -> Iterator[tuple[bool | None, str]]:
+    """A line for each network of a study's configuration, and whether it is sound; None: unknown.
+
+    One line for all that train in full float32 on a processor: these are not computed. Heads are
+    left out here; on a processor every training looks at its whole model again.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        networks = list(trained_networks(Study.read(study)))
+    except KeyError as error:
+        yield False, f"expected a study, found no {error.args[0]}"
+        return
+    except InputError as error:
+        yield False, str(error)
+        return
+    except (TypeError, AttributeError):
+        yield False, "expected a study, found one with a wrong value; snakemake -n names its key"
+        return
+    reduced = [one for one in networks if device.type == "cuda" or one.precision != EXACT]
+    if len(reduced) < len(networks):
+        yield True, f"networks: {len(networks) - len(reduced)} train in {EXACT} on the processor"
+    for one in reduced:
+        yield _examined(one, device)
+
+
+def _examined(one: Trained, device: torch.device) -> tuple[bool | None, str]:
+    words = f"networks: {one.words()} in {one.precision} on {device.type}"
+    network = build_to_fill(one.settings)
+    try:
+        found = check_layers(network, one.clips, device=device, precision=one.precision)
+    except RuntimeError as error:  # too little memory is one, too
+        return None, f"{words}: not measured: {str(error).splitlines()[0]}"
+    if found.problem:
+        return False, f"{words}: {found.problem}; set {one.key} to {EXACT}"
+    return True, f"{words}: {agreement(found)}"
+
+
+def trained_networks(study: Study) -> Iterator[Trained]:
+    """Each once: runs that differ in neither encoder, shapes nor precision are the same."""
+    seen: list[Trained] = []
+    for evaluation in study.evaluations():
+        run = compose_run(
+            evaluation.run.ablation,
+            backbone=evaluation.run.backbone,
+            data=evaluation.data,
+            scale=study.scale,
+            protocol=study.protocol,
+        )
+        for one in _stages(evaluation.run.backbone, run):
+            if one not in seen:
+                seen.append(one)
+                yield one
+
+
+def _stages(backbone: str, run: Any) -> Iterator[Trained]:
+    """What pretraining and fine-tuning do with the encoder of a run, in one of its processes."""
+    settings = plain(run.backbone)
+    clip, pretrain, finetune, objective, progress = typed(
+        run, "clip", "pretrain", "finetune", "objective", "progress"
+    )
+    frame = (3, clip.frames, clip.pixels, clip.pixels)
+    trains = run.encoder is None and run.pretrained_by is None
+    if trains and math.ceil(pretrain.epochs * pretrain.epochs_factor):
+        videos, views = pretrain.batch_size // progress.devices, 1
+        if not pretrain.labels:
+            videos, views = min(videos, pretrain.chunk or videos), len(views_in_use(objective))
+        clips = (videos * views, *frame)
+        precision = chosen_precision(pretrain.precision)
+        yield Trained(backbone, settings, clips, "pretrain.precision", precision)
+    clips = (finetune.batch_size, *frame)
+    precision = chosen_precision(finetune.precision)
+    yield Trained(backbone, settings, clips, "finetune.precision", precision)

@@ -1,0 +1,132 @@
+"""Published data sets: their own lists, their own splits, and the files as people unpack them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from hdc.data.listing import Listing, files_below, require_folder, require_plain_name
+from hdc.data.splits import hold_out_groups
+from hdc.errors import InputError
+from hdc.settings.data import OfficialData
+
+
+@dataclass(frozen=True)
+class Lists:
+    """What the lists of a data set say.
+
+    `videos` has the columns video, label and group; `parts` one dict a split, from a video to train
+    or test; `names` for each video the keys that its file may have, the best first; `key` tells the
+    key of a file, None for a file that is no video.
+    """
+
+    videos: pd.DataFrame
+    parts: list[dict[str, str]]
+    names: list[tuple[str, ...]]
+    key: Callable[[Path], str | None]
+
+
+def list_official(folder: str | Path, official: OfficialData, *, seed: int) -> Listing:
+    """The videos and splits of a published data set; lists and videos lie anywhere below `folder`.
+
+    Validation is held out of each training part by group, the same number for each label.
+    Raises InputError for a missing folder or list, for numbers that are not the published ones and
+    for two files of one video.
+    """
+    folder = require_folder(folder)
+    files = files_below(folder)
+    lists = _reader(official.lists)(folder, files, judged=len(official.test_videos) > 0)
+    _require_numbers(lists, official, folder)
+    paths = _locate(lists, files)
+    videos = lists.videos.assign(path=paths)
+    splits = [
+        hold_out_groups(lists.videos, parts, groups=official.validation_groups, seed=seed, split=k)
+        for k, parts in enumerate(lists.parts[: len(official.test_videos)], start=1)
+    ]
+    return Listing(videos, splits, hint=_hint(folder, files, official.lists))
+
+
+def _reader(name: str) -> Callable[..., Lists]:
+    """The function that reads a data set's lists."""
+    from hdc.data.official import hmdb51, kinetics400, ucf101
+
+    return {
+        "ucf101": ucf101.read_lists,
+        "hmdb51": hmdb51.read_lists,
+        "kinetics400": kinetics400.read_lists,
+    }[name]
+
+
+def find_list(files: Sequence[Path], folder: Path, name: str, *, ending: bool = False) -> Path:
+    """The list called `name`, or ending in it, among the files below a folder.
+
+    Raises InputError if there is none, or if there are several that differ.
+    """
+    fits = str.endswith if ending else str.__eq__
+    found = [path for path in files if fits(path.name, name)]
+    if not found:
+        raise InputError(
+            f"{folder}: expected the list {'*' if ending else ''}{name} in it, found none; "
+            "docs/datasets.md says where to get it"
+        )
+    if len({path.read_bytes() for path in found}) > 1:
+        names = " and ".join(map(str, found[:2]))
+        raise InputError(f"{folder}: expected one list {name}, found {names}; remove one")
+    return found[0]
+
+
+def require_split_numbers(found: int, expected: int, path: Path | str) -> None:
+    """Raise InputError unless a list has as many rows as were published."""
+    if found != expected:
+        raise InputError(
+            f"{path}: expected {expected:,} videos, as published, found {found:,}; "
+            "get the official lists again (docs/datasets.md)"
+        )
+
+
+def _require_numbers(lists: Lists, official: OfficialData, folder: Path) -> None:
+    labels = lists.videos.label.nunique()
+    if labels != official.labels:
+        raise InputError(
+            f"{folder}: expected lists of {official.labels} labels, as published, found {labels}; "
+            "get the official lists again (docs/datasets.md)"
+        )
+    for number, parts in enumerate(lists.parts):
+        counts = pd.Series(parts).value_counts()
+        for part, published in (("train", official.train_videos), ("test", official.test_videos)):
+            if number < len(published):
+                where = f"{folder}: {part} list {number + 1}"
+                require_split_numbers(int(counts.get(part, 0)), published[number], where)
+
+
+def _locate(lists: Lists, files: Sequence[Path]) -> list[str]:
+    """The path of each video, empty for a missing one."""
+    by_key: dict[str, list[Path]] = {}
+    for path in files:
+        if (key := lists.key(path)) is not None:
+            by_key.setdefault(key, []).append(path)
+    paths = []
+    for video, names in zip(lists.videos.video, lists.names, strict=True):
+        found = next((by_key[name] for name in names if name in by_key), [])
+        found = [path for path in found if path.is_file()]  # no pipe, no broken link
+        if len(found) > 1:
+            raise InputError(
+                f"{video}: expected one file, found {found[0]} and {found[1]}; move one away"
+            )
+        if found:
+            require_plain_name(found[0])
+        paths.append(str(found[0]) if found else "")
+    return paths
+
+
+def _hint(folder: Path, files: Sequence[Path], name: str) -> str:
+    """What to do about missing videos."""
+    packed = [path for path in files if path.suffix == ".rar"]
+    if packed:
+        where = packed[0].parent
+        return (
+            f"{len(packed)} .rar archives there are still packed: "
+            f"(cd '{where}' && for archive in *.rar; do unrar x -o- \"$archive\"; done)"
+        )
+    return f"unpack all of {name} there (docs/datasets.md)"

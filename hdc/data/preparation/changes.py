@@ -1,0 +1,117 @@
+"""Which videos of a prepared data set are other files by now: asked whenever a study is planned.
+
+A stat for every listed file, and a checksum of those whose time differs while their size does not.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hdc.data.index import table_text
+from hdc.data.preparation.source_files import sha256_of, size_and_time
+from hdc.data.remedy import SOURCES
+from hdc.data.store import MANIFEST
+from hdc.errors import InputError
+from hdc.runtime.atomic_files import write_text
+from hdc.runtime.progress import progress, threads
+from hdc.runtime.sealed import read_sealed, write_sealed
+
+CHANGED = "changed.csv"  # tells Snakemake, by its time, that a data set is out of date
+NEW, GONE, OTHER = "new", "gone", "another content"
+_KEYS = ("path", "bytes", "modified", "sha256")
+
+
+def write_sources(
+    prepared: Path, folder: str, paths: Iterable[str], entries: Iterable[dict[str, Any]]
+) -> None:
+    """Note the file of every listed video, `paths` below `folder`; nothing of videos that are made.
+
+    `entries` hold video and source, the latter with bytes, modified and sha256.
+    """
+    files = {}
+    for path, entry in zip(paths, entries, strict=True) if folder else ():
+        below = str(Path(path).relative_to(folder)) if path else ""
+        files[entry["video"]] = [below, *(entry["source"][key] for key in _KEYS[1:])]
+    write_sealed(prepared / SOURCES, {"folder": folder, "files": files})
+
+
+def source_paths(prepared: str | Path, folder: str | Path) -> dict[str, str]:
+    """Where the file of each prepared video lies if it still lies below `folder`, by video."""
+    files = _read_files(Path(prepared))
+    return {video: str(Path(folder, one[0])) if one[0] else "" for video, one in files.items()}
+
+
+def changed_videos(videos: pd.DataFrame, prepared: str | Path) -> dict[str, str]:
+    """Which of the videos (video, path; empty if missing) differ from those prepared, and how.
+
+    Nothing where nothing was prepared, and nothing about a file that is gone while its path is
+    given. Times of files with the content of then are noted, so that no file is read twice.
+    """
+    prepared = Path(prepared)
+    files = _read_files(prepared)
+    if not files:
+        older = (prepared / MANIFEST).is_file()
+        return dict.fromkeys(videos.video, "not known to an older preparation") if older else {}
+    changed, doubtful = {}, []
+    for video, path in zip(videos.video, videos.path, strict=True):
+        then = files.get(video)
+        if then is None or (path and not then[0]):
+            changed[video] = NEW
+        elif not path and then[0]:
+            changed[video] = GONE
+        elif path and (now := size_and_time(path)) not in ((then[1], then[2]), (0, 0)):
+            if now[0] == then[1]:
+                doubtful.append((video, path, now[1]))
+            else:
+                changed[video] = OTHER
+    changed |= dict.fromkeys(sorted(files.keys() - set(videos.video)), GONE)
+    return changed | _read_doubtful(doubtful, files, prepared)
+
+
+def _read_files(prepared: Path) -> dict[str, list[Any]]:
+    """By video: path, bytes, time and checksum of its file when it was prepared."""
+    try:
+        return read_sealed(prepared / SOURCES, remedy="")["files"]
+    except (InputError, OSError, KeyError):  # found out by preparing again: all that is needed
+        return {}
+
+
+def _read_doubtful(
+    doubtful: Sequence[tuple[str, str, int]], files: dict[str, list[Any]], prepared: Path
+) -> dict[str, str]:
+    """Those of some videos (video, path, time) whose content has changed; notes others' times."""
+    changed = {}
+    if not doubtful:
+        return changed
+    folder = read_sealed(prepared / SOURCES, remedy="")["folder"]
+    pool = ThreadPoolExecutor(threads())
+    try:
+        found = pool.map(sha256_of, [path for _, path, _ in doubtful])
+        found = progress(found, total=len(doubtful), unit="file", what="reading files of new times")
+        for (video, _, modified), sha256 in zip(doubtful, found, strict=True):
+            if sha256 != files[video][3]:
+                changed[video] = OTHER
+            else:
+                files[video][2] = modified
+    finally:
+        pool.shutdown(cancel_futures=True)
+        with suppress(OSError):  # of somebody else: the files are read again next time
+            write_sealed(prepared / SOURCES, {"folder": folder, "files": files})
+    return changed
+
+
+def note_changes(path: Path, changed: dict[str, str]) -> None:
+    """Write what has changed into a file that is newer than anything prepared, else ages old.
+
+    Snakemake takes it as an input of the preparation.
+    """
+    text = table_text(pd.DataFrame(sorted(changed.items()), columns=["video", "change"]))
+    if changed or not path.is_file() or path.read_text() != text:
+        write_text(path, text)
+    if not changed:
+        os.utime(path, (0, 0))

@@ -1,0 +1,62 @@
+"""A folder of videos, labelled and grouped by a regular expression on their paths."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from hdc.data.listing import files_below, require_folder, require_plain_name
+from hdc.errors import InputError
+from hdc.runtime.patterns import compiled, ending
+
+
+def list_folder(folder: str | Path, pattern: str) -> pd.DataFrame:
+    """Every file below `folder` whose relative path matches `pattern` in full.
+
+    The pattern's named group `label` gives the label; the optional `group` what must stay together
+    in a split, else every video is a group of its own. Returns columns video (the relative path),
+    label, group and path, sorted by video.
+    Raises InputError for a missing folder, a bad pattern, no match, or a label with one video only.
+    """
+    folder = require_folder(folder)
+    expression = _compile(pattern)
+    files = files_below(folder)
+    videos = [path.relative_to(folder).as_posix() for path in files]
+    with ending(pattern, "data.folder.pattern"):
+        matches = [expression.fullmatch(video) for video in videos]
+    rows = []
+    for path, video, match in zip(files, videos, matches, strict=True):
+        if match:
+            require_plain_name(path)
+            group = match.groupdict().get("group") or video
+            rows.append((video, match["label"], group, str(path)))
+    if not rows:
+        example = f", such as {files[0].relative_to(folder)}" if files else ""
+        raise InputError(
+            f"data.folder.pattern: expected to match files below {folder}, matched none of "
+            f"{len(files)}{example}; the pattern is {pattern}"
+        )
+    table = pd.DataFrame(rows, columns=["video", "label", "group", "path"])
+    _require_two_videos(table)
+    return table
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    try:
+        expression = compiled(pattern)
+    except ValueError as error:
+        raise InputError(f"data.folder.pattern: {error}; the pattern is {pattern}") from error
+    if "label" not in expression.groupindex:
+        raise InputError(f"data.folder.pattern: expected a group (?P<label>...), got {pattern}")
+    return expression
+
+
+def _require_two_videos(table: pd.DataFrame) -> None:
+    """Refuse a label with one video: it cannot be trained on and tested."""
+    counts = table.label.value_counts()
+    if counts.min() < 2:
+        label = sorted(counts.index[counts < 2])[0]
+        raise InputError(
+            f"data.folder.pattern: expected at least 2 videos a label, found 1 of {label} "
+            f"({table.video[table.label == label].iloc[0]}); add videos or leave the label out"
+        )

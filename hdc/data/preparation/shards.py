@@ -1,0 +1,292 @@
+"""Prepares a data set in parts that can be stopped at any video and go on there.
+
+A shard is some hundred listed videos: `<number>-of-<total>.bin` holds their packed frames,
+`.json` what is known of each and why others are rejected, with checksums of its file and of its
+packed frames. Prepared again, only a video is decoded whose file has another content or whose
+stored frames are damaged; the others are copied. Until a shard is whole, it is called `.partial`,
+and a journal (`journal.py`) has a line for each finished video, so that neither a kill nor a
+power cut leaves anything that a later run would wrongly believe. `.done` is
+there for Snakemake, which deletes what it knows of before it asks for a part again: what is left of
+the part then tells whether anything has to be decoded anew.
+"""
+
+import errno
+import json
+import os
+import re
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pandas as pd
+
+from hdc.data.index import MISSING
+from hdc.data.integrity import frame_faults
+from hdc.data.preparation.container import RejectedVideo
+from hdc.data.preparation.journal import Journal
+from hdc.data.preparation.sandbox import Decoder, PackedVideo
+from hdc.data.preparation.source_files import sha256_of, size_and_time, still
+from hdc.data.store import MANIFEST
+from hdc.errors import InputError
+from hdc.runtime.atomic_files import write_text
+from hdc.runtime.digest import digest
+from hdc.runtime.lock import Lock
+from hdc.runtime.progress import progress, threads
+from hdc.runtime.sealed import read_sealed, write_sealed
+from hdc.settings.data import Decoding, Store
+
+FOLDER = "shards"
+FILES = re.compile(r"(\d{4,}-of-\d{4,})\.(bin|json|done|lock|bin\.partial|journal\.partial)")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One part of the list of a data set that is prepared into `output`."""
+
+    output: Path
+    number: int  # from 1
+    total: int
+
+    @property
+    def name(self) -> str:
+        """Of its files, without their endings."""
+        return f"{self.number:04d}-of-{self.total:04d}"
+
+    @property
+    def frames(self) -> Path:
+        """The packed videos."""
+        return self.output / FOLDER / f"{self.name}.bin"
+
+    @property
+    def facts(self) -> Path:
+        """What is known of each video; written last."""
+        return self.output / FOLDER / f"{self.name}.json"
+
+    @property
+    def journal(self) -> Path:
+        """The finished videos while it is in progress."""
+        return self.facts.with_suffix(".journal.partial")
+
+    @property
+    def stamp(self) -> Path:
+        """That it is whole, for Snakemake."""
+        return self.output / FOLDER / f"{self.name}.done"
+
+    def rows(self, listed: pd.DataFrame) -> pd.DataFrame:
+        """Its part of a list."""
+        first, last = (
+            len(listed) * number // self.total for number in (self.number - 1, self.number)
+        )
+        return listed.iloc[first:last]
+
+    def read(self) -> dict[str, Any] | None:
+        """Its facts, if it is whole."""
+        if not (self.facts.is_file() and self.frames.is_file()):
+            return None
+        try:
+            facts = read_sealed(self.facts, remedy="")
+        except InputError:  # damaged: as good as none
+            return None
+        return facts if self.frames.stat().st_size == facts.get("bytes") else None
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How the videos of a data set are decoded and packed."""
+
+    decoding: Decoding
+    store: Store
+    form: str
+
+    @property
+    def key(self) -> str:
+        """Changes with every setting that the packed videos depend on."""
+        layout = (self.form, self.store.short_side, self.store.key_frame_every)
+        return digest(json.dumps([asdict(self.decoding), layout, self.store.rate_factor]))
+
+
+def prepare_shard(
+    shard: Shard, listed: pd.DataFrame, decoding: Decoding, store: Store, *, form: str
+) -> dict[str, Any]:
+    """Decode and pack the shard's part of `listed` (video, path), as far as not done; its facts.
+
+    A video is not decoded again as long as its file has the same content, wherever it lies, and the
+    bytes that are stored of it are those of then.
+    Raises InputError if another process is at it, or if the disk is full; run again, it goes on
+    where it was.
+    """
+    rows, packing = shard.rows(listed), Packing(decoding, store, form)
+    lock = Lock(shard.facts.with_suffix(".lock"))
+    done = shard.read()
+    if done is not None and done.get("key") != packing.key:
+        done = None
+    kept = _kept(shard, done, rows) if done else {}
+    if done and [entry["video"] for entry in done["videos"]] == [*rows.video] == [*kept]:
+        facts = done | {"videos": list(kept.values())}
+        if facts != done:  # files with other times, the same content
+            write_sealed(shard.facts, facts)
+    else:
+        _void(shard, keep_facts=bool(kept))
+        facts = _prepare_and_finish(shard, rows, kept, packing)
+    write_text(shard.stamp, "")
+    lock.release()
+    return facts
+
+
+def _void(shard: Shard, *, keep_facts: bool) -> None:
+    """Let nobody use an older preparation from here on."""
+    lists = [shard.output / name for name in ("index.csv", MANIFEST)]
+    for path in (shard.stamp, *lists, *([] if keep_facts else [shard.facts])):
+        path.unlink(missing_ok=True)
+
+
+def _kept(shard: Shard, done: dict[str, Any], rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """The entries that still hold, by video: of the same content, whose stored bytes are whole."""
+    found = {entry["video"]: entry for entry in done["videos"]}
+    kept = {}
+    for video, path in zip(rows.video, rows.path, strict=True):
+        if video not in found or not _tells_mirrored(found[video]):
+            continue
+        if source := still(found[video]["source"], path):
+            kept[video] = found[video] | {"source": source}
+    stored = [entry for entry in kept.values() if "crc32" in entry]
+    for video, fault in frame_faults(shard.frames, stored):
+        print(f"{video}: expected the frames that were stored, {fault}: decoded again", flush=True)
+        del kept[video]
+    return kept
+
+
+def _tells_mirrored(entry: dict[str, Any]) -> bool:
+    """Whether a video is stored as shown; an older preparation took mirrored ones for turned."""
+    return "rejected" in entry or "mirrored" in entry["facts"]
+
+
+def _prepare_and_finish(
+    shard: Shard, rows: pd.DataFrame, kept: dict[str, dict[str, Any]], packing: Packing
+) -> dict[str, Any]:
+    try:
+        entries = _prepare(shard, rows, kept, packing)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InputError(
+            f"{shard.frames.parent}: no space left on the disk; free some and run the same again: "
+            "it goes on where it was"
+        ) from error
+    size = shard.frames.stat().st_size
+    facts = {"key": packing.key, "form": packing.form, "bytes": size, "videos": entries}
+    write_sealed(shard.facts, facts)
+    shard.journal.unlink()
+    return facts
+
+
+def _prepare(
+    shard: Shard, rows: pd.DataFrame, kept: dict[str, dict[str, Any]], packing: Packing
+) -> list[dict[str, Any]]:
+    """Everything up to the whole file of frames; returns an entry for each row."""
+    partial = shard.frames.with_suffix(".bin.partial")
+
+    def is_next(place: int, entry: dict[str, Any]) -> bool:
+        if place >= len(rows) or entry["video"] != rows.video.iloc[place]:
+            return False
+        unchanged = still(entry["source"], rows.path.iloc[place]) is not None
+        return unchanged and _tells_mirrored(entry)
+
+    with partial.open("ab") as file, Journal(shard.journal, packing.key) as journal:
+        journal.recover(file, partial, is_next)
+        left = rows.iloc[len(journal.entries) :]
+        offset = file.tell()
+        with closing(_packed(shard, left, kept, packing)) as packed:
+            for entry, frames in packed:
+                if "rejected" not in entry:
+                    file.write(frames)
+                    file.flush()
+                    entry["offset"] = offset
+                    offset += len(frames)
+                journal.add(entry)
+        os.fsync(file.fileno())
+    partial.replace(shard.frames)
+    return journal.entries
+
+
+def _packed(
+    shard: Shard, rows: pd.DataFrame, kept: dict[str, dict[str, Any]], packing: Packing
+) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """For each row an entry, its offset yet to come, and the packed video, nothing if rejected."""
+    paths = rows.path[~rows.video.isin(list(kept))].tolist()
+    with (
+        closing(_in_order(paths, packing)) as decoded,
+        progress(rows.video, total=len(rows), unit="video", what="decoding") as bar,
+    ):
+        for video in bar:
+            if video in kept:
+                yield dict(kept[video]), _stored(shard.frames, kept[video])
+            else:
+                yield _entry(video, *next(decoded))
+
+
+def _stored(path: Path, entry: dict[str, Any]) -> bytes:
+    """The packed video of an older entry."""
+    if "rejected" in entry:
+        return b""
+    with path.open("rb") as file:
+        file.seek(entry["offset"])
+        return file.read(entry["bytes"])
+
+
+def _entry(
+    video: str, outcome: PackedVideo | RejectedVideo, source: dict[str, Any]
+) -> tuple[dict[str, Any], bytes]:
+    """What is noted of a video that was just decoded, and its packed frames."""
+    entry = {"video": video, "source": source}
+    if isinstance(outcome, RejectedVideo):
+        if str(outcome) != MISSING:  # those are counted, in the end
+            print(f"rejected {video}: {outcome}", flush=True)
+        return entry | {"rejected": str(outcome)}, b""
+    frames = outcome.packed
+    entry |= {"offset": 0, "bytes": len(frames), "crc32": zlib.crc32(frames)}
+    return entry | {"shape": outcome.shape, "facts": outcome.facts}, frames
+
+
+def _in_order(
+    paths: list[str], packing: Packing
+) -> Iterator[tuple[PackedVideo | RejectedVideo, dict[str, Any]]]:
+    """Decode in child processes, a few videos ahead; outcomes and files in the order of `paths`."""
+    workers = max(1, min(threads(), len(paths)))
+    decoders = [Decoder(packing.decoding, packing.store, packing.form) for _ in range(workers)]
+    with ThreadPoolExecutor(workers) as pool:
+        idle: SimpleQueue[Decoder] = SimpleQueue()
+        for decoder in decoders:
+            idle.put(decoder)
+
+        def pack(path: str) -> tuple[PackedVideo | RejectedVideo, dict[str, Any]]:
+            size, modified = size_and_time(path)  # before it is read: a change while it is shows
+            decoder = idle.get()
+            try:
+                outcome = decoder.pack(path) if path else RejectedVideo(MISSING)
+                sha256 = outcome.facts["sha256"] if path else ""
+            except RejectedVideo as verdict:
+                outcome, sha256 = verdict, sha256_of(path)
+            finally:
+                idle.put(decoder)
+            return outcome, {"bytes": size, "modified": modified, "sha256": sha256}
+
+        waiting: deque = deque()
+        try:
+            for path in paths:
+                waiting.append(pool.submit(pack, path))
+                if len(waiting) > 2 * workers:  # bounds the memory that decoded videos take
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+            for decoder in decoders:  # or the pool would wait for what they are at
+                decoder.close()

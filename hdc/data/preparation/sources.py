@@ -1,0 +1,96 @@
+"""Lists the videos of any data set: made, found in a folder, or named by official lists."""
+
+import math
+from pathlib import Path
+
+from hdc.data.index import missing_videos, read_table
+from hdc.data.listing import Listing
+from hdc.data.preparation.changes import source_paths
+from hdc.data.store import MANIFEST, list_faults, read_manifest
+from hdc.errors import InputError
+from hdc.settings.data import Data, Store, SyntheticData
+
+
+def list_videos(data: Data, folder: str | Path) -> Listing:
+    """The videos of a data set that is found, not made, and its splits.
+
+    Raises InputError for a missing folder, lists other than the official ones or a bad pattern.
+    """
+    if data.official is not None:
+        from hdc.data.official.listing import list_official
+
+        return list_official(folder, data.official, seed=data.seed)
+    from hdc.data.preparation.folder import list_folder
+    from hdc.data.splits import folds_by_group
+
+    videos = list_folder(folder, data.folder.pattern)
+    splits = folds_by_group(
+        videos,
+        folds=data.folder.folds,
+        validation_groups=data.folder.validation_groups,
+        seed=data.seed,
+    )
+    return Listing(videos, splits)
+
+
+def count_shards(videos: int, store: Store) -> int:
+    """How many files, and jobs, a number of videos falls into."""
+    return math.ceil(videos / store.shard_videos)
+
+
+def look_up(
+    data: Data, folder: str | Path, prepared: str | Path, *, allow_missing: bool
+) -> Listing:
+    """The videos of a data set that is found, not made, with their paths; nothing is decoded.
+
+    Those of a published data set that was prepared with all its videos, or of one whose originals
+    are gone since, are listed as they were then. Raises InputError if the folder or the lists are
+    not there, or if listed videos are missing and that is not allowed.
+    """
+    listing = None
+    if (Path(prepared) / MANIFEST).is_file():
+        missing = missing_videos(prepared)
+        complete = data.official is not None and not missing
+        if complete or not Path(folder).is_dir():
+            listed = read_table(Path(prepared) / "listed.csv", ("video", "label", "group"))
+            places = source_paths(prepared, folder)
+            paths = ["" if one in missing else places.get(one, "prepared") for one in listed.video]
+            listing = Listing(listed.assign(path=paths), [])
+    listing = listing or list_videos(data, folder)
+    listing.require_found(folder, allow_missing=allow_missing)
+    return listing
+
+
+def count_made(made: SyntheticData) -> int:
+    """How many videos a data set that is made has."""
+    return made.train_videos + made.validation_videos + made.test_videos
+
+
+def require_whole(prepared: str | Path) -> None:
+    """Raise InputError if the manifest or a list of a data set is damaged, as far as prepared."""
+    prepared = Path(prepared)
+    if (prepared / MANIFEST).is_file():
+        lists = read_manifest(prepared).get("lists", {})
+        there = {name: text for name, text in lists.items() if (prepared / name).is_file()}
+        for fault in list_faults(prepared, {"lists": there}):
+            raise InputError(fault)
+
+
+def require_named(data: str, settings: Data, folder: str | None, prepared: str | Path) -> str:
+    """The folder of a data set's videos, empty where they are made.
+
+    Raises InputError if a study names none, or one that is not there and still needed.
+    """
+    if settings.synthetic is not None:
+        return ""
+    remedy = f"name it there or with --config 'data={{{data}: /path/to/videos}}'"
+    if not folder:
+        raise InputError(
+            f"data: {data}: expected an existing folder of videos, got nothing; {remedy}"
+        )
+    found = Path(folder)
+    if not (Path(prepared) / MANIFEST).is_file() and not found.is_dir():
+        raise InputError(
+            f"data: {data}: expected an existing folder of videos, got {folder}; {remedy}"
+        )
+    return str(found)

@@ -1,0 +1,81 @@
+"""What an encoder's file says about it, read without torch: planning a study asks for it, too."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hdc.data.index import read_table
+from hdc.errors import InputError
+from hdc.runtime.tensor_files import read_facts
+
+
+def pretraining_list(encoder: str | Path) -> Path:
+    """The list of videos that an encoder saw; it lies beside the encoder."""
+    return Path(encoder).with_name("videos.csv")
+
+
+def encoder_facts(path: str | Path) -> dict[str, Any]:
+    """What `hdc.encoders.build.write_encoder` wrote about an encoder.
+
+    Raises InputError if there is no file, one that `hdc` did not write, or a damaged one.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: expected an encoder, found none; run hdc.pretrain first")
+    facts = read_facts(path)
+    if not isinstance(facts, dict) or not isinstance(facts.get("build"), dict):
+        raise InputError(
+            f"{path}: expected an encoder written by hdc, found another or a damaged file; make or "
+            "copy it again, or bring other weights in by python -m hdc.import_encoder"
+        )
+    return facts
+
+
+def require_adoptable(path: str | Path, backbone: dict[str, Any]) -> dict[str, Any]:
+    """The facts of an encoder that a run takes over, whose backbone's settings are `backbone`.
+
+    Raises InputError if the encoder is none, was built otherwise, or lacks the list of its videos.
+    """
+    facts = encoder_facts(path)
+    built, wanted = facts["build"], dict(backbone)
+    for settings in (built, wanted):
+        settings.pop("pretrained", None)  # where first weights came from; these are others
+    if built.get("_target_") != wanted["_target_"]:
+        raise InputError(
+            f"{path}: expected an encoder of {wanted['_target_']}, found one of "
+            f"{built.get('_target_')}; choose the backbones of the study so that they fit"
+        )
+    other = {key: value for key, value in built.items() if wanted.get(key) != value}
+    if other:
+        found = ", ".join(f"{key} {value}" for key, value in other.items())
+        lines = ", ".join(f"backbone.{key}: {value}" for key, value in other.items())
+        expected = ", ".join(f"{key} {wanted.get(key)}" for key in other)
+        raise InputError(
+            f"{path}: expected an encoder of {expected}, found one of {found}; "
+            f"set {lines} in the ablation"
+        )
+    if not pretraining_list(path).is_file():
+        raise InputError(
+            f"{path}: expected {pretraining_list(path)} beside it, the list of the videos that it "
+            "saw, found none; copy both"
+        )
+    return facts
+
+
+def adopted_facts(
+    encoder: str | Path, backbone: dict[str, Any]
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """What stays true of an encoder that is taken over, and the list of the videos that it saw.
+
+    Raises InputError if it is no encoder, or one of another backbone.
+    """
+    facts = require_adoptable(encoder, backbone)
+    trained_here = f"the videos of run {facts.get('ablation')}, seed {facts.get('seed')}"
+    kept = {key: facts[key] for key in ("imported_from", "input") if key in facts} | {
+        "pretrained_on": facts.get("pretrained_on", trained_here),
+        "videos_known": facts.get("videos_known", True),
+    }
+    listing = pretraining_list(encoder)
+    videos = read_table(listing, ("video", "sha256"), made_by="hdc.pretrain")
+    return kept, videos[["video", "sha256"]]

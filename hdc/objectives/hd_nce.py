@@ -1,0 +1,211 @@
+"""HD-NCE: spatial and temporal contrast at several levels of an encoder, weighted.
+
+Source: Zhang and Crandall (arXiv 2011.11261); `docs/method.md` says what is theirs and what is our
+reading of it.
+"""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn as nn
+from jaxtyping import Float
+from torch import Tensor
+
+from hdc.errors import InputError
+from hdc.losses.subtasks import (
+    spatial_any_time,
+    spatial_contrast,
+    spatial_whole_clip,
+    temporal_contrast,
+)
+from hdc.objectives.projection_head import projection_head
+from hdc.objectives.term_weights import TermWeights, instance_top1
+from hdc.runtime.seeding import generator
+from hdc.settings.schema import Objective, Subtask, View
+
+__all__ = ["HierarchicalContrast", "pool", "spatial_contrast", "temporal_contrast"]
+
+SUBTASKS = ("spatial", "temporal")
+# By term, view and kind, `pooled` before the head (no gradient) or `embedded` after it:
+# (video, dim), or (video, time, dim) where time is kept.
+Embedded = dict[tuple[str, str, str], Tensor]
+
+
+def pool(
+    features: Float[Tensor, "*batch channel time height width"], pooling: str
+) -> Float[Tensor, "*batch channel"] | Float[Tensor, "*batch time channel"]:
+    """Mean over height and width (`space`: time stays), or over time, too (`clip`)."""
+    if pooling == "space":
+        return features.mean(dim=(-2, -1)).mT
+    return features.mean(dim=(-3, -2, -1))
+
+
+def views_in_use(settings: Objective) -> dict[str, View]:
+    """The views that a subtask compares, in their order."""
+    tasks = (getattr(settings, name) for name in SUBTASKS)
+    used = {name for task in tasks if task is not None for pair in task.pairs for name in pair}
+    return {name: view for name, view in settings.views.items() if name in used}
+
+
+class HierarchicalContrast(nn.Module):
+    """The weighted mean of the terms of both subtasks at the levels in use, with their heads."""
+
+    def __init__(
+        self,
+        settings: Objective,
+        channels: Mapping[str, int],
+        *,
+        seed: int,
+        total_steps: int,
+        frozen: Mapping[str, float] | None = None,
+    ) -> None:
+        """`channels`: of every level of the backbone, shallow to deep.
+
+        `frozen` are weights by term that another run has measured. Raises InputError if the
+        backbone has fewer levels than the settings use, or a term has no frozen weight.
+        """
+        super().__init__()
+        if settings.levels > len(channels):
+            raise InputError(
+                f"objective.levels: expected at most the backbone's {len(channels)}, "
+                f"got {settings.levels}"
+            )
+        self.temperature, self.seed = settings.temperature, seed
+        self.levels = list(channels)[-settings.levels :]
+        self.subtasks: dict[str, Subtask] = {
+            name: getattr(settings, name)
+            for name in SUBTASKS
+            if getattr(settings, name) is not None
+        }
+        self.views = views_in_use(settings)
+        self.weights = TermWeights(
+            self._fixed_weights(settings, frozen),
+            measured=settings.weighting == "measured",
+            decay=settings.measuring_decay,
+            floor=settings.measuring_floor,
+            equal_steps=round(settings.measuring_from * total_steps),
+        )
+        self.heads = nn.ModuleDict(
+            {
+                f"{subtask}_{level}": projection_head(channels[level], settings.head_dim)
+                for subtask in self.subtasks
+                for level in self.levels
+            }
+        )
+
+    def _fixed_weights(
+        self, settings: Objective, frozen: Mapping[str, float] | None
+    ) -> dict[str, float]:
+        """The weight of every term: alpha and beta of the settings, or those measured before."""
+        weights = {
+            f"{subtask}_{level}": float(weight)
+            for subtask in self.subtasks
+            for level, weight in zip(
+                self.levels, getattr(settings, f"{subtask}_weights"), strict=True
+            )
+        }
+        if settings.weighting != "frozen":
+            return weights
+        lacking = [name for name in weights if name not in (frozen or {})]
+        if frozen is None or lacking:
+            raise InputError(
+                f"measured: expected the invariance of {', '.join(lacking)} in the record of the "
+                f"run {settings.measured_by}, found none"
+            )
+        return {name: max(frozen[name], settings.measuring_floor) for name in weights}
+
+    def forward(
+        self, features: Mapping[str, Float[Tensor, "batch _ _ _ _"]], *, step: int
+    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        """The loss and its terms, as `compare` gives them, of the features of a whole batch."""
+        return self.compare(self.embed(features), step=step)
+
+    def embed(self, features: Mapping[str, Float[Tensor, "batch _ _ _ _"]]) -> Embedded:
+        """Pooled features and embeddings of every term and view that it uses.
+
+        `features` are those of the views in the order of `self.views`, one after the other in the
+        batch: (views * video, channel, time, height, width) a level. Each video is embedded for
+        itself, so the videos of a batch may come in parts.
+        """
+        found: Embedded = {}
+        for subtask, settings in self.subtasks.items():
+            used = {view for pair in settings.pairs for view in pair}
+            for level in self.levels:
+                name = f"{subtask}_{level}"
+                for view, pooled in self._pooled(subtask, level, features[level]).items():
+                    if view in used:
+                        found[name, view, "pooled"] = pooled.detach()
+                        found[name, view, "embedded"] = self.heads[name](pooled)
+        return found
+
+    def compare(
+        self, embedded: Embedded, *, step: int
+    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        """The loss, and every term by `<subtask>_<level>` with its `weight_` and `invariance_`.
+
+        `embedded` are those of all videos of the batch. Terms are in nats.
+        """
+        terms, invariance = {}, {}
+        for subtask, settings in self.subtasks.items():
+            for level in self.levels:
+                name = f"{subtask}_{level}"
+                terms[name] = self._term(name, settings, _views(embedded, name, "embedded"), step)
+                invariance[name] = self._invariance(settings, _views(embedded, name, "pooled"))
+        weights = self.weights.current(step)
+        loss = (weights / weights.sum() * torch.stack(list(terms.values()))).sum()
+        if self.training:
+            self.weights.update(invariance)
+        logged = {f"weight_{name}": weight for name, weight in zip(terms, weights, strict=True)}
+        return loss, terms | logged | {f"invariance_{name}": x for name, x in invariance.items()}
+
+    def _pooled(self, subtask: str, level: str, features: Tensor) -> dict[str, Tensor]:
+        """The pooled features of each view, before any head."""
+        pooling = self.subtasks[subtask].pooling
+        by_view = pool(features, pooling).unflatten(0, (len(self.views), -1))
+        if pooling == "space" and by_view.shape[2] < 2:
+            raise InputError(
+                f"objective.{subtask}.pooling: expected at least 2 time steps at {level} to pool "
+                f"over space only, got {by_view.shape[2]}; use longer clips or fewer levels"
+            )
+        return dict(zip(self.views, by_view, strict=True))
+
+    def _term(
+        self, name: str, settings: Subtask, views: Mapping[str, Tensor], step: int
+    ) -> Float[Tensor, ""]:
+        """One subtask at one level: the mean over its pairs of views."""
+        losses = []
+        for one, other in settings.pairs:
+            first, second, temperature = views[one], views[other], self.temperature
+            if settings.pooling == "clip":
+                losses.append(temporal_contrast(first, second, temperature=temperature))
+            elif settings.match == "same_time":
+                losses.append(spatial_contrast(first, second, temperature=temperature))
+            elif settings.match == "whole_clip":
+                losses.append(spatial_whole_clip(first, second, temperature=temperature))
+            else:
+                shifts = self._shifts(name, step, *first.shape[:2]).to(first.device)
+                losses.append(spatial_any_time(first, second, shifts, temperature=temperature))
+        return torch.stack(losses).mean()
+
+    def _shifts(self, name: str, step: int, videos: int, times: int) -> Tensor:
+        """For each video how many steps later, in a circle, its other view is taken: 1 or more."""
+        random = generator(self.seed, "any_time", step, name)
+        return torch.from_numpy(random.integers(1, times, size=videos))
+
+    @torch.no_grad()
+    def _invariance(self, settings: Subtask, views: Mapping[str, Tensor]) -> Float[Tensor, ""]:
+        """Chance-corrected instance top-1 of the pooled features, mean over pairs of views."""
+        found = []
+        for one, other in settings.pairs:
+            first, second = views[one], views[other]
+            if settings.pooling == "space":  # (video, time, channel): each step for itself
+                first, second = first.transpose(0, 1), second.transpose(0, 1)
+            found.append(instance_top1(first, second))
+        return torch.stack(found).mean()
+
+
+def _views(embedded: Embedded, name: str, kind: str) -> dict[str, Tensor]:
+    """One kind of a term's tensors, by view."""
+    return {
+        view: table for (of, view, what), table in embedded.items() if (of, what) == (name, kind)
+    }

@@ -1,0 +1,86 @@
+"""A contrast over a batch that no device holds at once: in chunks, or split over processes.
+
+The loss sees the embeddings of all videos; only what leads to them is computed in parts.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+
+import torch
+import torch.distributed
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from hdc.objectives.hd_nce import Embedded
+
+
+def in_chunks(
+    embed: Callable[[Tensor], Embedded],
+    clips: Float[Tensor, "batch 3 time height width"],
+    *,
+    views: int,
+    chunk: int,
+) -> Embedded:
+    """Embed `chunk` videos at a time, with all their views, and compute them again for gradients.
+
+    Activations are kept for one chunk only, so memory hardly grows with the batch, and gradients
+    are those of the whole batch: what GradCache (arXiv 2101.06983) does, by checkpointing. Batch
+    norm is the exception: it sees one chunk at a time, so in training mode a chunk smaller than the
+    batch is another network. Its running statistics are updated once a chunk.
+    """
+    by_view = clips.unflatten(0, (views, -1))
+    parts = [
+        checkpoint(
+            lambda part: embed(part.flatten(0, 1)),  # in there, so that no copy of it is kept
+            part,
+            use_reentrant=False,
+            preserve_rng_state=False,
+            context_fn=lambda: (nullcontext(), _statistics_kept(embed.__self__)),
+        )
+        for part in by_view.split(chunk, dim=1)
+    ]
+    return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+
+
+@contextmanager
+def _statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Batch norms do not count the batch that they see again."""
+    norms = [
+        one
+        for one in module.modules()
+        if isinstance(one, nn.modules.batchnorm._BatchNorm) and one.training
+    ]
+    earlier = [(norm, norm.momentum) for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in earlier:
+            norm.momentum = momentum
+            norm.num_batches_tracked.sub_(1)
+
+
+def gathered(embedded: Embedded) -> Embedded:
+    """The embeddings of all processes, in their order; the same where there is one process.
+
+    Each process computes the whole loss and the gradient of its own embeddings, times the number of
+    processes: averaged over them, as data parallel training does, that is the whole gradient.
+    No gradient has to travel (torch's own differentiable all_gather mixes up gradients that are not
+    contiguous, seen with torch 2.15 and gloo).
+    """
+    if not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1:
+        return embedded
+    return {key: _gathered(table) for key, table in embedded.items()}
+
+
+def _gathered(table: Float[Tensor, "video ..."]) -> Float[Tensor, "all ..."]:
+    rank, processes = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    own = table.detach().contiguous()
+    parts = [torch.empty_like(own) for _ in range(processes)]
+    torch.distributed.all_gather(parts, own)
+    parts[rank] = table.view_as(table)
+    if table.requires_grad:
+        parts[rank].register_hook(lambda gradient: gradient * processes)
+    return torch.cat(parts)

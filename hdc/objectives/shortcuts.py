@@ -1,0 +1,149 @@
+"""How often a shortcut alone finds the right partner of a contrast, among the clips of 64 videos.
+
+What a contrast rewards is what tells a clip's partner from the other videos' clips. Things
+that might are asked, each alone: how the clip looks from afar (its mean over time at 4 x 4 pixels);
+and, as they are known of synthetic videos, where and how the shape lies in the view, how it moves,
+and the phase that the motion is in.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch.nn.functional as F
+from jaxtyping import Float
+from scipy.spatial.distance import cdist
+from torch import Tensor
+
+from hdc.data.augment import Draw, augment
+from hdc.data.batches import ClipBatch, VideoBatches
+from hdc.data.synthetic.motions import MOTION_TABLE, STATE_PERIODS, state_at, steps_of
+from hdc.data.synthetic.rendering import outline_at, shown_copy
+from hdc.objectives.hd_nce import SUBTASKS
+from hdc.settings.schema import Subtask, View
+
+VIDEOS = 64
+BATCHES = 8  # 512 videos: a standard error of at most 2.2 points
+CLUES = ("appearance", "place", "motion", "phase")
+SIDE = 4  # pixels of the mean image
+
+Clues = dict[str, Float[np.ndarray, "video clue"]]
+MIRRORED = ("phase_x", "angle", "phase_orbit", "phase_sway")  # what goes the other way then
+STATE = ("motion", "speed", "size", *STATE_PERIODS)  # what the index knows of a synthetic video
+
+
+def shortcuts(
+    batches: VideoBatches,
+    subtasks: Mapping[str, Subtask],
+    views: Mapping[str, View],
+    index: pd.DataFrame,
+    *,
+    pixels: int,
+) -> dict[str, dict[str, float | None]]:
+    """Share of pairs that each shortcut alone finds, by subtask.
+
+    Args:
+        batches: of at most 64 videos, with the crops and augmentation of pretraining.
+        subtasks: of the objective, by name.
+        views: that the subtasks' pairs use.
+        index: of the prepared data set.
+        pixels: height and width of a clip.
+
+    Returns:
+        For each subtask `videos` (among how many the partner was sought) and `appearance`, and for
+        synthetic videos `place`, `motion` and `phase`: shares from 0 to 1. None for a subtask
+        that the run does not have.
+    """
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in subtasks}
+    for make in batches.epoch(0, dict(views))[:BATCHES]:
+        batch = make()
+        clues = {
+            name: clues_of(each, views[name], batches, index, pixels=pixels)
+            for name, each in batch.items()
+        }
+        for name, subtask in subtasks.items():
+            for one, other in subtask.pairs:
+                both = {clue: (clues[one][clue], clues[other][clue]) for clue in clues[one]}
+                found[name].append({clue: share_found(*pair) for clue, pair in both.items()})
+    videos = {"videos": float(batches.batch_size)}
+    shares = {name: videos | pd.DataFrame(each).mean().to_dict() for name, each in found.items()}
+    return {name: shares.get(name, dict.fromkeys(CLUES)) for name in SUBTASKS}
+
+
+def clues_of(
+    batch: ClipBatch, view: View, batches: VideoBatches, index: pd.DataFrame, *, pixels: int
+) -> Clues:
+    """What each shortcut sees of one view of some videos."""
+    clues = {"appearance": mean_images(augment(batch.clips, batch.draws, pixels=pixels))}
+    if not set(STATE) <= set(index):
+        return clues
+    clip = batches.clip
+    later = 0 if view.still else clip.stride * (clip.frames // 2)  # the middle frame
+    known: dict[str, list] = {"place": [], "motion": [], "phase": []}
+    for row, first, draw in zip(batch.rows, batch.first_frames, batch.draws, strict=True):
+        video, frame = index.iloc[row].to_dict(), batches.store.shape(row)[1:]
+        state = state_at(with_steps(video), first + later)
+        steps = motion_in_view(video, draw, frame)
+        known["place"].append(place_in_view(video["size"], state, draw, frame))
+        known["motion"].append(np.zeros_like(steps) if view.still else steps)
+        known["phase"].append(phase_of(video["motion"], state))
+    return clues | {name: np.stack(each) for name, each in known.items()}
+
+
+def with_steps(video: Mapping[str, Any]) -> dict[str, Any]:
+    """A video with what each part of its state advances by, which the index does not say."""
+    steps = steps_of(video["motion"], video["speed"])
+    return {**video, **{f"step_{part}": step for part, step in steps.items()}}
+
+
+def mean_images(clips: Float[Tensor, "video 3 time _ _"]) -> Float[np.ndarray, "video clue"]:
+    """The mean over time of each clip, at 4 x 4 pixels."""
+    return F.adaptive_avg_pool2d(clips.mean(dim=2), SIDE).flatten(1).numpy()
+
+
+def motion_in_view(
+    video: Mapping[str, Any], draw: Draw, frame: tuple[int, int]
+) -> Float[np.ndarray, " clue"]:
+    """How fast each part of the state advances; a translation the faster the smaller the crop."""
+    steps = steps_of(video["motion"], video["speed"])
+    for part, whole, crop in (
+        ("phase_y", frame[0], draw.height),
+        ("phase_x", frame[1], draw.width),
+    ):
+        steps[part] *= whole / crop
+    for part in MIRRORED if draw.flip else ():
+        steps[part] *= -1
+    return np.array([steps[part] / period for part, period in STATE_PERIODS.items()])
+
+
+def place_in_view(
+    size: float, state: Mapping[str, Any], draw: Draw, frame: tuple[int, int]
+) -> Float[np.ndarray, " clue"]:
+    """Where a shape is in a view, how large, and at which angle (cosine and sine)."""
+    x, y, radius = outline_at(size, shown_copy(state))
+    x, y = (x * frame[1] - draw.left) / draw.width, (y * frame[0] - draw.top) / draw.height
+    radius *= np.sqrt(frame[0] / draw.height * frame[1] / draw.width)
+    angle = np.deg2rad(state["angle"]) * (-1 if draw.flip else 1)
+    return np.array([1 - x if draw.flip else x, y, np.log(radius), np.cos(angle), np.sin(angle)])
+
+
+def phase_of(motion: str, state: Mapping[str, Any]) -> Float[np.ndarray, " clue"]:
+    """How far the part of the state that a motion advances is in its cycle (cosine and sine)."""
+    part = MOTION_TABLE[motion].state
+    turn = 2 * np.pi * state[part] / STATE_PERIODS[part]
+    return np.array([np.cos(turn), np.sin(turn)])
+
+
+def share_found(
+    queries: Float[np.ndarray, "video clue"], others: Float[np.ndarray, "video clue"]
+) -> float:
+    """How often the clue nearest to a video's own is that of the same video; ties are shared.
+
+    Every clue counts in units of its standard deviation over all; one that never differs, not.
+    """
+    spread = np.concatenate([queries, others]).std(axis=0)
+    scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
+    distances = cdist(queries * scale, others * scale)
+    nearest = np.isclose(distances, distances.min(axis=1, keepdims=True), rtol=0, atol=1e-9)
+    return float(np.mean(nearest.diagonal() / nearest.sum(axis=1)))

@@ -1,0 +1,187 @@
+"""How numbers, protocols and captions read."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hdc.analysis.results import LEVEL, Results, cells, record_path
+from hdc.evaluation.chance import recorded_chance
+
+_LATEX = str.maketrans(
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"±": r"\(\pm\)", "Δ": r"\(\Delta\)", "²": r"\(^2\)"}
+    | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}
+)  # fmt: skip
+
+
+DOUBTED = (
+    "pretrained on test videos",
+    "pretraining videos unknown",
+    "test videos with copies in training",
+)
+HOW = (
+    "Mean ± sample standard deviation over seeds; splits are averaged inside a seed first, and a "
+    "seed that lacks a split is not counted. One seed has no spread. 95 % intervals of the mean "
+    "(Student t over seeds) are in the CSV file."
+)
+BLANK = "n/a"  # nothing to show, and nothing missing
+
+
+def percent(value: float) -> str:
+    """A share in percent, with one digit."""
+    return f"{100 * value:.1f}"
+
+
+def points(value: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return f"{100 * value:+z.1f}"
+
+
+def interval_text(show: Callable[[float], str], low: float | None, high: float | None) -> str:
+    """An interval behind its number, as in ` [-0.4, 2.8]`; empty where it is not known."""
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return ""
+    return f" [{show(low)}, {show(high)}]"
+
+
+def p_text(p: float) -> str:
+    """A p value with two digits that count, as in `p 0.031`."""
+    return "p < 0.001" if p < 0.001 else f"p {p:.2g}"
+
+
+def seeds_text(seeds: int) -> str:
+    """A number of seeds, as in `1 seed`."""
+    return f"{seeds} seed" if seeds == 1 else f"{seeds} seeds"
+
+
+def sentence(words: str) -> str:
+    """Words with a capital first letter."""
+    return words[:1].upper() + words[1:]
+
+
+def latex(text: str) -> str:
+    """Text as LaTeX prints it, with its special characters escaped."""
+    return text.translate(_LATEX)
+
+
+def protocols(results: Results, stage: str, data: str, **where: str) -> dict[str, str]:
+    """What a stage's records of a data set say about how they were made, several values joined.
+
+    `where` selects evaluations further, such as those of one run.
+    """
+    values: dict[str, list[str]] = {}
+    for record in results.of(stage, data=data, **where):
+        for key, value in record.get("protocol", {}).items():
+            values.setdefault(key.replace("_", " "), []).append(_words(value))
+    return {key: ", ".join(dict.fromkeys(found)) for key, found in values.items()}
+
+
+def protocol_line(results: Results, *stages: str) -> str:
+    """One sentence a stage and data set: splits, test videos, clips, averaging, checkpoint."""
+    names = {"finetune": "Fine-tuning", "evaluate": "Evaluation", "pretrain": "Pretraining"}
+    lines = []
+    for stage in stages:
+        for data in results.evaluations["data"].unique():
+            facts = protocols(results, stage, data)
+            for key in ("data", "missing videos", *DOUBTED):  # said elsewhere, of single rows
+                facts.pop(key, None)
+            if facts:
+                text = "; ".join(f"{key}: {value}" for key, value in facts.items())
+                lines.append(f"{names[stage]} on {data}: {text}.")
+    return " ".join(lines)
+
+
+def missing_line(results: Results) -> str:
+    """How many listed videos were not there, by data set and part; empty if all were."""
+    found: dict[str, dict[str, int]] = {}
+    for stage in ("pretrain", "finetune", "evaluate"):
+        for record in results.of(stage):
+            facts = record.get("protocol", {})
+            split = f" split {facts['split']}" if facts.get("split") else ""
+            counts = facts.get("missing_videos", {})
+            found.setdefault(f"{facts.get('data')}{split}", {}).update(counts)
+    lines = [
+        f"{data}: {', '.join(f'{count:,} of {part}' for part, count in counts.items())}"
+        for data, counts in found.items()
+        if counts
+    ]
+    if not lines:
+        return ""
+    return f"Listed videos that were missing, wrong where tested: {'; '.join(lines)}."
+
+
+def untrained_line(results: Results) -> str:
+    """Which contrasts did not train: instance top-1 ended under three times chance everywhere."""
+    runs = [
+        # Its folder names the run that was trained: others may use its encoder.
+        f"{Path(run.run_folder).parts[-3]} on {run.backbone}, seed {run.seed}, {run.pretrained_on}"
+        for run in results.evaluations.drop_duplicates("run_folder").itertuples(index=False)
+        if did_not_train(results.records.get(record_path(run, "pretrain"), {}))
+    ]
+    if not runs:
+        return ""
+    return f"Did not train (instance top-1 ended under three times chance): {'; '.join(runs)}."
+
+
+def did_not_train(record: dict[str, Any]) -> bool:
+    """Whether a pretraining ended without telling its videos apart.
+
+    The record has the running top-1 among the other view's clips of the batch, so corrected that
+    chance is 0 and all are found at 1.
+    """
+    metrics = record.get("metrics", {})
+    if not metrics.get("steps") or not metrics.get("invariance"):
+        return False
+    chance = 1 / record["settings"]["pretrain"]["batch_size"]
+    return max(metrics["invariance"].values()) < 2 * chance / (1 - chance)  # three times, corrected
+
+
+def doubts(results: Results, **where: str) -> list[str]:
+    """What speaks against the numbers of some evaluations: leaks that the study allowed."""
+    found = []
+    for record in (*results.of("finetune", **where), *results.of("evaluate", **where)):
+        facts = record.get("protocol", {})
+        tested = f"{facts.get('test_videos'):,} test videos of {facts.get('data')}"
+        if seen := facts.get("pretrained_on_test_videos"):
+            found.append(f"pretrained on {seen:,} of the {tested}, which flatters it")
+        if copies := facts.get("test_videos_with_copies_in_training"):
+            found.append(f"{copies:,} of the {tested} have a copy in the training part")
+        if words := facts.get("pretraining_videos_unknown"):
+            found.append(f"which videos it was pretrained on is not known ({words})")
+    return list(dict.fromkeys(found))
+
+
+def chance_line(results: Results, *targets: str) -> str:
+    """The accuracy of guessing, in percent: of `R@<k>` or of a probed factor, by data set."""
+    lines = []
+    for data in results.evaluations["data"].unique():
+        found = {target: chances(results, target, data) for target in targets}
+        facts = [
+            f"{target} {' or '.join(map(percent, each))}" for target, each in found.items() if each
+        ]
+        if facts:
+            lines.append(f"Chance on {data} (%): {', '.join(facts)}.")
+    return " ".join(lines)
+
+
+def chances(results: Results, target: str, data: str) -> list[float]:
+    """The shares that guessing gets right, different ones in order: one unless splits differ."""
+    if target.startswith("R@"):
+        k = int(target.removeprefix("R@"))
+        found = [recorded_chance(record, k) for record in results.of("evaluate", data=data)]
+        return sorted({round(value, 6) for value in found if value is not None})
+    rows = results.evaluations[results.evaluations["data"] == data]
+    path = ("metrics", "linear", LEVEL, target, "chance")
+    values = cells(results, "evaluate", path, rows)["value"].dropna()
+    return sorted({round(value, 6) for value in values})
+
+
+def _words(value: Any) -> str:
+    """A value of a record as words."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and abs(value) >= 10000:
+        return f"{value:,}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

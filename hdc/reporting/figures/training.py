@@ -1,0 +1,210 @@
+"""The figures of the training logs: losses, and how much each term counts."""
+
+from typing import Any
+
+import pandas as pd
+
+from hdc.analysis.results import Results, cells, read_logs, record_path
+from hdc.reporting.figures.style import (
+    Picture,
+    color_and_marker,
+    finish,
+    line_looks,
+    panel_title,
+    shortened,
+    small_multiples,
+    title_width,
+)
+
+
+def training_curves(results: Results) -> Picture:
+    """Loss against step, one panel a term and level, one line a run."""
+    logs = logged_terms(results)
+    curves = {
+        (backbone, term): {run: mean_curve(lines, term) for run, lines in by_run}
+        for backbone, rows in _groups(logs, "backbone")
+        for term in loss_terms(rows)
+        for by_run in [_groups(rows.dropna(subset=term), "ablation")]
+    }
+    figure, panels = small_multiples(len(curves))
+    looks = line_looks(results)
+    for ((backbone, term), lines), panel in zip(curves.items(), panels, strict=False):
+        for place, (run, curve) in enumerate(lines.items()):
+            every = max(1, len(curve) // 5)
+            mark = (place * every // max(1, len(lines)), every)
+            panel.plot(curve.index, curve, label=run, markevery=mark, **looks[run])
+        panel.set_title(panel_title(results, backbone, term.replace("_", " ")))
+    finish(figure, panels[: len(curves)], "step", "loss (nats)")
+    caption = (
+        "Loss terms and their weighted sum during pretraining: mean over seeds and training parts "
+        "at the steps that all of them logged. " + untrained(results, logs)
+    )
+    return Picture("training_curves", "Training curves", caption.strip(), figure)
+
+
+def level_weights(results: Results) -> Picture:
+    """Weight of each term against step: a panel a run and backbone, or several that are alike.
+
+    Weights that stay as they are are told in the caption.
+    """
+    logs = logged_terms(results)
+    found = {
+        (backbone, run): weight_curves(lines)
+        for backbone, rows in _groups(logs, "backbone")
+        for run, lines in _groups(rows, "ablation")
+    }
+    several = {where: curves for where, curves in found.items() if len(curves) > 1}
+    moving = {where: curves for where, curves in several.items() if _moves(curves)}
+    drawn = _different(moving)
+    looks = _term_looks(sorted({term for curves, _ in drawn.values() for term in curves}))
+    more = [f" and {len(others)} more" if others else "" for _, others in drawn.values()]
+    titles = [
+        panel_title(results, backbone, shortened(run) + words)
+        for (backbone, run), words in zip(drawn, more, strict=True)
+    ]
+    figure, panels = small_multiples(
+        len(drawn),
+        width=max(2.5, title_width(titles)),
+        none="no weight changes" if several else "no records to draw",
+    )
+    for (curves, _), title, panel in zip(drawn.values(), titles, panels, strict=False):
+        for place, (term, curve) in enumerate(curves.items()):
+            every = max(len(curves), len(curve) // 3)
+            mark = (place * every // len(curves), every)
+            panel.plot(curve.index, curve, label=term, markevery=mark, **looks[term])
+        panel.set_ylim(0, 1.08 * panel.dataLim.y1)
+        panel.locator_params(axis="x", integer=True)
+        panel.set_title(title)
+    finish(figure, panels[: len(drawn)], "step", "weight")
+    alike = [
+        f" The same as {panel_title(results, backbone, run)}: {', '.join(others)}."
+        for (backbone, run), (_, others) in drawn.items()
+        if others
+    ]
+    fixed: dict[str, list[str]] = {}
+    for (backbone, run), curves in several.items():
+        if (backbone, run) not in moving:
+            fixed.setdefault(_fixed(curves), []).append(panel_title(results, backbone, run))
+    told = [f" Fixed at {weights}: {', '.join(runs)}." for weights, runs in fixed.items()]
+    caption = (
+        "Weights of the loss terms, before they are divided by their sum; mean over seeds and "
+        "training parts. Lines that lie on one another are told apart by their marks. Runs with "
+        "one term or none are not drawn."
+    )
+    if not drawn:  # flat lines say less than numbers
+        caption = "Weights of the loss terms, before they are divided by their sum: none changes."
+    text = caption + "".join(alike + told)
+    return Picture("level_weights", "Weights of the levels", text, figure, drawn=bool(drawn))
+
+
+def logged_terms(results: Results) -> pd.DataFrame:
+    """The training logs, with the terms of a single contrast of clips named `coupled_<level>`.
+
+    A run without a spatial subtask logs them as temporal ones.
+    """
+    logs = read_logs(results)
+    if not len(logs):
+        return logs
+    coupled = {
+        row.run_folder
+        for row in results.evaluations.drop_duplicates("run_folder").itertuples(index=False)
+        if _is_coupled(results.records.get(record_path(row, "pretrain"), {}))
+    }
+    own = logs["run_folder"].isin(coupled)
+    for name in [name for name in logs if "temporal_" in name]:
+        new = name.replace("temporal_", "coupled_")
+        logs[new] = logs[name].where(own)
+        logs[name] = logs[name].mask(own)
+    return logs.dropna(axis="columns", how="all")
+
+
+def _is_coupled(record: dict[str, Any]) -> bool:
+    objective = record.get("settings", {}).get("objective", {})
+    return "spatial" in objective and objective["spatial"] is None
+
+
+def _moves(curves: dict[str, pd.Series]) -> bool:
+    return any(curve.round(9).nunique() > 1 for curve in curves.values())
+
+
+def _fixed(curves: dict[str, pd.Series]) -> str:
+    """Weights that stay as they are, such as `spatial 0.25, 0.5, 1`."""
+    by_kind: dict[str, list[str]] = {}
+    for term, curve in curves.items():
+        by_kind.setdefault(term.split()[0], []).append(f"{curve.iloc[0]:g}")
+    return "; ".join(f"{kind} {', '.join(values)}" for kind, values in by_kind.items())
+
+
+def weight_curves(lines: pd.DataFrame) -> dict[str, pd.Series]:
+    """The weights of a run by step, one curve a term, spatial ones first and shallow to deep."""
+    columns = [name for name in lines if str(name).startswith("weight_")]
+    used = sorted(name for name in columns if lines[name].notna().any())
+    return {
+        name.removeprefix("weight_").replace("_", " ", 1): mean_curve(lines, name) for name in used
+    }
+
+
+def _different(curves: dict[Any, dict[str, pd.Series]]) -> dict[Any, tuple[dict, list[str]]]:
+    """The curves of the first run of a backbone that has them, and which other runs have the same.
+
+    Most runs keep the weights of `hdc`: a panel for each would say nothing.
+    """
+    firsts: dict[str, tuple[str, str]] = {}
+    found: dict[Any, tuple[dict, list[str]]] = {}
+    for (backbone, run), by_term in curves.items():
+        text = backbone + "".join(
+            f"{term} {curve.round(9).to_json()}" for term, curve in by_term.items()
+        )
+        first = firsts.setdefault(text, (backbone, run))
+        if first == (backbone, run):
+            found[first] = (by_term, [])
+        else:
+            found[first][1].append(run)
+    return found
+
+
+def _term_looks(terms: list[str]) -> dict[str, dict[str, Any]]:
+    """A color and marker a level; spatial terms in wide lines, temporal ones in thin dashes."""
+    levels = list(dict.fromkeys(term.split()[-1] for term in terms))
+    looks: dict[str, dict[str, Any]] = {}
+    for term in terms:
+        looks[term] = color_and_marker(levels.index(term.split()[-1])) | {"clip_on": False}
+        if term.startswith("spatial"):
+            looks[term] |= {"linestyle": "-", "linewidth": 2.2, "zorder": 2}
+        else:
+            looks[term] |= {"linestyle": "--", "linewidth": 1.2, "zorder": 3}
+            looks[term] |= {"markerfacecolor": "white", "markersize": 6}
+    return looks
+
+
+def loss_terms(logs: pd.DataFrame) -> list[str]:
+    """Columns of the logs that are losses: their sum, then the contrasts by level."""
+    terms = [name for name in logs if name.startswith(("coupled_", "spatial_", "temporal_"))]
+    used = [name for name in ("loss", *sorted(terms)) if name in logs and logs[name].notna().any()]
+    return used
+
+
+def mean_curve(lines: pd.DataFrame, term: str) -> pd.Series:
+    """A loss term by step: mean over the pretrainings of a run, where all of them have the step."""
+    steps = lines.groupby("step")[term]
+    return steps.mean()[steps.count() == lines["run_folder"].nunique()]
+
+
+def untrained(results: Results, logs: pd.DataFrame) -> str:
+    """Which runs have no curve, and why."""
+    drawn = set(logs["run_folder"]) if len(logs) else set()
+    rows = cells(results, "pretrain", ("metrics", "steps"))
+    rows = rows[~rows["run_folder"].isin(drawn)]
+    reasons = {
+        run: "not trained here" if (group["value"] == 0).all() else "no log that can be read"
+        for run, group in _groups(rows, "ablation")
+    }
+    listed = ", ".join(f"{run} ({reason})" for run, reason in reasons.items())
+    return f"Not drawn: {listed}." if listed else ""
+
+
+def _groups(frame: pd.DataFrame, column: str) -> list[tuple[str, pd.DataFrame]]:
+    """Rows by a column's value, in the order of its first rows."""
+    if not len(frame):
+        return []
+    return list(frame.groupby(column, sort=False, observed=True))

@@ -1,0 +1,81 @@
+"""The runs as the page lists them: their questions, and their settings beside those of `hdc`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hdc.analysis.results import BASE, STAGES, Results, flat
+
+UNSET = "not set"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A run with its question and, as text, the settings that its records hold."""
+
+    name: str
+    question: str
+    paper: str
+    differing: dict[str, tuple[str, str]]  # setting -> its value, and that of `hdc`
+    settings: dict[str, str]
+
+
+def runs(results: Results) -> list[Listed]:
+    """Every run of a study, `hdc` first."""
+    about = results.study["ablations"]
+    return [
+        Listed(
+            name,
+            about[name].get("question", ""),
+            about[name].get("paper", ""),
+            differing(results, name),
+            settings_of(results, name),
+        )
+        for name in sorted(about, key=lambda name: name != BASE)
+    ]
+
+
+def settings_of(results: Results, name: str) -> dict[str, str]:
+    """What the first record of each stage says about a run's settings, by dotted key."""
+    found: dict[str, str] = {}
+    for stage in STAGES:
+        for record in results.of(stage, ablation=name)[:1]:
+            found |= flat(record.get("settings", {}))
+    return dict(sorted(found.items()))
+
+
+def differing(results: Results, name: str) -> dict[str, tuple[str, str]]:
+    """The settings in which a run's records differ from those of `hdc`, made for the same place.
+
+    Only a stage of which both have a record is compared, or all of it would seem to differ. Where
+    backbones or data sets disagree, the first one speaks.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    places = results.select(ablation=name)[["backbone", "data"]].drop_duplicates()
+    for place in places.to_dict("records"):
+        for stage in STAGES:
+            own, base = (results.of(stage, **place, ablation=one)[:1] for one in (name, BASE))
+            if own and base:
+                ours, theirs = (one[0].get("settings", {}) for one in (own, base))
+                found = dict(_unlike(ours, theirs)) | found
+    found.pop("ablation", None)
+    return found
+
+
+def _unlike(
+    ours: dict[str, Any], theirs: dict[str, Any], above: str = ""
+) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The keys in which two nested settings differ, each with both values in words."""
+    for key in dict.fromkeys((*ours, *theirs)):
+        first, second = ours.get(key, UNSET), theirs.get(key, UNSET)
+        if isinstance(first, dict) and isinstance(second, dict):
+            yield from _unlike(first, second, f"{above}{key}.")
+        elif first != second:
+            yield f"{above}{key}", (_words(first), _words(second))
+
+
+def _words(value: Any) -> str:
+    """A value; settings below one key in a row."""
+    if not isinstance(value, dict):
+        return str(value)
+    return ", ".join(f"{key} {one}" for key, one in flat(value).items()) or str(value)

@@ -1,0 +1,189 @@
+"""The table of the ablations: every run, its numbers and what it differs by from the method."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import pandas as pd
+
+from hdc.analysis.measures import fine_tuned, probes, ranks, recall
+from hdc.analysis.results import BASE, Results
+from hdc.analysis.run_differences import Difference, Place, difference
+from hdc.analysis.seed_statistics import ALPHA, holm
+from hdc.analysis.verdicts import Answer
+from hdc.analysis.video_outcomes import Outcomes
+from hdc.reporting.captions import (
+    BLANK,
+    HOW,
+    chance_line,
+    interval_text,
+    p_text,
+    points,
+    protocol_line,
+    seeds_text,
+)
+from hdc.reporting.tables.build import ROWS, Measure, build, note_mark
+from hdc.reporting.tables.table import Table
+
+COMPARED_FACTORS = ("label", "shape", "motion")
+DIFFERENCE = (
+    f"Δ: difference to {BASE}, seed by seed, in percentage points, with the 95 % interval over "
+    "seeds (Student t), which speaks of other seeds on these test videos. The CSV file and the "
+    "figure have the interval over seeds and test videos, too (two-way bootstrap, 10,000 draws), "
+    "which is too narrow for fewer than about 10 seeds. p is given for contrasts that the study "
+    "declared beforehand, corrected over all of them (Holm); every other difference is descriptive."
+)
+BOLD = (
+    "Bold: better than every other run of its kind beyond doubt (p corrected over the others, and "
+    "both intervals); runs pretrained with labels, or elsewhere, are not compared."
+)
+
+
+def ablation_measures(results: Results) -> list[Measure]:
+    """What the runs are compared by: fine-tuned, retrieved, probed at the last level."""
+    compared = [one for one in probes(results) if one.name in COMPARED_FACTORS]
+    made_of_parts = len(compared) > 1  # a label that is a pair of factors says nothing of its own
+    named_so = [
+        replace(one, name=f"linear_{one.name}", visible=one.name != "label" or not made_of_parts)
+        for one in compared
+    ]
+    return [fine_tuned(), recall(ranks(results)[0]), *named_so]
+
+
+def ablation_table(outcomes: Outcomes, answers: list[Answer]) -> Table:
+    """Every run with its question, its numbers and their differences to the base run."""
+    results, measures = outcomes.results, ablation_measures(outcomes.results)
+    retrieved = measures[1].title.removesuffix(" (%)")
+    probed = [one.title.removesuffix(" (%)") for one in measures[2:]]
+    caption = (
+        f"{HOW} top-1: fine-tuned, by video. The rest: frozen features at the last level, with "
+        f"linear probes for {', '.join(probed)}. {DIFFERENCE} {BOLD} "
+        f"{protocol_line(results, 'finetune', 'evaluate')} "
+        f"{chance_line(results, retrieved, *probed)}"
+    )
+    table = build(results, "ablation", "What each part is good for", caption, measures)
+    _add_questions(table, results)
+    _add_differences(table, outcomes, measures, answers)
+    return replace(table, bold=frozenset(_bold(table, outcomes, measures)))
+
+
+def differences(
+    outcomes: Outcomes, measure: Measure, rows: pd.DataFrame
+) -> list[Difference | None]:
+    """Each row's run less the base run, in one measure; None for the base run itself.
+
+    `rows` have backbone, data and ablation.
+    """
+    return [
+        None
+        if place.ablation == BASE
+        else difference((outcomes, outcomes), [measure], (place, replace(place, ablation=BASE)))
+        for place in _places(rows)
+    ]
+
+
+def _add_questions(table: Table, results: Results) -> None:
+    names = results.study["ablations"]
+    asked = [names.get(run, {}).get("question", "") for run in table.numbers["ablation"]]
+    table.text.insert(table.text.columns.get_loc("run") + 1, "question", asked)
+    table.numbers.insert(len(ROWS), "question", asked)
+
+
+def _add_differences(
+    table: Table, outcomes: Outcomes, measures: list[Measure], answers: list[Answer]
+) -> None:
+    """Put behind every number what it differs by from that of the base run."""
+    numbers, text = table.numbers, table.text
+    for measure in measures:
+        found = differences(outcomes, measure, numbers)
+        p_values = [_declared_p(answers, measure, place) for place in _places(numbers)]
+        columns = {
+            "": [_value(one, "paired", "mean") for one in found],
+            "_spread": [_value(one, "paired", "spread") for one in found],
+            "_low": [_value(one, "paired", "low") for one in found],
+            "_high": [_value(one, "paired", "high") for one in found],
+            "_seeds": [one.paired.seeds if one and one.paired else 0 for one in found],
+            "_two_way_low": [_value(one, "two_way", "low") for one in found],
+            "_two_way_high": [_value(one, "two_way", "high") for one in found],
+            "_effect_size": [_value(one, "paired", "effect_size") for one in found],
+            "_p_holm": [math.nan if p is None else p for p in p_values],
+        }
+        place = numbers.columns.get_loc(f"{measure.name}_splits") + 1
+        for offset, (column, values) in enumerate(columns.items()):
+            numbers.insert(place + offset, f"{measure.name}_difference{column}", values)
+        if measure.visible:
+            title = f"Δ {measure.title.removesuffix(' (%)')}"
+            shown = zip(found, p_values, numbers["seeds"], strict=True)
+            told = [_text(one, p, seeds, table.notes) for one, p, seeds in shown]
+            text.insert(text.columns.get_loc(measure.title) + 1, title, told)
+            for row in range(len(text)):
+                table.origins[row, title] = table.origins[row, measure.title]
+
+
+def _text(found: Difference | None, p: float | None, seeds: int, notes: list[str]) -> str:
+    """A difference for people; one that is missing or incomplete points to a note that says why."""
+    if found is None:
+        return BLANK
+    mark = f" {note_mark(found.missing, notes)}" if found.missing else ""
+    if found.paired is None:
+        return f"missing{mark}"
+    text = points(found.paired.mean)
+    text += interval_text(points, found.paired.low, found.paired.high)
+    if found.paired.seeds < seeds:
+        text += f" ({seeds_text(found.paired.seeds)})"
+    return text + mark + ("" if p is None else f", {p_text(p)}")
+
+
+def _value(found: Difference | None, kind: str, name: str) -> float:
+    """A number of a difference, NaN where it is not known."""
+    part = getattr(found, kind) if found is not None else None
+    value = getattr(part, name) if part is not None else None
+    return math.nan if value is None else value
+
+
+def _declared_p(answers: Iterable[Answer], measure: Measure, place: Place) -> float | None:
+    """The corrected p of the contrast of a run with the base run in one measure, if declared."""
+    for answer in answers:
+        contrast = answer.contrast
+        same = (contrast.backbone, contrast.data) == (place.backbone, place.data)
+        pair = {contrast.run, answer.against} == {place.ablation, BASE}
+        if same and pair and tuple(contrast.measure) == (measure.name,):
+            return answer.p_holm
+    return None
+
+
+def _bold(table: Table, outcomes: Outcomes, measures: list[Measure]) -> Iterator[tuple[int, str]]:
+    """Cells of runs that are better than all others of their backbone and data set."""
+    taught = [_knows_more(outcomes.results, place) for place in _places(table.numbers)]
+    compared = table.numbers[~pd.Series(taught, dtype=bool)]
+    for _, rows in compared.groupby(["backbone", "data"], observed=True, sort=False):
+        for measure in measures:
+            known = rows[measure.name].notna().all()  # a run that lacks it might be the best
+            if measure.visible and known and len(rows) > 1:
+                best = rows[measure.name].idxmax()
+                if _beyond_doubt(outcomes, measure, rows.loc[[best]], rows.drop(index=best)):
+                    yield int(best), measure.title
+
+
+def _beyond_doubt(
+    outcomes: Outcomes, measure: Measure, best: pd.DataFrame, others: pd.DataFrame
+) -> bool:
+    """Whether a run is better than each of the others by corrected p and by both intervals."""
+    own = next(_places(best))
+    found = [difference((outcomes, outcomes), [measure], (own, other)) for other in _places(others)]
+    p_values = holm([one.paired.p if one.paired else None for one in found])
+    return all(p is not None and p < ALPHA for p in p_values) and all(
+        one.two_way is not None and one.two_way.low is not None and one.two_way.low > 0
+        for one in found
+    )
+
+
+def _knows_more(results: Results, place: Place) -> bool:
+    """Whether a run was pretrained with labels, or elsewhere, on who knows what."""
+    found = [record["settings"] for record in results.of("pretrain", **vars(place))]
+    return any(one.get("encoder") or one.get("pretrain", {}).get("labels") for one in found)
+
+
+def _places(rows: pd.DataFrame) -> Iterator[Place]:
+    for row in rows[ROWS].itertuples(index=False):
+        yield Place(str(row.backbone), str(row.data), str(row.ablation))

@@ -1,0 +1,244 @@
+"""The tables of a study: which numbers each shows, and what its caption says."""
+
+from dataclasses import replace
+
+import pandas as pd
+
+from hdc.analysis.measures import fine_tuned, nearest_neighbors, probe, probes, ranks, recall
+from hdc.analysis.results import LEVEL, Results, controls_of, levels_of
+from hdc.analysis.verdicts import answers
+from hdc.analysis.video_outcomes import Outcomes
+from hdc.reporting.captions import (
+    BLANK,
+    HOW,
+    chance_line,
+    missing_line,
+    protocol_line,
+    untrained_line,
+)
+from hdc.reporting.tables.ablation import ablation_table
+from hdc.reporting.tables.build import ROWS, Measure, build
+from hdc.reporting.tables.literature import foldable, with_published
+from hdc.reporting.tables.preregistered import contrasts_table
+from hdc.reporting.tables.table import Table
+
+CONTROLS = (
+    "Still: features of one frame repeated; shuffled: of frames in random order; with a probe of "
+    "its own. A direction of motion is read within the motions that only order tells apart."
+)
+LEFT_OUT = (
+    "One left out: shape by probes that saw no motion of the axis that they judge, motion by "
+    "probes that did not see the shape; all seen: with equally many training videos of all. "
+)
+
+
+def all_tables(results: Results) -> list[Table]:
+    """The tables of a study, the one that answers its question first."""
+    outcomes = Outcomes(results)
+    found = answers(outcomes)
+    tables = [ablation_table(outcomes, found), contrasts_table(results, found)]
+    makers = (
+        finetune_table,
+        retrieval_table,
+        probes_table,
+        factors_table,
+        shortcuts_table,
+        cost_table,
+    )
+    tables += [maker(results) for maker in makers]
+    notes = [results.study.get("note", ""), missing_line(results), untrained_line(results)]
+    said = " ".join(note for note in notes if note)
+    return [replace(table, caption=f"{table.caption} {said}".strip()) for table in tables]
+
+
+def finetune_table(results: Results) -> Table:
+    """Fine-tuned accuracy: one row a run, one column a data set; then published values."""
+    measures = [
+        replace(
+            fine_tuned(metric, f"{data} top-1 (%)"),
+            name=f"{data}_{metric}",
+            data=data,
+            visible=metric == "top1",
+        )
+        for data in data_sets(results)
+        for metric in ("top1", "top5", "clip_top1", "clip_top5")
+    ]
+    caption = f"{HOW} {protocol_line(results, 'finetune')} {chance_line(results, 'label')}"
+    title = "Fine-tuned accuracy, video top-1"
+    fold = {"foldable": foldable(results, "finetune"), "by": ["backbone", "ablation"]}
+    table = build(results, "finetune", title, caption, measures, **fold)
+    return with_published(table, results, "finetune", measures)
+
+
+def retrieval_table(results: Results) -> Table:
+    """Retrieval by nearest neighbors of frozen features at the last level; then published ones."""
+    maximum = f"{LEVEL}.spatial_max"
+    others = [
+        replace(
+            recall(rank),
+            name=f"r{rank}_spatial_max",
+            path=("metrics", "retrieval", maximum, f"r{rank}"),
+            outcome=f"retrieval_{maximum}_r{rank}",
+            visible=False,
+        )
+        for rank in ranks(results)
+    ]
+    retrieved = [f"R@{rank}" for rank in ranks(results)]
+    caption = f"{HOW} {protocol_line(results, 'evaluate')} {chance_line(results, *retrieved)}"
+    title = "Retrieval and nearest neighbors at the last level"
+    measures = [*map(recall, ranks(results)), *nearest_neighbors(), *others]
+    fold = {"foldable": foldable(results, "retrieval")}
+    table = build(results, "retrieval", title, caption, measures, **fold)
+    return with_published(table, results, "retrieval", measures)
+
+
+def probes_table(results: Results) -> Table:
+    """Classifiers of the label on frozen features of the last level, also with few labels."""
+    path = ("metrics", "few_labels", LEVEL)
+    amounts = dict.fromkeys(
+        amount
+        for record in results.of("evaluate")
+        for found in record["metrics"].get("few_labels", {}).values()
+        for amount in found
+    )
+    measures = [replace(probe("label"), name="linear", title="all (%)")]
+    measures += [
+        Measure(f"linear_{amount.replace('%', '_percent').replace(' ', '_')}",
+                f"{amount.replace(' videos', ' a class')} (%)", "evaluate",
+                (*path, amount, "accuracy"))
+        for amount in amounts
+    ]  # fmt: skip
+    for control in ("still", "shuffled"):
+        where = ("metrics", "linear", f"{LEVEL}.{control}", "label", "accuracy")
+        measures.append(Measure(f"linear_{control}", f"{control} (%)", "evaluate", where))
+    for factor in left_out_factors(results):
+        where = ("metrics", "left_out", LEVEL, factor)
+        measures += [
+            Measure(
+                f"left_out_{name}_{factor}", f"{factor}: {words} (%)", "evaluate", (*where, name)
+            )
+            for name, words in (("seen", "all seen"), ("unseen", "one left out"))
+        ]
+    left_out = LEFT_OUT if left_out_factors(results) else ""
+    caption = (
+        f"{HOW} Logistic regression of the label. A share or number: only so many training videos "
+        "of each class have a label, averaged over draws; the probe's strength is the one that "
+        "validation chose with all labels. Still: one frame repeated. Shuffled: frames in random "
+        f"order; with the probe fitted on such clips. {left_out}"
+        f"{protocol_line(results, 'evaluate')} {chance_line(results, 'label')}"
+    )
+    return build(results, "probes", "Linear probes of the label, last level", caption, measures)
+
+
+def left_out_factors(results: Results) -> list[str]:
+    """Factors that were read where a value of another was left out of the probe's training.
+
+    What older records call `combinations` is not shown: it fell with how well the other is read.
+    """
+    found = [
+        factor
+        for record in results.of("evaluate")
+        for scores in record["metrics"].get("left_out", {}).values()
+        for factor in scores
+    ]
+    return list(dict.fromkeys(found))
+
+
+def factors_table(results: Results) -> Table:
+    """What a linear probe reads from each level: one row a run and level, one column a factor."""
+    probed = probes(results)
+    chance = [
+        replace(each, name=f"{each.name}_chance", path=(*each.path[:-1], "chance"), visible=False)
+        for each in probed
+        if each.path[-1] == "accuracy"
+    ]
+    names = [each.name for each in probed]
+    caption = (
+        f"{HOW} {CONTROLS} {protocol_line(results, 'evaluate')} {chance_line(results, *names)}"
+    )
+    title = "Linear probes by level"
+    by = [*ROWS, "level"]
+    rows = with_levels(results, controls=True)
+    return build(results, "factors", title, caption, [*probed, *chance], by=by, evaluations=rows)
+
+
+def shortcuts_table(results: Results) -> Table:
+    """How often a shortcut alone finds the partner that a contrast asks for."""
+    measures = [
+        Measure(f"{subtask}_{clue}", f"{short}: {clue} (%)", "pretrain",
+                ("metrics", "shortcuts", subtask, clue))
+        for subtask, short in (("spatial", "SC"), ("temporal", "TC"))
+        for clue in ("appearance", "place", "motion", "phase")
+    ]  # fmt: skip
+    caption = (
+        "How often the partner of a clip, as the contrast asks for it, is the nearest among the "
+        "clips of 64 videos (or all, if fewer) by one thing alone, before any training. "
+        "Appearance: the mean over time at 4 x 4 pixels. Known of synthetic videos only: place "
+        "(where the shape is in the view, how large, at which angle, in the middle frame), motion "
+        "(which part of the state advances how fast, exactly, as the crop shows it) and phase (how "
+        "far that part is in its cycle). Appearance is a lower bound, since networks see more; the "
+        "others are upper bounds, since they are known exactly. By chance 1.6 % of 64. SC: spatial "
+        f"contrast; TC: temporal contrast. {HOW}"
+    )
+    return build(results, "shortcuts", "What alone would solve the contrast", caption, measures)
+
+
+def cost_table(results: Results) -> Table:
+    """What the runs cost: time, memory, size."""
+    seconds, mebibytes = "{:.1f}".format, lambda value: f"{value / 2**20:.0f}"
+    size = lambda unit: lambda value: f"{value / unit:.2f}"  # noqa: E731
+    pretrain = (
+        ("pretrain_seconds", "pretraining (s)", ("seconds",), seconds, seconds),
+        ("clips_per_second", "clips/s", ("metrics", "clips_per_second"), seconds, seconds),
+        ("peak_memory_bytes", "peak memory (MiB)", ("peak_memory_bytes",), mebibytes, None),
+        ("parameters", "parameters (M)", ("metrics", "parameters"), size(1e6), None),
+        (
+            "multiply_adds",
+            "multiply-adds a clip (G)",
+            ("metrics", "multiply_adds"),
+            size(1e9),
+            None,
+        ),
+    )
+    measures = [
+        Measure(name, title, "pretrain", path, *show) for name, title, path, *show in pretrain
+    ]
+    measures += [
+        Measure(f"{stage}_seconds", f"{words} (s)", stage, ("seconds",), seconds, seconds)
+        for stage, words in (("finetune", "fine-tuning"), ("evaluate", "evaluation"))
+    ]
+    caption = f"{HOW} Times are those of one job. Memory is that of pretraining."
+    table = build(results, "cost", "What the runs cost", caption, measures)
+    devices = [
+        _devices(results, **{name: str(getattr(row, name)) for name in ROWS})
+        for row in table.numbers.itertuples(index=False)
+    ]
+    table.numbers.insert(len(ROWS), "device", devices)
+    table.text["device"] = devices
+    return table
+
+
+def data_sets(results: Results) -> list[str]:
+    """The data sets of a study, in its order."""
+    return list(results.evaluations["data"].unique())
+
+
+def with_levels(results: Results, *, controls: bool = False) -> pd.DataFrame:
+    """Evaluations once for each level of their backbone; the level is empty where none is known.
+
+    With `controls` also for the controls of the last level.
+    """
+    frames = []
+    for (backbone, data), rows in results.evaluations.groupby(["backbone", "data"], observed=True):
+        levels = levels_of(results, backbone, data) or [""]
+        levels += controls_of(results, backbone, data) if controls else []
+        frames += [rows.assign(level=level) for level in levels]
+    rows = pd.concat(frames)
+    order = list(dict.fromkeys(rows["level"]))
+    return rows.assign(level=pd.Categorical(rows["level"], order, ordered=True))
+
+
+def _devices(results: Results, **where: str) -> str:
+    """What a run was pretrained on; several are joined."""
+    records = results.of("pretrain", **where)
+    return ", ".join(dict.fromkeys(record["device"] for record in records)) or BLANK

@@ -1,0 +1,134 @@
+"""What the settings of a data set mean: where its videos come from, which are sound, how they lie.
+
+As in `hdc.settings.schema`: `check` raises ValueError as `<key>: expected <what>, got <found>`.
+"""
+
+from dataclasses import dataclass
+
+from omegaconf import MISSING
+
+from hdc.settings.checks import require, require_choice, require_positive, require_share
+
+
+@dataclass
+class FolderData:
+    """Videos of the user's own, labelled by their paths."""
+
+    pattern: str = MISSING  # regular expression on the path below the folder; groups: label, group
+    folds: int = MISSING  # splits, group-wise: fold K is the test part of split K
+    validation_groups: int = MISSING  # groups of each training part that only choose settings
+
+    def check(self) -> None:
+        require("folds", self.folds, self.folds >= 2, "at least 2")
+        require(
+            "validation_groups", self.validation_groups, self.validation_groups >= 1, "1 or more"
+        )
+
+
+@dataclass
+class OfficialData:
+    """A published data set, with the lists and the splits that its authors distribute."""
+
+    lists: str = MISSING  # whose form they have
+    labels: int = MISSING  # as published; so for the next two
+    train_videos: list[int] = MISSING  # one number a training list
+    test_videos: list[int] = MISSING  # one number a split; none: for pretraining only
+    validation_groups: int = MISSING  # groups of each label in train that only choose settings
+
+    def check(self) -> None:
+        require_choice("lists", self.lists, ("ucf101", "hmdb51", "kinetics400"))
+        require_positive(self, "labels", "validation_groups")
+        train, test = list(self.train_videos), list(self.test_videos)
+        require("train_videos", train, train and min(train) > 0, "one or more numbers above 0")
+        fits = len(test) in (0, len(train)) and all(number > 0 for number in test)
+        require("test_videos", test, fits, f"none, or {len(train)} numbers above 0")
+
+
+@dataclass
+class SyntheticData:
+    """Videos made by `hdc.data.synthetic.videos`, with known factors."""
+
+    shapes: list[str] = MISSING
+    motions: list[str] = MISSING
+    train_videos: int = MISSING
+    validation_videos: int = MISSING
+    test_videos: int = MISSING
+    train_backgrounds: int = MISSING  # shared by train and validation, none in both
+    test_backgrounds: int = MISSING  # never seen in training
+    frames: int = MISSING  # per video
+    pixels: int = MISSING  # height and width
+    frames_per_second: int = MISSING
+    appearance_change: float = MISSING  # 0 to 1: how fast background, light and colors change
+    stripes: bool = MISSING  # backgrounds have them, in one of as many directions as motions
+    shortcut: float = MISSING  # share of training videos whose stripes tell their motion
+    test_shortcut: str = MISSING  # the same of test videos: none, same or reversed
+    seed: int = MISSING
+
+    def check(self) -> None:
+        require_positive(self, "train_videos", "validation_videos", "test_videos", "frames")
+        require_positive(self, "pixels", "frames_per_second")
+        require_share(self, "appearance_change", "shortcut")
+        led = self.shortcut > 0 or self.test_shortcut != "none"
+        require("stripes", self.stripes, self.stripes or not led, "true where there is a shortcut")
+
+
+SOURCES = ("folder", "official", "synthetic")
+
+
+@dataclass
+class Data:
+    """A data set; exactly one of its sources is given."""
+
+    folder: FolderData | None = None
+    official: OfficialData | None = None
+    synthetic: SyntheticData | None = None
+    seed: int = MISSING  # draws folds and validation groups
+
+    def check(self) -> None:
+        given = [name for name in SOURCES if getattr(self, name) is not None]
+        expected = f"exactly one of {', '.join(SOURCES)}"
+        require("data", ", ".join(given) or "none", len(given) == 1, expected)
+
+    @property
+    def splits(self) -> int:
+        """How many splits there are, counted from 1; 0 if the videos are for pretraining only."""
+        if self.official is not None:
+            return len(self.official.test_videos)
+        return self.folder.folds if self.folder is not None else 1
+
+
+@dataclass
+class Decoding:
+    """Which files are sound, and what decoding one may cost; each file has a process to itself."""
+
+    containers: list[str] = MISSING  # names of FFmpeg's demuxers; any other is refused
+    codecs: list[str] = MISSING  # likewise of codecs
+    frame_count_tolerance: int = MISSING  # frames a file's header may claim too many
+    frame_pixels: int = MISSING  # width times height, at most
+    seconds: float = MISSING  # of wall time for any file, and of processor time alike
+    seconds_per_second: float = MISSING  # and for each second that the file claims to last
+    memory_gib: float = MISSING  # of address space
+
+    def check(self) -> None:
+        require_positive(self, "frame_pixels", "seconds", "seconds_per_second", "memory_gib")
+        tolerance = self.frame_count_tolerance
+        require("frame_count_tolerance", tolerance, tolerance >= 0, "0 or more")
+        for key in ("containers", "codecs"):
+            require(key, list(getattr(self, key)), len(getattr(self, key)), "at least one name")
+
+
+@dataclass
+class Store:
+    """How decoded videos lie on the disk."""
+
+    short_side: int = MISSING  # stored height or width in pixels, the smaller of the two
+    form: str = MISSING  # raw: uint8 frames; h264: small and slower; auto: raw while it fits
+    raw_gib: float = MISSING  # auto: raw up to this size of the whole data set
+    shard_videos: int = MISSING  # videos a file of the store, which is also one job
+    key_frame_every: int = MISSING  # h264: frames; a clip decodes from the key frame before it
+    rate_factor: int = MISSING  # h264: x264's constant rate factor; lower is closer and larger
+
+    def check(self) -> None:
+        require_positive(self, "short_side", "raw_gib", "shard_videos", "key_frame_every")
+        require_choice("form", self.form, ("auto", "raw", "h264"))
+        require("rate_factor", self.rate_factor, 0 < self.rate_factor <= 51, "1 to 51")

@@ -1,0 +1,298 @@
+"""What every setting means: its type, its unit and its limits. Values stand in `hdc/conf/`.
+
+Those of a data set stand in `hdc.settings.data`.
+`check` raises ValueError for a value out of its limits, as `<key>: expected <what>, got <found>`;
+the key is relative to the node, and `hdc.settings.compose` adds the node and the file that sets it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+from hdc.settings.checks import require, require_choice, require_positive, require_share
+from hdc.settings.data import Data, Decoding, Store
+
+
+@dataclass
+class About:
+    """Why a run exists; read by people and by the report, never by training."""
+
+    question: str = MISSING
+    paper: str = MISSING  # where the paper shows it, or "not in the paper"
+
+
+@dataclass
+class Clip:
+    """What a network sees of a video at once."""
+
+    frames: int = MISSING
+    stride: int = MISSING  # frames of the video from one frame of the clip to the next
+    pixels: int = MISSING  # height and width
+    minimum_distance: int = MISSING  # frames between the starts of a video's crops, at least
+    maximum_distance: int | None = MISSING  # and at most from the first crop's; null: no limit
+
+    def check(self) -> None:
+        require_positive(self, "frames", "stride", "pixels")
+        least, greatest = self.minimum_distance, self.maximum_distance
+        require("minimum_distance", least, least >= 0, "0 or more")
+        if greatest is not None:
+            require("maximum_distance", greatest, greatest >= least, "minimum_distance or more")
+
+
+@dataclass
+class Augment:
+    """Spatial augmentation: one draw a clip, the same for all its frames."""
+
+    crop_area: list[float] = MISSING  # least and greatest share of the frame's area
+    crop_aspect: list[float] = MISSING  # least and greatest width / height
+    flip: float = MISSING  # probability of a horizontal flip
+    jitter: float = MISSING  # probability of the colour jitter
+    brightness: float = MISSING  # factor drawn from 1 - this to 1 + this; so for the next two
+    contrast: float = MISSING
+    saturation: float = MISSING
+    hue: float = MISSING  # shift drawn from - this to + this, in turns of the colour wheel
+    greyscale: float = MISSING  # probability
+    blur: float = MISSING  # probability
+    blur_sigma: list[float] = MISSING  # least and greatest, as a share of the clip's side
+    noise: float = MISSING  # standard deviation per pixel and frame, from black to white being 1
+
+    def check(self) -> None:
+        require_share(self, "flip", "jitter", "brightness", "contrast", "saturation")
+        require_share(self, "greyscale", "blur", "noise")
+        require("hue", self.hue, 0 <= self.hue <= 0.5, "0 to 0.5")
+        for key in ("crop_area", "crop_aspect", "blur_sigma"):
+            value = list(getattr(self, key))
+            ordered = len(value) == 2 and 0 < value[0] <= value[1]
+            require(key, value, ordered, "two numbers above 0, the least first")
+        require("crop_area", list(self.crop_area), self.crop_area[1] <= 1, "at most 1")
+
+
+@dataclass
+class View:
+    """A clip as one branch of the contrast sees it."""
+
+    crop: int = MISSING  # which temporal crop of the video: 1, 2, ...
+    draw: str = MISSING  # which spatial draw: views that name the same letter share one
+    still: bool = False  # its first frame, repeated
+
+    def check(self) -> None:
+        require("crop", self.crop, self.crop >= 1, "1 or more")
+
+
+@dataclass
+class Subtask:
+    """One contrastive subtask: which views belong together and what is compared."""
+
+    pairs: list[Any] = MISSING  # pairs of view names, each a list of two
+    pooling: str = MISSING  # space: over height and width; clip: over time, height and width
+    match: str = MISSING  # which time steps belong together, where pooling leaves them
+
+    def check(self) -> None:
+        require_choice("pooling", self.pooling, ("space", "clip"))
+        require_choice("match", self.match, ("same_time", "any_time", "whole_clip"))
+        if self.pooling == "clip":
+            require("match", self.match, self.match == "whole_clip", "whole_clip, for clips")
+        holds = len(self.pairs) > 0 and all(len(pair) == 2 for pair in self.pairs)
+        require("pairs", self.pairs, holds, "a list of pairs of view names")
+
+
+@dataclass
+class Objective:
+    """HD-NCE and everything it can be taken apart into."""
+
+    views: dict[str, View] = MISSING
+    spatial: Subtask | None = MISSING  # null: no spatial contrast
+    temporal: Subtask | None = MISSING  # null: no temporal contrast
+    levels: int = MISSING  # how many of the backbone's levels, counted from the last
+    spatial_weights: list[float] = MISSING  # alpha, one per level in use, shallow to deep
+    temporal_weights: list[float] = MISSING  # beta
+    weighting: str = MISSING  # fixed: as above; measured: from invariance; frozen: measured before
+    measured_by: str | None = MISSING  # frozen: the run whose last invariance gives the weights
+    measuring_decay: float = MISSING  # of the running mean of invariance, per step
+    measuring_floor: float = MISSING  # least measured weight
+    measuring_from: float = MISSING  # share of all steps with equal weights, before measured ones
+    temperature: float = MISSING
+    head_dim: int = MISSING  # width of the embeddings
+
+    def check(self) -> None:
+        require_positive(self, "levels", "temperature", "head_dim", "measuring_floor")
+        require_share(self, "measuring_from")
+        decay = self.measuring_decay
+        require("measuring_decay", decay, 0 <= decay < 1, "0 or more, less than 1")
+        require_choice("weighting", self.weighting, ("fixed", "measured", "frozen"))
+        given = (self.measured_by is not None) == (self.weighting == "frozen")
+        require("measured_by", self.measured_by, given, "a run if weighting is frozen, else null")
+        subtasks = [subtask for subtask in (self.spatial, self.temporal) if subtask is not None]
+        require("spatial", "null for both", len(subtasks) > 0, "spatial or temporal to be given")
+        for key in ("spatial_weights", "temporal_weights"):
+            value = list(getattr(self, key))
+            holds = len(value) == self.levels and all(weight > 0 for weight in value)
+            require(key, value, holds, f"{self.levels} numbers above 0, one a level in use")
+        for name in sorted({name for task in subtasks for pair in task.pairs for name in pair}):
+            require("pairs", name, name in self.views, f"views out of {', '.join(self.views)}")
+
+
+@dataclass
+class Optimization:
+    """Steps of an optimizer over whole epochs, and how they are computed."""
+
+    epochs: int = MISSING  # passes over the training videos
+    batch_size: int = MISSING  # videos per step, summed over processes
+    optimizer: str = MISSING
+    learning_rate: float = MISSING  # at its peak, after warm-up
+    momentum: float = MISSING
+    weight_decay: float = MISSING
+    warmup_epochs: float = MISSING  # linear, from 0
+    schedule: str = MISSING  # after the warm-up; cosine: half of one, down to 0; constant
+    precision: str = MISSING  # of Lightning Fabric; auto: bf16-mixed on GPUs that have it; on a
+    #   processor bf16-mixed is refused unless every layer is found to agree with float64
+    compile: bool = MISSING  # torch.compile
+    deterministic: bool = MISSING  # on GPUs, too, at some cost; processors are
+
+    def check(self) -> None:
+        require("epochs", self.epochs, self.epochs >= 0, "0 or more")
+        require("batch_size", self.batch_size, self.batch_size >= 2, "at least 2 videos")
+        require_positive(self, "learning_rate")
+        require_share(self, "momentum")
+        for key in ("weight_decay", "warmup_epochs"):
+            require(key, getattr(self, key), getattr(self, key) >= 0, "0 or more")
+        require_choice("optimizer", self.optimizer, ("sgd", "adamw"))
+        require_choice("schedule", self.schedule, ("cosine", "constant"))
+        require_choice("precision", self.precision, ("auto", "32-true", "bf16-mixed"))
+
+
+@dataclass
+class Pretrain(Optimization):
+    """How an encoder is pretrained; with 0 epochs it stays as initialized."""
+
+    epochs_factor: float = MISSING  # multiplies epochs, whatever the scale says of them
+    labels: bool = MISSING  # true: learn the labels of the training part instead of contrasting
+    chunk: int | None = MISSING  # videos in memory at a time; null: all; nothing to labels
+    sync_batch_norm: bool = MISSING  # with several GPUs: statistics over all of them
+
+    def check(self) -> None:
+        super().check()
+        require_positive(self, "epochs_factor")
+        if self.chunk is not None:
+            require_positive(self, "chunk")
+
+
+@dataclass
+class Finetune(Optimization):
+    """How the whole network is trained on labels, with a linear head, and tested."""
+
+    dropout: float = MISSING  # probability, before the linear head
+    class_balanced: bool = MISSING  # true: a video weighs as much as its label is rare
+    checkpoint: str = MISSING  # last: of a fixed number of epochs, trained on train + val;
+    #   best_on_validation: the epoch of the least loss on val, trained on train alone
+    crops: int = MISSING  # squares of each tested clip; 1: the central; 3: along the longer side
+    average: str = MISSING  # of a video's clips: probabilities or logits
+    augment: Augment = field(default_factory=Augment)
+
+    def check(self) -> None:
+        super().check()
+        require("epochs", self.epochs, self.epochs >= 1, "1 or more")
+        require_share(self, "dropout")
+        require_choice("checkpoint", self.checkpoint, ("last", "best_on_validation"))
+        require("crops", self.crops, self.crops in (1, 3), "1 or 3")
+        require_choice("average", self.average, ("probabilities", "logits"))
+
+
+@dataclass
+class Inference:
+    """How a video becomes one prediction or one row of features."""
+
+    clips: int = MISSING  # per video, spread evenly
+    crop: float = MISSING  # side of the central square, as a share of the shorter side
+    batch_size: int = MISSING  # clips per forward pass
+
+    def check(self) -> None:
+        require_positive(self, "clips", "batch_size")
+        require("crop", self.crop, 0 < self.crop <= 1, "a share above 0, at most 1")
+
+
+@dataclass
+class Evaluate:
+    """Retrieval and probes on frozen features."""
+
+    recall_at: list[int] = MISSING  # a hit if any of the k nearest has the label
+    neighbours: int = MISSING  # voters of the kNN classifier
+    neighbour_temperature: float = MISSING  # their votes weigh exp(cosine / this)
+    probe_strengths: list[float] = MISSING  # inverse L2 penalties; validation chooses one
+    probe_iterations: int = MISSING  # of L-BFGS, at most
+    few_label_shares: list[float] = MISSING  # of each label's training videos, for small probes
+    few_label_videos: list[int] = MISSING  # and so many videos of each label
+    few_label_draws: int = MISSING  # how often the few are drawn
+
+    def check(self) -> None:
+        require_positive(self, "neighbours", "neighbour_temperature", "probe_iterations")
+        require_positive(self, "few_label_draws")
+        for key in ("recall_at", "probe_strengths"):
+            value = list(getattr(self, key))
+            require(key, value, value and min(value) > 0, "one or more numbers above 0")
+        shares, videos = list(self.few_label_shares), list(self.few_label_videos)
+        fits = all(0 < share <= 1 for share in shares)
+        require("few_label_shares", shares, fits, "shares above 0, at most 1")
+        require("few_label_videos", videos, all(n >= 1 for n in videos), "numbers of 1 or more")
+
+
+@dataclass
+class Progress:
+    """How a network trains here; changes no result beyond rounding, so Snakemake ignores it."""
+
+    log_every_steps: int = MISSING
+    save_every_minutes: float = MISSING  # so much is lost at most when a job is killed
+    workers: int = MISSING  # threads that read clips; 0: none beside the training itself
+    devices: int = MISSING  # GPUs, or processes on a processor, that share a pretraining
+    tensorboard: bool = MISSING  # event files beside the log; needs the package tensorboard
+
+    def check(self) -> None:
+        require_positive(self, "log_every_steps", "save_every_minutes", "devices")
+        minutes = self.save_every_minutes
+        require("save_every_minutes", minutes, minutes <= 10, "at most 10")
+        require("workers", self.workers, self.workers >= 0, "0 or more")
+
+
+@dataclass
+class Config:
+    """Top level. A key that is absent here is an error when the run is composed."""
+
+    about: About = field(default_factory=About)
+    pretrained_by: str | None = None  # run whose encoder to evaluate; null: this one's own
+    encoder: str | None = None  # file of an encoder to take over, not to train; null: train one
+    data: Data = field(default_factory=Data)
+    decoding: Decoding = field(default_factory=Decoding)
+    store: Store = field(default_factory=Store)
+    backbone: Any = MISSING  # a part: built from `_target_`, checked against its signature
+    clip: Clip = field(default_factory=Clip)
+    objective: Objective = field(default_factory=Objective)
+    augment: Augment = field(default_factory=Augment)
+    pretrain: Pretrain = field(default_factory=Pretrain)
+    # Runs that do better with another pretrain.learning_rate than the rest: found on validation
+    # videos, with as many tries for every run. A scale says so, since rates depend on it; what a
+    # run's own file says of its rate wins.
+    learning_rates: dict[str, float] = field(default_factory=dict)
+    finetune: Finetune = field(default_factory=Finetune)
+    inference: Inference = field(default_factory=Inference)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+    progress: Progress = field(default_factory=Progress)
+
+    def check(self) -> None:
+        if self.encoder is None:
+            return
+        require("encoder", "none", self.encoder, "a path")
+        for key, value in (
+            ("pretrained_by", self.pretrained_by),
+            ("objective.measured_by", self.objective.measured_by),
+            ("pretrain.labels", self.pretrain.labels or None),
+        ):
+            require(key, value, value is None, "nothing beside an encoder to take over")
+
+
+# What each stage reads; Snakemake reruns a stage when one of these has changed, and only then.
+PREPARE_READS = ("data", "decoding", "store")
+PRETRAIN_READS = ("backbone", "clip", "objective", "augment", "pretrain", "encoder")
+FINETUNE_READS = ("backbone", "clip", "finetune", "inference")
+EMBED_READS = ("backbone", "clip", "inference")
+EVALUATE_READS = ("evaluate",)

@@ -1,0 +1,50 @@
+"""Names in a study's configuration: each must stand for something that there is."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from hdc.errors import InputError
+from hdc.settings.compose import compose_run, require_allowed, typed
+from hdc.study.runs import part_of
+
+SAME = "same"  # pretrain_on: for each evaluated split its own training part
+TAKEN = ("data", "published")  # folders under results/ that are no study's
+
+
+def require_names(config: Mapping[str, Any]) -> None:
+    """Refuse names in a study's configuration that stand for nothing."""
+    if config["study"] in TAKEN:
+        raise InputError(f"study: expected a name other than {' and '.join(TAKEN)}")
+    require_allowed("scale", config["scale"], "scale")
+    require_allowed("protocol", config.get("protocol", "ours"), "protocol")
+    for name in config["backbones"]:
+        require_allowed("backbone", name, "backbones")
+    named = [] if config["ablations"] == "all" else config["ablations"]
+    for name in (*named, *config.get("skip", [])):
+        require_allowed("ablation", name, "ablations")
+    if config["pretrain_on"] != SAME:
+        _require_part(config["pretrain_on"], "pretrain_on")
+    for name, splits in config["evaluate_on"].items():
+        for split in splits:
+            _require_part(f"{name}-split{split}", "evaluate_on")
+
+
+def split_numbers(data: str) -> range:
+    """The splits that a data set has, counted from 1."""
+    run = compose_run("hdc", backbone="r3d18", data=data, scale="demo")
+    return range(1, typed(run, "data")[0].splits + 1)
+
+
+def _require_part(name: str, where: str) -> None:
+    """Refuse what is neither a data set nor one of its splits."""
+    if not re.fullmatch(r"[a-z0-9_]+(-split[0-9]+)?", name):
+        raise InputError(
+            f"{where}: expected a data set such as ucf101 or ucf101-split1, got {name}"
+        )
+    data, split = part_of(name)
+    require_allowed("data", data, where)
+    if split is not None and split not in split_numbers(data):
+        count = len(split_numbers(data))
+        has = f"splits 1 to {count}" if count else "no split, only videos to pretrain on"
+        raise InputError(f"{where}: {data} has {has}, got {split}")

@@ -1,0 +1,137 @@
+"""What a record must be to be believed: its fields, the ranges of its numbers, its own folder."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hdc.errors import InputError
+from hdc.study.runs import part_of
+
+FIELDS = {"stage": str, "metrics": dict, "settings": dict, "protocol": dict, "seed": int}
+OPTIONAL = {"versions": dict, "device": str}  # what records of before may lack
+KINDS = {dict: "a table", list: "a list", str: "a text", int: "a whole number"}
+
+# How many tables lie in one another in a metric, and which metrics are made of shares alone.
+DEPTHS = {"retrieval": 2, "retrieval_chance": 1, "mean_average_precision": 1, "knn": 1, "linear": 3,
+          "combinations": 3, "left_out": 3, "few_labels": 3, "shortcuts": 2, "invariance": 1,
+          "videos": 1}  # fmt: skip
+OF_SHARES = ("retrieval", "retrieval_chance", "mean_average_precision", "knn", "per_class",
+             "map_shares")  # fmt: skip
+# Of any number, by its own name.
+SHARES = ("top1", "top5", "clip_top1", "clip_top5", "accuracy", "chance", "seen", "unseen")
+AT_MOST_ONE = ("r2", "validation", "drop")
+COUNTS = ("seconds", "peak_memory_bytes", "steps", "parameters", "multiply_adds", "labels",
+          "pretraining_videos", "clips_per_second", "test_videos",
+          "unusable_test_videos")  # fmt: skip
+ANY = (-math.inf, math.inf)
+ROUNDING = 1e-9  # a mean of shares may pass 1 by that
+
+_FOLDER = re.compile(
+    r"runs/[^/]+/(?P<ablation>[^/]+)/seed(?P<seed>\d+)/(?P<pretrained_on>[^/]+)"
+    r"(?:/(?P<data>[^/]+)/split(?P<split>\d+))?/(?P<stage>\w+)\.json$"
+)
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A record of the run, seed, split and stage that its path names, if it names any.
+
+    Raises InputError that says, without the path, what was expected and what was found.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"expected a whole record as JSON, found another text: {error}") from error
+    _require_fields(record)
+    for keys, value in _leaves(record):
+        if keys[0] != "settings":
+            _require_in_range(keys, value)
+    _require_place(record, path)
+    return record
+
+
+def _refuse(constant: str) -> None:
+    """NaN and infinity, which JSON does not know and Python reads."""
+    raise ValueError(f"{constant} is no number")
+
+
+def _require_fields(record: Any) -> None:
+    """Refuse a record that lacks a field, or has something else in its place."""
+    fields = _require_kind("the record", record, dict)
+    for name, kind in (FIELDS | OPTIONAL).items():
+        if name in FIELDS or name in fields:
+            _require_kind(name, fields.get(name), kind)
+    for name, depth in DEPTHS.items():
+        if name in fields["metrics"]:
+            _require_tables(f"metrics {name}", fields["metrics"][name], depth)
+    if fields["stage"] == "evaluate":
+        levels = _require_kind("metrics levels", fields["metrics"].get("levels"), list)
+        for level in levels or [None]:
+            _require_kind("a name in metrics levels", level, str)
+
+
+def _require_kind(name: str, value: Any, kind: type) -> Any:
+    if type(value) is not kind:
+        found = "nothing" if value is None else f"{value!r:.40}"
+        raise InputError(f"expected {KINDS[kind]} as {name}, found {found}")
+    return value
+
+
+def _require_tables(name: str, value: Any, depth: int) -> None:
+    for key, one in _require_kind(name, value, dict).items():
+        if depth > 1:
+            _require_tables(f"{name} {key}", one, depth - 1)
+
+
+def _leaves(value: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every value that is no table or list, with the keys down to it, `[]` for a list's."""
+    inside = value.items() if isinstance(value, dict) else ()
+    inside = (("[]", one) for one in value) if isinstance(value, list) else inside
+    if not isinstance(value, dict | list):
+        yield keys, value
+    for key, one in inside:
+        yield from _leaves(one, (*keys, key))
+
+
+def _require_in_range(keys: tuple[str, ...], value: Any) -> None:
+    """Refuse a number that cannot be, and what is no number where one belongs; null is none."""
+    low, high = _range(keys)
+    bounded, number = (low, high) != ANY, type(value) in (int, float)
+    if value is None or not (number or bounded):
+        return
+    if not number or not math.isfinite(value) or not low - ROUNDING <= value <= high + ROUNDING:
+        ends = [f"at least {low:g}"] if math.isfinite(low) else []
+        ends += [f"at most {high:g}"] if math.isfinite(high) else []
+        words = " ".join(["a number", " and ".join(ends)]) if ends else "a finite number"
+        raise InputError(f"expected {words} as {' '.join(keys)}, found {value!r:.40}")
+
+
+def _range(keys: tuple[str, ...]) -> tuple[float, float]:
+    """The ends of what a number may be, by the keys down to it."""
+    metric, name = keys[1] if keys[0] == "metrics" else "", keys[-1]
+    if metric in OF_SHARES or (metric == "shortcuts" and name != "videos"):
+        return 0.0, 1.0
+    if metric and (name in SHARES or keys[-2] == "within"):
+        return 0.0, 1.0
+    if metric == "invariance" or (metric and name in AT_MOST_ONE):
+        return -math.inf, 1.0
+    return (0.0, math.inf) if name in COUNTS else ANY
+
+
+def _require_place(record: dict[str, Any], path: Path) -> None:
+    """Refuse a record that was made for another folder than it lies in."""
+    found = _FOLDER.search(path.absolute().as_posix())
+    if found is None:
+        return
+    named: dict[str, Any] = found.groupdict()
+    if named["data"] is None:
+        named["data"], named["split"] = part_of(named["pretrained_on"])
+    # An encoder that was taken over is of no data; old records do not say all.
+    said = {"stage": record["stage"], "seed": record["seed"], "ablation": named["ablation"]}
+    said |= {key: value for key, value in record["settings"].items() if key == "ablation"}
+    said |= {key: record["protocol"].get(key, named[key]) for key in ("data", "split")}
+    for key, value in said.items():
+        if str(value) != str(named[key]):
+            raise InputError(f"expected {key} {named[key]}, as the path says, found {value}")

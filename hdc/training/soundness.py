@@ -1,0 +1,166 @@
+"""Whether the layers of a network compute what they should, on a device and in a precision.
+
+bf16 has been wrong without a word: with torch 2.15 on processors that have avx512_bf16 the weight
+gradient of a `Conv3d` reads memory that nobody wrote wherever the map has 2 time steps, and is NaN
+or, as often, finite and wrong. Other shapes are sound, so only a network's own shapes can tell.
+"""
+
+import copy
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from hdc.errors import InputError
+from hdc.runtime.fabric import laid_out, precision_name
+from hdc.runtime.gpus import TOLERANCE
+from hdc.runtime.record import processor
+
+EXACT = "32-true"  # on a processor; on GPUs it is TF32 where they have it
+TRIES = 5  # of each layer; in hundreds of tries none of a broken one was right
+
+
+@dataclass(frozen=True)
+class LayersCheck:
+    """The layers of a network against float64, each alone, forward and backward."""
+
+    layers: int  # that differ in kind or in shape of what they take
+    error: float  # relative, the greatest of all that are sound
+    problem: str | None  # the first layer that is not, and what is wrong with it
+
+
+def require_sound(
+    network: nn.Module, clips: Sequence[int], *others: Any, fabric: Fabric, key: str
+) -> None:
+    """Refuse to train on a processor in reduced precision unless `check_layers` finds it right.
+
+    `key`: the setting that asks for the precision. Raises InputError.
+    """
+    precision = precision_name(fabric)
+    if fabric.device.type != "cpu" or precision == EXACT:
+        return
+    found = check_layers(network, clips, *others, device=fabric.device, precision=precision)
+    if found.problem:
+        raise InputError(
+            f"{key}: expected {precision} to be right on this processor, {processor()}, found "
+            f"{found.problem}; set it to {EXACT}"
+        )
+    print(f"{precision}: {agreement(found)}", flush=True)
+
+
+def agreement(found: LayersCheck) -> str:
+    """In words, that all is well."""
+    return f"{found.layers} layers agree with float64, the worst to {found.error:.2%}"
+
+
+def check_layers(
+    network: nn.Module,
+    clips: Sequence[int],
+    *others: Any,
+    device: torch.device,
+    precision: str,
+) -> LayersCheck:
+    """Compute every layer that has weights several times, and once in float64.
+
+    The network, a copy on `device`, sees random clips of the shape `clips` (batch, 3, time, height,
+    width) and `others`, as in training; what reaches a layer there is what it is tried with, with
+    random gradients. Before each try memory is filled with NaN and freed, so that a read of what
+    nobody wrote shows. RuntimeError if memory does not suffice.
+    """
+    network = laid_out(copy.deepcopy(network).to(device).train(), device)
+    replay = _Replay(precision != EXACT)
+    for name, layer in network.named_modules():
+        if not [*layer.children()] and [*layer.parameters()]:
+            layer.register_forward_hook(lambda one, taken, _, name=name: replay(name, one, *taken))
+    random = torch.Generator(device).manual_seed(0)
+    with torch.no_grad(), replay.precision(device):
+        network(torch.randn(*clips, device=device, generator=random), *others)
+    return LayersCheck(len(replay.seen), replay.error, next(iter(replay.problems), None))
+
+
+class _Replay:
+    """Computes again each layer that is called, and keeps what was wrong."""
+
+    def __init__(self, reduced: bool) -> None:
+        self.reduced = reduced
+        self.seen: set[tuple] = set()
+        self.problems: list[str] = []
+        self.error = 0.0
+
+    def precision(self, device: torch.device) -> torch.autocast:
+        """That of training; nothing is kept of weights, which are cast anew in each try."""
+        return torch.autocast(
+            device.type, torch.bfloat16, enabled=self.reduced, cache_enabled=False
+        )
+
+    def __call__(self, name: str, layer: nn.Module, taken: Tensor) -> None:
+        """One layer with what it takes; a second one of the same kind and shapes is passed over."""
+        kind = (str(layer), taken.shape, taken.stride(), taken.dtype)
+        if kind in self.seen:
+            return
+        self.seen.add(kind)
+        with torch.autocast(taken.device.type, enabled=False), torch.random.fork_rng(devices=[]):
+            exact = _computed(copy.deepcopy(layer).double(), taken.double())
+        wrong: dict[str, list[float]] = {}
+        for _ in range(TRIES):
+            _dirty(exact.values())
+            with self.precision(taken.device):
+                found = _computed(layer, taken)
+            for what, tensor in found.items():
+                error = _distance(tensor, exact[what])
+                if error <= TOLERANCE:  # not a number is no agreement
+                    self.error = max(self.error, error)
+                else:
+                    wrong.setdefault(what, []).append(error)
+        for what, errors in wrong.items():
+            where = f"{name} ({type(layer).__name__}) on {tuple(taken.shape)}"
+            self.problems.append(_problem(where, what, errors))
+
+
+def _computed(layer: nn.Module, taken: Tensor) -> dict[str, Tensor]:
+    """What a layer gives, forward and backward; the gradient of its output is always the same."""
+    with torch.enable_grad():
+        taken = taken.detach().requires_grad_()
+        output = layer.forward(taken)  # not by a call, which would come back here
+        random = torch.Generator(output.device).manual_seed(0)
+        drawn = torch.randn(output.shape, device=output.device, generator=random).bfloat16()
+        gradient = torch.empty_like(output).copy_(drawn)  # in the layout of the output
+        weights = dict(layer.named_parameters())
+        found = torch.autograd.grad(output, [taken, *weights.values()], gradient)
+    named = zip(["input", *weights], found, strict=True)
+    return {"output": output.detach()} | {f"gradient of its {name}": one for name, one in named}
+
+
+def _dirty(results: Iterable[Tensor]) -> None:
+    """Leave NaN in the memory that is handed out next for results of these sizes."""
+    for result in results:
+        dirt = [
+            torch.full((result.numel(),), math.nan, dtype=dtype, device=result.device)
+            for dtype in (torch.float32, torch.float32, torch.bfloat16)
+        ]
+        del dirt
+
+
+def _distance(found: Tensor, exact: Tensor) -> float:
+    """The relative error of the row that is off most; of all, where there are no rows.
+
+    A row that is small beside the others is held against these.
+    """
+    rows = (1, -1) if exact.ndim < 2 else (len(exact), -1)
+    found, exact = found.double().reshape(rows), exact.reshape(rows)
+    norms = exact.norm(dim=1)
+    error = (found - exact).norm(dim=1) / norms.clamp(min=norms.square().mean().sqrt().item())
+    return error.nan_to_num(math.inf if not found.isfinite().all() else 0.0).max().item()
+
+
+def _problem(layer: str, what: str, errors: Sequence[float]) -> str:
+    """One result of a layer that was wrong in some tries, in words."""
+    broken = sum(not math.isfinite(error) for error in errors)
+    finite = [error for error in errors if math.isfinite(error)]
+    how = [f"not finite in {broken}"] if broken else []
+    how += [f"off by up to {100 * max(finite):.3g} % in {len(finite)}"] if finite else []
+    return f"{layer}: the {what} is {' and '.join(how)} of {TRIES} tries"

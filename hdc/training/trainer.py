@@ -1,0 +1,273 @@
+"""The part of training that is the same whatever is learned: steps, learning rate, log, resuming.
+
+The loop itself stands in each stage. Position and randomness follow from (seed, epoch, step), so a
+resumed run needs only weights, the optimizer's state, the step and the log's unfinished line.
+"""
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from hdc.data.batches import ahead
+from hdc.data.prefetch import on_device
+from hdc.errors import InputError
+from hdc.runtime.fabric import laid_out, peak_device_memory, precision_name
+from hdc.runtime.lock import Lock
+from hdc.runtime.signals import Stopped, StopRequest, listening
+from hdc.settings.schema import Optimization, Progress
+from hdc.training.checkpoint import read_state, write_state
+from hdc.training.log import Log
+from hdc.training.nonfinite import Again, Unchecked, explain, gradients_finite
+
+Item = TypeVar("Item")
+
+AGREE_EVERY_STEPS = 10  # several processes ask one another whether to stop
+SAVING_SHARE = 0.01  # of the time, at most, for saving states
+LONGEST_SECONDS = 600.0  # more than this is never lost, whatever saving costs
+
+
+class Training:
+    """Steps of one optimizer over a fixed number of epochs, logged, and resumed where they stopped.
+
+    State is kept in `<folder>/state/<name>`, where `name` stands for everything that decides the
+    result: other settings start afresh beside it. `finish` removes it. While it is there, no other
+    process can train into the folder. SIGTERM, SIGINT and SIGUSR1 save the state after the step
+    and raise Stopped.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        settings: Optimization,
+        progress: Progress,
+        *,
+        fabric: Fabric,
+        epochs: int,
+        steps_per_epoch: int,
+        folder: Path,
+        name: str,
+        log_name: str,
+    ) -> None:
+        self.settings, self.fabric, self.progress = settings, fabric, progress
+        self.steps_per_epoch = steps_per_epoch
+        self.total_steps = epochs * steps_per_epoch
+        self.state_folder = folder / "state" / name
+        if fabric.is_global_zero:
+            self.lock = Lock(folder / "state" / "lock")
+        model = laid_out(model, fabric.device)
+        if settings.compile:
+            model.compile()
+        self.model, self.optimizer = fabric.setup(model, _optimizer(model, settings, fabric))
+        self.log = Log(folder / log_name, progress, writes=fabric.is_global_zero)
+        self.stop_request = StopRequest()
+        self.seconds_before = 0.0  # that earlier processes spent on this training
+        self.kept: dict[str, Any] = {}  # what else a stage must not lose; saved with the state
+        self.unchecked: Unchecked | None = None
+        self.step = self._resume()
+        self.saved_at = self.started_at = time.monotonic()
+        self.trained_from = self.trained_until = self.started_at
+        self.saving_seconds = 0.0  # of the last state
+        self.clips = 0  # since then
+
+    def epochs(self) -> Iterator[tuple[int, int]]:
+        """The epochs still to do, each with the step inside it to start from."""
+        self.trained_from = self.trained_until = time.monotonic()
+        self.log.idle(self.trained_from - self.started_at)  # what a stage did before
+        with listening() as self.stop_request:
+            while self.step < self.total_steps:
+                yield divmod(self.step, self.steps_per_epoch)
+
+    def batches(self, tasks: Sequence[Callable[[], Item]]) -> Iterator[Item]:
+        """What the tasks make, made ahead on threads; the time spent waiting for it is logged.
+
+        On a GPU it is there already when it is given.
+        """
+        device = self.fabric.device
+        if device.type == "cuda":
+            stream = torch.cuda.Stream(device)
+            tasks = [partial(on_device, task, device, stream) for task in tasks]
+        iterator = ahead(tasks, workers=self.progress.workers)
+        while True:
+            asked = time.monotonic()
+            item = next(iterator, None)
+            self.log.waited(time.monotonic() - asked)
+            if item is None:
+                return
+            yield item
+
+    def update(
+        self, loss: Tensor, clips: int, *, again: Again | None = None, **terms: Tensor | float
+    ) -> None:
+        """One optimizer step on `loss`, which `clips` clips went into; `terms` go to the log.
+
+        Raises InputError if the loss or a gradient is not finite (on a GPU at the next step, so
+        that no step waits for the one before), and Stopped after a signal. `again` computes the
+        same loss by the model that it is given; with it the error names the first such tensor.
+        """
+        rate = learning_rate(self.step, self.settings, self.steps_per_epoch, self.total_steps)
+        self._require_finite()
+        shown = self._over_processes({"loss": loss.detach(), **terms})
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad()
+        self.fabric.backward(loss)
+        finite = gradients_finite(self.model)
+        self.unchecked = Unchecked(self.step, rate, shown, finite, again)
+        if self.fabric.device.type == "cpu":
+            self._require_finite()
+        else:  # a fused optimizer leaves the weights as they are where this is 1
+            self.optimizer.optimizer.found_inf = (~finite).float()
+        self.optimizer.step()
+        self.step += 1
+        self.clips += clips * self.fabric.world_size
+        self._note(clips, rate, shown)
+        self.trained_until = time.monotonic()
+        if self._is_due():
+            self.save()
+        if self._is_asked_to_stop():
+            self._stop()
+
+    def _over_processes(self, values: dict[str, Tensor | float]) -> dict[str, Tensor | float]:
+        """Means over the processes: what is not computed on the whole batch differs in each."""
+        if self.fabric.world_size == 1:
+            return values
+        device = self.fabric.device
+        own = torch.stack([torch.as_tensor(one, device=device).float() for one in values.values()])
+        return dict(
+            zip(values, self.fabric.all_reduce(own.detach(), reduce_op="mean"), strict=True)
+        )
+
+    def _note(self, clips: int, rate: float, values: dict[str, Tensor | float]) -> None:
+        """Tell the log about a step."""
+        self.log.add(
+            self.step,
+            self.step / self.steps_per_epoch,
+            self.total_steps,
+            clips * self.fabric.world_size,
+            values | {"learning_rate": rate},
+            lambda: peak_device_memory(self.fabric),
+        )
+
+    def _require_finite(self) -> None:
+        """Refuse to go on after numbers that are not finite; no state was saved since."""
+        one, self.unchecked = self.unchecked, None
+        if one is None or one.is_finite():
+            return
+        first = "on one device alone it is told which tensor was first"
+        if one.again is not None and self.fabric.world_size == 1:
+            first = explain(
+                self.model.module,
+                one.again,
+                precision=precision_name(self.fabric),
+                inside=self.fabric.autocast(),
+                step=one.step,
+            )
+        raise InputError(f"{one.words()}; {first}")
+
+    def _is_due(self) -> bool:
+        """Whether to save: by time and at ends of epochs, as long as that costs next to nothing."""
+        since = time.monotonic() - self.saved_at
+        if since > LONGEST_SECONDS:
+            return True
+        by_time = since > 60 * self.progress.save_every_minutes
+        ends = self.step % self.steps_per_epoch == 0
+        return (by_time or ends) and since * SAVING_SHARE >= self.saving_seconds
+
+    def _is_asked_to_stop(self) -> bool:
+        """Whether a signal came; with several processes, to any of them."""
+        if self.fabric.world_size == 1:
+            return bool(self.stop_request)
+        if self.step % AGREE_EVERY_STEPS:
+            return False
+        asked = torch.tensor(float(bool(self.stop_request)), device=self.fabric.device)
+        return bool(self.fabric.all_reduce(asked, reduce_op="sum"))
+
+    def _stop(self) -> None:
+        self.save()
+        self.log.close()
+        self.fabric.barrier()  # the first process writes; it is killed where another has failed
+        if not self.fabric.is_global_zero:
+            raise SystemExit
+        name = self.stop_request.signal.name if self.stop_request.signal else "another process"
+        raise Stopped(
+            f"by {name} after step {self.step} of {self.total_steps}; the state is saved, "
+            "run the same again to go on"
+        )
+
+    def save(self) -> None:
+        """Write the state from which this run goes on."""
+        self._require_finite()
+        state = {
+            "step": self.step,
+            "model": self.model.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "seconds": self.seconds_before + time.monotonic() - self.started_at,
+            "log": self.log.state(),
+            "kept": self.kept,
+        }
+        if self.fabric.is_global_zero:
+            self.saving_seconds = write_state(self.state_folder, self.step, state)
+            self.log.saved(self.saving_seconds)
+        self.saved_at = time.monotonic()
+
+    def clips_per_second(self) -> float | None:
+        """Clips a second since this process began to train; None if there were none."""
+        seconds = self.trained_until - self.trained_from
+        return round(self.clips / seconds, 2) if self.clips else None
+
+    def finish(self) -> None:
+        """Remove the state: the run has written its result."""
+        self.log.close()
+        if self.fabric.is_global_zero:
+            self.lock.release()
+            shutil.rmtree(self.state_folder.parent, ignore_errors=True)
+
+    def _resume(self) -> int:
+        """Load an interrupted run's state, if there is one; the step to go on from."""
+        state = read_state(self.state_folder, self.fabric.device)
+        if state is None:
+            others = {path.parent.name for path in self.state_folder.parent.glob("*/*.pt")}
+            if others and self.fabric.is_global_zero:
+                names = ", ".join(sorted(others))
+                print(f"settings changed: starting afresh, beside {names}", flush=True)
+            self.log.restore(0, None)
+            return 0
+        self.model.module.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.log.restore(state["step"], state["log"])
+        self.seconds_before = state["seconds"]
+        self.kept = state["kept"]
+        print(f"resuming at step {state['step']} of {self.total_steps}", flush=True)
+        return state["step"]
+
+
+def learning_rate(
+    step: int, settings: Optimization, steps_per_epoch: int, total_steps: int
+) -> float:
+    """The rate of a step: linear from 0 over the warm-up, then constant or half a cosine down to 0.
+
+    Source: SGDR (arXiv 1608.03983), eq. 5, one period.
+    """
+    warmup = settings.warmup_epochs * steps_per_epoch
+    if step < warmup:
+        return settings.learning_rate * (step + 1) / (warmup + 1)
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    done = (step - warmup) / max(1, total_steps - warmup)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _optimizer(model: nn.Module, settings: Optimization, fabric: Fabric) -> torch.optim.Optimizer:
+    shared = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    shared["fused"] = True if fabric.device.type == "cuda" else None
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), momentum=settings.momentum, **shared)
+    return torch.optim.AdamW(model.parameters(), betas=(settings.momentum, 0.999), **shared)

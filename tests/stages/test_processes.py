@@ -1,0 +1,81 @@
+"""A pretraining on two processes of a processor, as a job of Slurm would start it, and stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+SLURM = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "snakemake", "SLURM_NTASKS": "1",
+         "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}  # fmt: skip
+
+
+@pytest.fixture
+def command(tiny, tmp_path):
+    choices = ["scale=smoke", "data=synthetic_smoke", "backbone=r3d18", "ablation=hdc", "seed=0"]
+    more = ["progress.devices=2", "pretrain.epochs=20", "progress.log_every_steps=1"]
+    folders = [f"prepared={tiny}", "split=1", f"output_dir={tmp_path / 'run'}"]
+    return [sys.executable, "-m", "hdc.pretrain", *choices, *more, *folders]
+
+
+def test_stopped_it_saves_leaves_with_75_and_goes_on(command, tmp_path):
+    environment = os.environ | SLURM | {"OMP_NUM_THREADS": "2"}
+    log = tmp_path / "run/log.jsonl"
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as job:
+        until = time.monotonic() + 120
+        while not (log.is_file() and log.read_text().count("\n") >= 2):
+            assert time.monotonic() < until and job.poll() is None
+            time.sleep(0.05)
+        job.send_signal(signal.SIGTERM)
+        _, errors = job.communicate(timeout=120)
+    assert job.returncode == 75, errors
+    assert "the state is saved, run the same again to go on" in errors
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=300, check=True
+    )
+    assert "resuming at step " in done.stdout
+    record = json.loads((tmp_path / "run/pretrain.json").read_text())
+    assert record["device"].startswith("2 x ")
+    steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]
+    assert steps == list(range(1, record["metrics"]["steps"] + 1))
+
+
+PROCESS = """
+import sys
+from pathlib import Path
+import torch
+from hdc.runtime.fabric import start_fabric
+from hdc.settings.schema import Optimization, Progress
+from hdc.training.trainer import Training
+
+fabric = start_fabric("32-true", devices=2)
+training = Training(
+    torch.nn.Linear(3, 1),
+    Optimization(
+        epochs=1, batch_size=2, optimizer="sgd", learning_rate=0.1, momentum=0.9, weight_decay=0.0,
+        warmup_epochs=0.0, schedule="cosine", precision="32-true", compile=False,
+        deterministic=False,
+    ),
+    Progress(2, save_every_minutes=5.0, workers=0, devices=2, tensorboard=False),
+    fabric=fabric, epochs=1, steps_per_epoch=2, folder=Path(sys.argv[1]), name="settings",
+    log_name="log.jsonl",
+)
+for step in range(2):
+    loss = training.model(torch.ones(2, 3)).sum() * 0 + 5.0 + 2 * fabric.global_rank
+    training.update(loss, clips=2, training_accuracy=0.5 * fabric.global_rank)
+"""
+
+
+def test_the_log_holds_means_over_processes(tmp_path):
+    """As of labels, which each process learns of its own videos: 5 and 7, 0 and a half."""
+    script = tmp_path / "process.py"
+    script.write_text(PROCESS)
+    environment = os.environ | {"OMP_NUM_THREADS": "2"}
+    command = [sys.executable, str(script), str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    line = json.loads((tmp_path / "log.jsonl").read_text())
+    assert (line["loss"], line["training_accuracy"]) == (6.0, 0.25)

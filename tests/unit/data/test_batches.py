@@ -1,0 +1,173 @@
+import hashlib
+import time
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from hdc.data.batches import ClipBatch, VideoBatches, ahead, inference_batches
+from hdc.data.store import ClipStore
+from hdc.errors import InputError
+from hdc.settings.compose import compose_run
+from hdc.settings.schema import Clip, Inference, View
+
+VIEWS = {"a": View(1, "a"), "b": View(1, "b"), "c": View(2, "c")}
+CLIP = Clip(frames=4, stride=2, pixels=16, minimum_distance=0, maximum_distance=None)
+
+
+@pytest.fixture(scope="module")
+def augment():
+    run = compose_run("hdc", backbone="r3d18", data="synthetic", scale="smoke")
+    return OmegaConf.to_object(run.augment)
+
+
+@pytest.fixture
+def batches(tiny, augment):
+    def make(**changes):
+        values = {"clip": CLIP, "augment": augment, "batch_size": 5, "seed": 0} | changes
+        return VideoBatches(ClipStore(tiny), range(16), **values)
+
+    return make
+
+
+def same(first, second):
+    return torch.equal(first.clips, second.clips) and first.draws == second.draws
+
+
+def test_views_share_crops_and_draws_as_they_say(batches):
+    views = VIEWS | {"d": View(2, "a")}
+    batch = batches().epoch(0, views)[0]()
+    assert torch.equal(batch["a"].clips, batch["b"].clips)
+    assert batch["a"].draws != batch["b"].draws
+    assert not torch.equal(batch["a"].clips, batch["c"].clips)
+    assert torch.equal(batch["c"].clips, batch["d"].clips)
+    # Crops that share a draw differ in noise alone: the same noise would name their video.
+    for one, other in zip(batch["a"].draws, batch["d"].draws, strict=True):
+        assert one.noise > 0 and one.noise_seed != other.noise_seed
+        assert replace(one, noise_seed=0) == replace(other, noise_seed=0)
+
+
+def test_a_view_does_not_depend_on_which_others_there_are(batches):
+    all_three = batches().epoch(2, VIEWS)[0]()
+    two = batches().epoch(2, {"a": VIEWS["a"], "c": VIEWS["c"]})[0]()
+    assert all(same(all_three[name], two[name]) for name in ("a", "c"))
+
+
+def test_an_epoch_can_be_entered_anywhere(batches):
+    whole = [task() for task in batches().epoch(1, VIEWS)]
+    assert len(whole) == batches().steps_per_epoch == 3
+    rest = [task() for task in batches().epoch(1, VIEWS, first_step=1)]
+    assert [step["a"].rows for step in rest] == [step["a"].rows for step in whole[1:]]
+    assert same(rest[0]["c"], whole[1]["c"])
+
+
+def test_epochs_and_seeds_differ_and_repeat(batches):
+    def first(epoch, seed):
+        return batches(seed=seed).epoch(epoch, VIEWS)[0]()
+
+    assert same(first(0, 0)["a"], first(0, 0)["a"])
+    assert first(0, 0)["a"].rows != first(1, 0)["a"].rows
+    assert first(0, 0)["a"].rows != first(0, 1)["a"].rows
+
+
+def test_every_video_at_most_once_an_epoch(batches):
+    rows = [row for task in batches().epoch(0, VIEWS) for row in task()["a"].rows]
+    assert len(set(rows)) == len(rows) == 15
+
+
+def test_a_batch_larger_than_the_data_is_refused(batches):
+    with pytest.raises(
+        InputError, match="at most the number of usable training videos, 16, got 17"
+    ):
+        batches(batch_size=17)
+
+
+def test_clips_are_frames_of_the_store(batches, tiny):
+    store = ClipStore(tiny)
+    batch = batches().epoch(0, VIEWS)[0]()["a"]
+    for row, clip in zip(batch.rows, batch.clips.numpy(), strict=True):
+        frames = store.clip(row, np.arange(store.shape(row)[0]))
+        starts = [s for s in range(len(frames) - 6) if np.array_equal(frames[s : s + 7 : 2], clip)]
+        assert len(starts) == 1
+
+
+def test_testing_clips_are_spread_evenly_over_each_video(tiny):
+    store = ClipStore(tiny)
+    inference = Inference(clips=3, crop=1.0, batch_size=7)
+    made = inference_batches(store, [4, 2, 0], clip=CLIP, inference=inference)
+    found = [task() for task in made]
+    assert [batch.rows for batch in found] == [[4, 4, 4, 2, 2, 2], [0, 0, 0]]
+    frames = store.clip(4, np.arange(store.shape(4)[0]))
+    expected = [frames[start : start + 7 : 2] for start in (0, 8, 17)]
+    assert np.array_equal(found[0].clips[:3].numpy(), np.stack(expected))
+
+
+def test_three_squares_of_each_tested_clip(tiny):
+    store, inference = ClipStore(tiny), Inference(clips=2, crop=0.5, batch_size=6)
+    (task, *_) = inference_batches(store, [3], clip=CLIP, inference=inference, crops=3)
+    batch = task()
+    assert batch.rows == [3] * 6
+    assert [(draw.top, draw.left) for draw in batch.draws] == [(5, 0), (5, 5), (5, 10)] * 2
+    same = [np.array_equal(batch.clips[0], clip) for clip in batch.clips]
+    assert same == [True, True, True, False, False, False]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2, 4])
+def test_ahead_gives_the_same_items_in_order_and_errors(workers):
+    def task(number):
+        if number == 9:
+            raise RuntimeError("boom")
+        time.sleep(0.002 * (number % 3))
+        return number
+
+    seen = []
+    with pytest.raises(RuntimeError, match="boom"):
+        for item in ahead([partial(task, number) for number in range(12)], workers=workers):
+            seen.append(item)
+    assert seen == list(range(9))
+
+
+def fingerprint(made):
+    """A hash of (video, crop, augmentation draw) of every step, in order."""
+    text = hashlib.sha256()
+    for step, views in enumerate(made):
+        for name, batch in views.items():
+            text.update(repr((step, name, batch.rows, batch.draws)).encode())
+            text.update(batch.clips.numpy().tobytes())
+    return text.hexdigest()
+
+
+def test_workers_and_processes_change_nothing(batches):
+    """One hash of two epochs for 0, 1, 2 and 4 workers, and for 1 and 2 processes."""
+    found = set()
+    for workers in (0, 1, 2, 4):
+        tasks = [task for epoch in (0, 1) for task in batches(batch_size=4).epoch(epoch, VIEWS)]
+        found.add(fingerprint(ahead(tasks, workers=workers)))
+    parts = []
+    for part in (0, 1):
+        maker = batches(batch_size=4, part=(part, 2))
+        parts.append([task() for epoch in (0, 1) for task in maker.epoch(epoch, VIEWS)])
+    joined = [
+        {name: join(first[name], second[name]) for name in first}
+        for first, second in zip(*parts, strict=True)
+    ]
+    found.add(fingerprint(joined))
+    assert len(found) == 1
+
+
+def join(first, second):
+    clips = torch.cat([first.clips, second.clips])
+    return ClipBatch(
+        first.rows + second.rows,
+        first.first_frames + second.first_frames,
+        clips,
+        first.draws + second.draws,
+    )
+
+
+def test_a_batch_that_processes_cannot_share_evenly_is_refused(batches):
+    with pytest.raises(InputError, match="a multiple of the number of processes, 2, got 5"):
+        batches(part=(0, 2))

@@ -1,0 +1,140 @@
+import pytest
+import torch
+from torch.testing import assert_close
+
+from hdc.errors import InputError
+from hdc.losses.subtasks import spatial_contrast, temporal_contrast
+from hdc.objectives.hd_nce import HierarchicalContrast, pool
+from hdc.settings.schema import Objective, Subtask, View
+
+CHANNELS = {"layer2": 16, "layer3": 24, "layer4": 32}
+VIEWS = {"a": View(1, "a"), "b": View(1, "b"), "c": View(2, "c")}
+
+
+def settings(**changes):
+    values = {
+        "views": VIEWS,
+        "spatial": Subtask(pairs=[["a", "b"]], pooling="space", match="same_time"),
+        "temporal": Subtask(pairs=[["a", "c"]], pooling="clip", match="whole_clip"),
+        "levels": 3,
+        "spatial_weights": [0.25, 0.5, 1.0],
+        "temporal_weights": [0.25, 0.5, 1.0],
+        "weighting": "fixed",
+        "measured_by": None,
+        "measuring_decay": 0.9,
+        "measuring_floor": 0.05,
+        "measuring_from": 0.1,
+        "temperature": 0.1,
+        "head_dim": 5,
+    }
+    return Objective(**(values | changes))
+
+
+def build(changed=None, **arguments):
+    arguments = {"seed": 0, "total_steps": 20} | arguments
+    return HierarchicalContrast(changed or settings(), CHANNELS, **arguments)
+
+
+@pytest.fixture
+def features():
+    """Three views of four videos at three levels."""
+    random = torch.Generator().manual_seed(0)
+    shapes = {"layer2": (8, 4, 4), "layer3": (4, 2, 2), "layer4": (2, 1, 1)}
+    return {
+        name: torch.randn(12, CHANNELS[name], *shape, generator=random)
+        for name, shape in shapes.items()
+    }
+
+
+def test_pooling():
+    features = torch.arange(48.0).view(1, 2, 3, 2, 4)  # (video, channel, time, height, width)
+    assert_close(pool(features, "space")[0, 2, 1], features[0, 1, 2].mean())
+    assert pool(features, "space").shape == (1, 3, 2)
+    assert_close(pool(features, "clip")[0, 1], features[0, 1].mean())
+
+
+def test_loss_is_the_weighted_mean_of_the_terms(features):
+    contrast = build()
+    loss, terms = contrast(features, step=0)
+    weights = {"layer2": 0.25, "layer3": 0.5, "layer4": 1.0}
+    own = {name: terms[name] for name in contrast.weights.names}
+    expected = sum(weights[name.split("_")[1]] * term for name, term in own.items()) / 3.5
+    assert len(own) == 6
+    assert_close(loss, expected)
+
+
+def test_terms_compare_the_views_they_name(features):
+    contrast = build()
+    _, terms = contrast(features, step=0)
+    a, b, c = features["layer4"].chunk(3)
+    head = contrast.heads["spatial_layer4"]
+    first, second = (head(view.mean(dim=(3, 4)).transpose(1, 2)) for view in (a, b))
+    assert_close(terms["spatial_layer4"], spatial_contrast(first, second, temperature=0.1))
+    head = contrast.heads["temporal_layer4"]
+    first, second = (head(view.mean(dim=(2, 3, 4))) for view in (a, c))
+    assert_close(terms["temporal_layer4"], temporal_contrast(first, second, temperature=0.1))
+
+
+def test_a_view_that_no_term_uses_is_not_computed(features):
+    one_level = {"levels": 1, "spatial_weights": [1.0], "temporal_weights": [1.0]}
+    contrast = build(settings(spatial=None, **one_level))
+    assert list(contrast.views) == ["a", "c"]
+    loss, terms = contrast({name: table[:8] for name, table in features.items()}, step=0)
+    assert contrast.weights.names == ["temporal_layer4"]
+    assert_close(loss, terms["temporal_layer4"])
+
+
+def test_gradients_reach_every_view_and_head(features):
+    contrast = build()
+    for table in features.values():
+        table.requires_grad_()
+    contrast(features, step=0)[0].backward()
+    assert all((table.grad.flatten(1).norm(dim=1) > 0).all() for table in features.values())
+    assert all(weight.grad.abs().sum() > 0 for weight in contrast.parameters())
+
+
+def test_space_pooling_needs_two_time_steps(features):
+    features["layer4"] = features["layer4"][:, :, :1]
+    with pytest.raises(InputError, match="at least 2 time steps at layer4"):
+        build()(features, step=0)
+
+
+def test_more_levels_than_the_backbone_has():
+    weights = [1.0] * 4
+    many = settings(levels=4, spatial_weights=weights, temporal_weights=weights)
+    with pytest.raises(InputError, match="at most the backbone's 3"):
+        build(many)
+
+
+def test_measured_weights_follow_invariance_after_equal_ones(features):
+    contrast = build(settings(weighting="measured"))
+    for step in range(4):
+        _, terms = contrast(features, step=step)
+        weights = torch.stack([terms[f"weight_{name}"] for name in contrast.weights.names])
+        found = torch.stack([terms[f"invariance_{name}"] for name in contrast.weights.names])
+        if step < 2:  # a tenth of 20 steps
+            assert_close(weights, torch.ones(6))
+        else:  # the same batch each step: the running mean is the value itself
+            assert_close(weights, found.clamp(min=0.05))
+
+
+def test_measured_weights_are_part_of_the_state(features):
+    first = build(settings(weighting="measured"))
+    for step in range(5):
+        first(features, step=step)
+    again = build(settings(weighting="measured"))
+    again.load_state_dict(first.state_dict())
+    assert_close(again(features, step=5)[0], first(features, step=5)[0])
+
+
+def test_frozen_weights_are_those_that_were_measured(features):
+    frozen = {name: 0.1 * place for place, name in enumerate(build().weights.names)}
+    contrast = build(settings(weighting="frozen", measured_by="x"), frozen=frozen)
+    _, terms = contrast(features, step=9)
+    assert terms["weight_spatial_layer2"] == pytest.approx(0.05)  # the floor
+    assert terms["weight_temporal_layer4"] == pytest.approx(0.5)
+    with pytest.raises(
+        InputError, match="expected the invariance of temporal_layer4 in the record"
+    ):
+        del frozen["temporal_layer4"]
+        build(settings(weighting="frozen", measured_by="x"), frozen=frozen)

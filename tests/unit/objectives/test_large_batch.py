@@ -1,0 +1,115 @@
+"""A batch in chunks or over processes against the whole: the same loss and the same gradients."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch.testing import assert_close
+
+from hdc.encoders.build import build_encoder
+from hdc.objectives.contrastive_model import contrastive_model
+from hdc.settings.compose import compose_run
+
+VIDEOS = 8
+
+
+def model(ablation="hdc", *, chunk=None):
+    run = compose_run(ablation, backbone="r3d18", data="synthetic_smoke", scale="smoke")
+    objective = OmegaConf.to_object(run.objective)
+    encoder = build_encoder(dict(run.backbone), seed=0)
+    return contrastive_model(encoder, objective, seed=0, total_steps=10, frozen=None, chunk=chunk)
+
+
+def clips(views):
+    """The views one after the other, as training hands them over."""
+    random = torch.Generator().manual_seed(0)
+    return torch.randn(views * VIDEOS, 3, 16, 24, 24, generator=random)
+
+
+def step(network):
+    """Loss, terms and gradients of one backward pass."""
+    loss, terms = network(clips(len(network.views)), list(range(VIDEOS)), 0)
+    loss.backward()
+    return loss, terms, {name: weight.grad for name, weight in network.named_parameters()}
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 8])
+@pytest.mark.parametrize("ablation", ["hdc", "coupled_three_views", "spatial_any_time"])
+def test_chunks_give_the_gradients_of_the_whole(ablation, chunk):
+    """With batch norm in evaluation mode, where a video's features depend on no other video."""
+    whole, loss_of_parts = step(model(ablation).eval()), step(model(ablation, chunk=chunk).eval())
+    assert_close(loss_of_parts[0], whole[0])
+    assert_close(loss_of_parts[1], whole[1])
+    assert_close(loss_of_parts[2], whole[2], rtol=1e-4, atol=1e-5)
+
+
+def test_one_chunk_is_the_whole_in_training_too():
+    networks = [model(), model(chunk=VIDEOS)]
+    whole, one_chunk = (step(network.train()) for network in networks)
+    assert_close(one_chunk[2], whole[2], rtol=1e-4, atol=1e-5)
+    states = [network.state_dict() for network in networks]
+    assert_close(states[1], states[0])  # running statistics are counted once, not twice
+
+
+def test_small_chunks_are_another_network_in_training():
+    """Batch norm sees a chunk at a time: what the documentation says of it."""
+    whole, chunked = step(model().train()), step(model(chunk=2).train())
+    assert (whole[0] - chunked[0]).abs() > 1e-4
+
+
+def test_activations_are_kept_for_one_chunk_only():
+    """Saved for the backward pass: without chunks everything, with chunks next to nothing."""
+
+    def saved(network):
+        sizes = []
+
+        def pack(tensor):
+            sizes.append(tensor.numel())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            network(clips(len(network.views)), list(range(VIDEOS)), 0)
+        return sum(sizes)
+
+    assert saved(model(chunk=2).train()) < saved(model().train()) / 5  # its own clips are kept
+
+
+PROCESS = """
+import sys
+import torch
+from lightning_fabric import Fabric
+from test_whole_batch import VIDEOS, clips, model
+
+fabric = Fabric(accelerator="cpu", devices=2, strategy="ddp")
+fabric.launch()
+torch.set_num_threads(1)
+network = model(chunk=int(sys.argv[2]) or None).eval()
+views = len(network.views)
+wrapped = fabric.setup(network)
+half = VIDEOS // 2
+mine = slice(fabric.global_rank * half, (fabric.global_rank + 1) * half)
+own = clips(views).unflatten(0, (views, VIDEOS))[:, mine].flatten(0, 1)
+loss, terms = wrapped(own, list(range(VIDEOS))[mine], 0)
+fabric.backward(loss)
+grads = {name: weight.grad for name, weight in network.named_parameters()}
+if fabric.is_global_zero:
+    torch.save({"loss": loss.detach(), "terms": terms, "grads": grads}, sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("chunk", [0, 2])
+def test_two_processes_give_the_gradients_of_one(tmp_path, chunk):
+    script = tmp_path / "process.py"
+    script.write_text(f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n{PROCESS}")
+    path = tmp_path / "found.pt"
+    command = [sys.executable, str(script), str(path), str(chunk)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found = torch.load(path, weights_only=True)
+    loss, terms, grads = step(model().eval())
+    assert_close(found["loss"], loss.detach())
+    assert_close(found["terms"], {name: term.detach() for name, term in terms.items()})
+    assert_close(found["grads"], grads, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,115 @@
+"""Every file in ablations/, on every backbone: asks, builds, learns, and changes something."""
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from hdc.encoders.build import build_encoder
+from hdc.objectives.contrastive_model import contrastive_model
+from hdc.objectives.supervised import SupervisedModel
+from hdc.settings.compose import allowed, compose_run, settings_text
+from hdc.settings.schema import EMBED_READS, EVALUATE_READS, FINETUNE_READS, PRETRAIN_READS
+
+RUNS = allowed("ablation")
+CHANGES = [name for name in RUNS if name != "hdc"]
+READS = {*PRETRAIN_READS, *FINETUNE_READS, *EMBED_READS, *EVALUATE_READS}
+VIDEOS = 3
+
+
+def compose(run, backbone="r3d18"):
+    tiny = ["backbone.model=test_resnet"] if backbone == "timm2plus1d" else []
+    return compose_run(
+        run, backbone=backbone, data="synthetic_smoke", scale="smoke", overrides=tiny
+    )
+
+
+def build(run, backbone):
+    composed = OmegaConf.to_object(compose(run, backbone))
+    encoder = build_encoder(composed.backbone, seed=0)
+    if composed.pretrain.labels:
+        return SupervisedModel(encoder, ["x", "y", "x"], seed=0)
+    terms = [f"{task}_{level}" for task in ("spatial", "temporal") for level in encoder.levels]
+    return contrastive_model(
+        encoder, composed.objective, seed=0, total_steps=10, frozen=dict.fromkeys(terms, 0.5)
+    )
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_asks_a_question_and_says_where_the_paper_is(run):
+    about = compose(run).about
+    assert about.question.endswith("?") and about.paper
+
+
+@pytest.mark.parametrize("run", CHANGES)
+def test_changes_something(run):
+    assert settings_text(compose(run), sorted(READS)) != settings_text(
+        compose("hdc"), sorted(READS)
+    )
+
+
+@pytest.mark.parametrize("run", CHANGES)
+def test_pretrains_again_exactly_if_its_pretraining_differs(run):
+    trained_as = compose(run).pretrained_by
+    same = settings_text(compose(run), PRETRAIN_READS) == settings_text(
+        compose(trained_as or "hdc"), PRETRAIN_READS
+    )
+    assert same == (trained_as is not None)
+
+
+@pytest.mark.parametrize("run", [name for name in RUNS if name != "supervised"])
+def test_weights_in_use_sum_to_one(run):
+    """By how much the loss moves with each of its terms, after equal weights and measured ones."""
+    model = build(run, "r3d18")
+    clips = torch.randn(VIDEOS * len(model.views), 3, 16, 16, 16)
+    for step in (0, 5):
+        loss, found = model(clips, list(range(VIDEOS)), step)
+        terms = [found[name] for name in model.contrast.weights.names]
+        shares = torch.autograd.grad(loss, terms)
+        assert sum(shares).item() == pytest.approx(1)
+        assert all(share > 0 for share in shares)
+
+
+@pytest.mark.parametrize("backbone", allowed("backbone"))
+@pytest.mark.parametrize("run", RUNS)
+def test_takes_a_step_in_one_forward_pass(run, backbone):
+    model = build(run, backbone)
+    passes = []
+    model.encoder.register_forward_hook(lambda *_: passes.append(1))
+    random = torch.Generator().manual_seed(0)
+    clips = torch.randn(VIDEOS * len(model.views), 3, 16, 16, 16, generator=random)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    loss, _ = model(clips, list(range(VIDEOS)), 0)
+    loss.backward()
+    optimizer.step()
+    assert torch.isfinite(loss) and len(passes) == 1
+    still = [
+        name
+        for name, weight in model.named_parameters()
+        if weight.grad is None or not weight.grad.abs().sum() > 0
+    ]
+    if backbone == "timm2plus1d":  # timm starts its residual branches at zero
+        still = [name for name in still if not name.startswith("encoder.frames.")]
+    assert not still
+
+
+def test_views_of_the_runs():
+    """Which crops and draws each run looks at: the table of docs/method.md."""
+    seen = {
+        run: {
+            name: (view.crop, view.draw, view.still)
+            for name, view in build(run, "r3d18").views.items()
+        }
+        for run in ("hdc", "coupled", "coupled_three_crops", "shared_augmentation", "spatial_still")
+    }  # fmt: skip
+    assert seen["hdc"] == {"a": (1, "a", False), "b": (1, "b", False), "c": (2, "c", False)}
+    assert seen["coupled"] == {"a": (1, "a", False), "c": (2, "c", False)}
+    assert seen["coupled_three_crops"]["b"] == (3, "b", False)
+    assert seen["shared_augmentation"]["c"] == (2, "a", False)
+    assert seen["spatial_still"] == {
+        "a": (1, "a", False), "c": (2, "c", False), "d": (1, "a", True), "e": (1, "b", True),
+    }  # fmt: skip
+
+
+def test_hdc_and_coupled_start_from_the_same_encoder():
+    first, second = (build(run, "r3d18").encoder.state_dict() for run in ("hdc", "coupled"))
+    assert all(torch.equal(first[name], second[name]) for name in first)

@@ -1,0 +1,149 @@
+import json
+import shutil
+from importlib.metadata import version
+
+import pandas as pd
+import pytest
+from planted_contrasts import plant_contrasts
+
+from hdc.analysis.results import read_results
+from hdc.reporting.tables.all import all_tables
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A working folder with a finished study: records, tables, figures and much beside."""
+    root = tmp_path_factory.mktemp("work")
+    study = root / "results/planted"
+    plant_contrasts(study)
+    run = study / "runs/r3d18/hdc/seed0/synthetic-split1"
+    for name in ("report.html", "figures/a.png", "logs/report.log"):
+        (study / name).parent.mkdir(parents=True, exist_ok=True)
+        (study / name).write_text(name)
+    for name in ("encoder.safetensors", "state/1/state.json", "synthetic/features.safetensors"):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text(name)
+    path = run / "synthetic/split1/predictions.csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False).replace("49.avi", "nan")
+    table.assign(group="g").to_csv(path, index=False)
+    for table in all_tables(read_results(study / "study.json")):
+        table.write(study / "tables")
+    return root
+
+
+@pytest.fixture
+def work(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "work")
+    return tmp_path / "work"
+
+
+def published(work):
+    folder = work / "results/published/planted"
+    return {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+
+
+def test_publish_copies_what_tables_and_figures_need(call, work):
+    done = call("hdc.cli", "publish", "planted", cwd=work, check=True)
+    files = published(work)
+    assert done.stdout.startswith(f"results/published/planted: {len(files)} files, ")
+    run = "runs/r3d18/hdc/seed0/synthetic-split1"
+    assert {"study.json", "figures/a.png", "tables/ablation.csv", f"{run}/log.jsonl"} <= set(files)
+    kinds = {path.suffix for path in files.values()}
+    assert kinds == {".json", ".jsonl", ".csv", ".md", ".tex", ".png"}
+    assert not any("state" in name.split("/") or name.startswith("logs") for name in files)
+    predictions = files[f"{run}/synthetic/split1/predictions.csv"].read_text()
+    assert predictions.startswith("video,label,predicted,group\n00.avi,jump,")  # no scores
+    assert predictions.endswith("\nnan,walk,,g\n")
+
+
+def test_the_tables_can_be_made_again_from_the_copy(call, work, tmp_path):
+    call("hdc.cli", "publish", "planted", cwd=work, check=True)
+    shutil.move(work / "results/published/planted", tmp_path / "copy")
+    shutil.rmtree(work / "results")
+    for table in all_tables(read_results(tmp_path / "copy/study.json")):
+        table.write(tmp_path / "again")
+    for path in sorted((tmp_path / "again").iterdir()):
+        assert path.read_bytes() == (tmp_path / "copy/tables" / path.name).read_bytes()
+
+
+def test_publish_replaces_what_was_there(call, work):
+    call("hdc.cli", "publish", "planted", cwd=work, check=True)
+    (work / "results/planted/figures/a.png").rename(work / "results/planted/figures/b.png")
+    call("hdc.cli", "publish", "planted", cwd=work, check=True)
+    assert {name for name in published(work) if name.endswith("png")} == {"figures/b.png"}
+    assert [path.name for path in (work / "results/published").iterdir()] == ["planted"]
+
+
+def test_publish_leaves_behind_what_the_study_no_longer_has(call, work):
+    """As if seed 0 had been run by an earlier plan."""
+    folder = work / "results/planted"
+    study = json.loads((folder / "study.json").read_text())
+    study["evaluations"] = [one for one in study["evaluations"] if one["seed"]]
+    (folder / "study.json").write_text(json.dumps(study))
+    done = call("hdc.cli", "publish", "planted", cwd=work)
+    assert done.returncode == 1 and "found one older than study.json; run snake" in done.stderr
+    (folder / "report.html").write_text("made anew")
+    call("hdc.cli", "publish", "planted", cwd=work, check=True)
+    seeds = {name.split("/")[3] for name in published(work) if name.startswith("runs/")}
+    assert seeds == {"seed1", "seed2", "seed3", "seed4"}
+
+
+def test_publish_refuses_a_study_that_is_not_finished(call, tmp_path):
+    done = call("hdc.cli", "publish", "demo", cwd=tmp_path)
+    assert done.returncode == 1
+    expected = "error: results/demo: expected a finished study with a report, found none"
+    assert done.stderr.startswith(expected)
+
+
+def test_compare_prints_text_or_json(call, work):
+    folders = ("results/planted", "results/planted")
+    text = call("hdc.cli", "compare", *folders, cwd=work, check=True).stdout
+    assert text.startswith("first:  results/planted\n") and "settings: the same" in text
+    found = call("hdc.cli", "compare", "--json", *folders, cwd=work, check=True).stdout
+    assert {"settings", "numbers"} <= set(json.loads(found))
+    done = call("hdc.cli", "compare", "results/planted", "results/none", cwd=work)
+    assert done.returncode == 1 and done.stderr.startswith("error: results/none: expected")
+
+
+def test_help(call, tmp_path):
+    text = call("hdc.cli", "--help", cwd=tmp_path, check=True).stdout
+    assert all(name in text for name in ("doctor", "verify", "compare", "publish"))
+
+
+def test_alone_it_prints_its_help(call, tmp_path):
+    alone, asked = (call("hdc", *words, cwd=tmp_path, check=True) for words in ([], ["--help"]))
+    assert alone.stdout == asked.stdout and alone.stdout.startswith("usage: hdc")
+    assert call("hdc", "--version", cwd=tmp_path, check=True).stdout == f"hdc {version('hdc')}\n"
+
+
+def runnable(root):
+    """The modules that one can run or that are named like a command, but for the stages."""
+    texts = {path.stem: path.read_text() for path in (root / "hdc").glob("*.py")}
+    commands = ("doctor", "status", "publish")
+    found = [name for name, text in texts.items() if "__main__" in text or name in commands]
+    return sorted(name for name in found if "STAGE.run(" not in texts[name])  # test_stage.py
+
+
+def test_every_module_that_runs_explains_itself(call, root):
+    names = runnable(root)
+    assert {"cli", "plan", "publish", "download"} <= set(names)
+    for name in names:
+        done = call(f"hdc.{name}", "--help", cwd=root, check=True)
+        assert "usage: " in done.stdout, name
+
+
+def test_verify_takes_a_name_or_a_folder_and_tells_by_its_status(call, tiny, tmp_path):
+    data = shutil.copytree(tiny, tmp_path / "results/data/tiny")
+    for named in ("tiny", str(data)):
+        done = call("hdc.cli", "verify", named, cwd=tmp_path, check=True)
+        assert done.stdout.endswith("checked 24 videos, 0.0 GB: all as it was prepared\n")
+        assert not done.stderr  # a bar is for terminals
+    (data / "split1.csv").write_text("")
+    done = call("hdc.cli", "verify", "tiny", cwd=tmp_path)
+    assert done.returncode == 1 and not done.stderr
+    fault, last = done.stdout.splitlines()
+    assert fault.startswith("results/data/tiny/split1.csv: expected the file as hdc.prepare wrote")
+    assert last.endswith("1 fault")
+    done = call("hdc.cli", "verify", "nowhere", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.startswith("results/data/nowhere/store.json: expected a file, found none")
