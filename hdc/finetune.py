@@ -74,7 +74,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     # Late: with bad arguments there is no need to wait for torch.
     from hdc.data.batches import VideoBatches
     from hdc.encoders.build import read_encoder
-    from hdc.encoders.classifier import Classifier, clip_scores
+    from hdc.encoders.classifier import Classifier
+    from hdc.evaluation.clip_scores import clip_scores
     from hdc.runtime.fabric import device_name, peak_device_memory, start_fabric
     from hdc.training.best_epoch import BestEpoch
     from hdc.training.soundness import require_sound

@@ -57,8 +57,8 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     import torch
 
     from hdc.data.batches import VideoBatches
+    from hdc.data.views import augmented, see_views
     from hdc.encoders.build import write_encoder
-    from hdc.objectives.contrastive_model import augmented, see_views
     from hdc.objectives.shortcuts import VIDEOS, shortcuts
     from hdc.runtime.fabric import device_name, peak_device_memory, precision_name, start_fabric
     from hdc.training.soundness import require_sound

@@ -14,10 +14,11 @@ from typing import Any
 import jinja2
 from PIL import Image
 
+from hdc.analysis.number_formats import sentence
 from hdc.analysis.results import STAGES, Results, read_results
 from hdc.analysis.video_outcomes import read_outcomes
 from hdc.errors import InputError
-from hdc.reporting.captions import protocols, sentence
+from hdc.reporting.captions import protocols
 from hdc.reporting.figures.all import all_figures
 from hdc.reporting.figures.fonts import without_font
 from hdc.reporting.figures.style import Picture

@@ -20,8 +20,9 @@ from torchvision.transforms.v2 import functional
 from hdc.data.augment import Draw, blur_radius, draw
 from hdc.data.batches import ClipBatch
 from hdc.data.normalization import MEAN, STANDARD_DEVIATION
+from hdc.data.views import augmented
 from hdc.encoders.build import build_encoder
-from hdc.objectives.contrastive_model import ContrastiveModel, augmented, contrastive_model
+from hdc.objectives.contrastive_model import ContrastiveModel, contrastive_model
 from hdc.runtime.seeding import generator
 from hdc.settings.compose import compose_run, plain, typed
 from hdc.settings.schema import View

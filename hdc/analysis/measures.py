@@ -1,10 +1,10 @@
 """What is measured of a run: the numbers that tables show and that a study's contrasts ask for."""
 
+from hdc.analysis.measure import Measure
+from hdc.analysis.number_formats import percent
 from hdc.analysis.results import LEVEL, Results, factors_of
 from hdc.analysis.video_outcomes import PREDICTED
 from hdc.errors import InputError
-from hdc.reporting.captions import percent
-from hdc.reporting.tables.build import Measure
 
 
 def ranks(*studies: Results) -> list[int]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from hdc.analysis.bootstrap import BootstrapDifference, bootstrap_difference
+from hdc.analysis.measure import Measure
 from hdc.analysis.results import Results, by_seed, cells, joined
 from hdc.analysis.seed_statistics import Paired, SeedsNeeded, paired, power_hint
 from hdc.analysis.video_outcomes import Outcomes
-from hdc.reporting.tables.build import Measure
 
 DRAWS = 0  # the seed of the bootstrap's draws: a table comes out the same again
 

@@ -7,13 +7,13 @@ difference of the study is descriptive.
 from dataclasses import dataclass, replace
 from math import inf
 
+from hdc.analysis.measure import Measure
 from hdc.analysis.measures import named
 from hdc.analysis.results import joined
 from hdc.analysis.run_differences import Difference, Place, difference
 from hdc.analysis.seed_statistics import ALPHA, SEEDS_FOR_P, holm
 from hdc.analysis.video_outcomes import Outcomes
 from hdc.errors import InputError
-from hdc.reporting.tables.build import Measure
 from hdc.study.preregistered import Contrast
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from hdc.analysis.measure import Measure
 from hdc.analysis.results import Results, record_path, resolved, value_at
 from hdc.errors import InputError
-from hdc.reporting.tables.build import Measure
 
 FILES = {"finetune": "predictions.csv", "evaluate": "outcomes.csv"}
 PREDICTED = "predicted"  # the outcome of a classifier: right where it equals the label

@@ -7,14 +7,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from hdc.analysis.measure import ROWS, Measure
 from hdc.analysis.measures import nearest_neighbors, ranks, recall
+from hdc.analysis.number_formats import (
+    interval_text,
+    p_text,
+    points,
+    seeds_text,
+)
 from hdc.analysis.results import STAGES, Results, flat, read_results
 from hdc.analysis.run_differences import Difference, Place, difference, seed_values
 from hdc.analysis.video_outcomes import Outcomes
 from hdc.errors import InputError
-from hdc.reporting.captions import interval_text, p_text, points, seeds_text
 from hdc.reporting.tables.ablation import ablation_measures
-from hdc.reporting.tables.build import ROWS, Measure
 
 NOTE = (
     "Second less first over the seeds that both have, with the 95 % interval over seeds (Student "

@@ -184,9 +184,3 @@ def doctor(studies: list[str]) -> bool:
         print({True: "ok", False: "!!", None: "--"}[fine], line, flush=True)
         well = well and fine is not False
     return well
-
-
-if __name__ == "__main__":
-    from hdc.cli import main
-
-    main(["doctor", *sys.argv[1:]])

@@ -6,7 +6,6 @@ single classes, and outcomes of other levels than the last.
 """
 
 import shutil
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -111,9 +110,3 @@ def _copy_outcomes(results: Results, target: Path) -> None:
 
 def _copy_of(file: Path, results: Results, target: Path) -> Path:
     return target / file.relative_to(results.folder)
-
-
-if __name__ == "__main__":
-    from hdc.cli import main
-
-    main(["publish", *sys.argv[1:]])

@@ -180,9 +180,3 @@ def duration(seconds: float | int) -> str:
         return f"{minutes // 60} h {minutes % 60:02d} min"
     hours = round(minutes / 60)
     return f"{hours // 24} d {hours % 24:02d} h"
-
-
-if __name__ == "__main__":
-    from hdc.cli import main
-
-    main(["status", *sys.argv[1:]])

@@ -1,11 +1,8 @@
 """Batches of clips: which videos, which crops, which draws; all from (seed, epoch, video)."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -24,8 +21,6 @@ from hdc.data.temporal_crops import (
 from hdc.errors import InputError
 from hdc.runtime.seeding import generator
 from hdc.settings.schema import Augment, Clip, Inference, View
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -156,25 +151,3 @@ def _inference_batch(
                 first_frames.append(start)
                 draws.append(square)
     return ClipBatch(of_clips, first_frames, stack_clips(clips), draws)
-
-
-def ahead(tasks: Iterable[Callable[[], Item]], *, workers: int) -> Iterator[Item]:
-    """What the tasks make, in their order, made by `workers` threads while earlier ones are used.
-
-    Without workers each is made when it is asked for.
-    """
-    if workers == 0:
-        yield from (task() for task in tasks)
-        return
-    coming: deque = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for task in tasks:
-                coming.append(pool.submit(task))
-                if len(coming) > workers:  # bounds the memory
-                    yield coming.popleft().result()
-            while coming:
-                yield coming.popleft().result()
-        finally:
-            for future in coming:
-                future.cancel()

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import torch
 
-from hdc.data.batches import ClipBatch, ahead, inference_batches
+from hdc.data.batches import ClipBatch, inference_batches
 from hdc.data.store import ClipStore
+from hdc.runtime.lookahead import ahead
 from hdc.runtime.progress import progress
 from hdc.settings.schema import Clip, Inference
 

@@ -1,10 +1,9 @@
-"""How numbers, protocols and captions read."""
+"""How protocols and captions read."""
 
-import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hdc.analysis.number_formats import percent
 from hdc.analysis.results import LEVEL, Results, cells, record_path
 from hdc.evaluation.chance import recorded_chance
 
@@ -26,39 +25,6 @@ HOW = (
     "seed that lacks a split is not counted. One seed has no spread. 95 % intervals of the mean "
     "(Student t over seeds) are in the CSV file."
 )
-BLANK = "n/a"  # nothing to show, and nothing missing
-
-
-def percent(value: float) -> str:
-    """A share in percent, with one digit."""
-    return f"{100 * value:.1f}"
-
-
-def points(value: float) -> str:
-    """A difference of shares in percentage points, with its sign."""
-    return f"{100 * value:+z.1f}"
-
-
-def interval_text(show: Callable[[float], str], low: float | None, high: float | None) -> str:
-    """An interval behind its number, as in ` [-0.4, 2.8]`; empty where it is not known."""
-    if low is None or high is None or math.isnan(low) or math.isnan(high):
-        return ""
-    return f" [{show(low)}, {show(high)}]"
-
-
-def p_text(p: float) -> str:
-    """A p value with two digits that count, as in `p 0.031`."""
-    return "p < 0.001" if p < 0.001 else f"p {p:.2g}"
-
-
-def seeds_text(seeds: int) -> str:
-    """A number of seeds, as in `1 seed`."""
-    return f"{seeds} seed" if seeds == 1 else f"{seeds} seeds"
-
-
-def sentence(words: str) -> str:
-    """Words with a capital first letter."""
-    return words[:1].upper() + words[1:]
 
 
 def latex(text: str) -> str:

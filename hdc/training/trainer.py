@@ -16,11 +16,11 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from hdc.data.batches import ahead
 from hdc.data.prefetch import on_device
 from hdc.errors import InputError
 from hdc.runtime.fabric import laid_out, peak_device_memory, precision_name
 from hdc.runtime.lock import Lock
+from hdc.runtime.lookahead import ahead
 from hdc.runtime.signals import Stopped, StopRequest, listening
 from hdc.settings.schema import Optimization, Progress
 from hdc.training.checkpoint import read_state, write_state

@@ -73,7 +73,7 @@ def at_first_weights(prepared):
     from hdc.data.batches import VideoBatches
     from hdc.data.index import read_index
     from hdc.data.store import ClipStore
-    from hdc.objectives.contrastive_model import augmented
+    from hdc.data.views import augmented
     from hdc.pretrain import STAGE, build_model, pretraining_rows, start
 
     words = (f"prepared={prepared}", "split=1", "output_dir=")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hdc.data.official.listing import Lists
+from hdc.data.official.lists import Lists
 from hdc.errors import InputError
 
 SPLITS = (1, 2, 3)

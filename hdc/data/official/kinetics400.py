@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hdc.data.official.listing import Lists, find_list
+from hdc.data.official.lists import Lists, find_list
 from hdc.errors import InputError
 
 COLUMNS = ("youtube_id", "time_start", "time_end")

@@ -1,30 +1,15 @@
 """Published data sets: their own lists, their own splits, and the files as people unpack them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from hdc.data.listing import Listing, files_below, require_folder, require_plain_name
+from hdc.data.official.lists import Lists, require_split_numbers
 from hdc.data.splits import hold_out_groups
 from hdc.errors import InputError
 from hdc.settings.data import OfficialData
-
-
-@dataclass(frozen=True)
-class Lists:
-    """What the lists of a data set say.
-
-    `videos` has the columns video, label and group; `parts` one dict a split, from a video to train
-    or test; `names` for each video the keys that its file may have, the best first; `key` tells the
-    key of a file, None for a file that is no video.
-    """
-
-    videos: pd.DataFrame
-    parts: list[dict[str, str]]
-    names: list[tuple[str, ...]]
-    key: Callable[[Path], str | None]
 
 
 def list_official(folder: str | Path, official: OfficialData, *, seed: int) -> Listing:
@@ -56,33 +41,6 @@ def _reader(name: str) -> Callable[..., Lists]:
         "hmdb51": hmdb51.read_lists,
         "kinetics400": kinetics400.read_lists,
     }[name]
-
-
-def find_list(files: Sequence[Path], folder: Path, name: str, *, ending: bool = False) -> Path:
-    """The list called `name`, or ending in it, among the files below a folder.
-
-    Raises InputError if there is none, or if there are several that differ.
-    """
-    fits = str.endswith if ending else str.__eq__
-    found = [path for path in files if fits(path.name, name)]
-    if not found:
-        raise InputError(
-            f"{folder}: expected the list {'*' if ending else ''}{name} in it, found none; "
-            "docs/datasets.md says where to get it"
-        )
-    if len({path.read_bytes() for path in found}) > 1:
-        names = " and ".join(map(str, found[:2]))
-        raise InputError(f"{folder}: expected one list {name}, found {names}; remove one")
-    return found[0]
-
-
-def require_split_numbers(found: int, expected: int, path: Path | str) -> None:
-    """Raise InputError unless a list has as many rows as were published."""
-    if found != expected:
-        raise InputError(
-            f"{path}: expected {expected:,} videos, as published, found {found:,}; "
-            "get the official lists again (docs/datasets.md)"
-        )
 
 
 def _require_numbers(lists: Lists, official: OfficialData, folder: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hdc.data.official.listing import Lists, find_list
+from hdc.data.official.lists import Lists, find_list
 from hdc.errors import InputError
 
 SPLITS = (1, 2, 3)

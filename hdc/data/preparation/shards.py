@@ -15,11 +15,10 @@ import json
 import os
 import re
 import zlib
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -37,6 +36,7 @@ from hdc.errors import InputError
 from hdc.runtime.atomic_files import write_text
 from hdc.runtime.digest import digest
 from hdc.runtime.lock import Lock
+from hdc.runtime.lookahead import ahead
 from hdc.runtime.progress import progress, threads
 from hdc.runtime.sealed import read_sealed, write_sealed
 from hdc.settings.data import Decoding, Store
@@ -260,33 +260,26 @@ def _in_order(
     """Decode in child processes, a few videos ahead; outcomes and files in the order of `paths`."""
     workers = max(1, min(threads(), len(paths)))
     decoders = [Decoder(packing.decoding, packing.store, packing.form) for _ in range(workers)]
-    with ThreadPoolExecutor(workers) as pool:
-        idle: SimpleQueue[Decoder] = SimpleQueue()
-        for decoder in decoders:
-            idle.put(decoder)
+    idle: SimpleQueue[Decoder] = SimpleQueue()
+    for decoder in decoders:
+        idle.put(decoder)
 
-        def pack(path: str) -> tuple[PackedVideo | RejectedVideo, dict[str, Any]]:
-            size, modified = size_and_time(path)  # before it is read: a change while it is shows
-            decoder = idle.get()
-            try:
-                outcome = decoder.pack(path) if path else RejectedVideo(MISSING)
-                sha256 = outcome.facts["sha256"] if path else ""
-            except RejectedVideo as verdict:
-                outcome, sha256 = verdict, sha256_of(path)
-            finally:
-                idle.put(decoder)
-            return outcome, {"bytes": size, "modified": modified, "sha256": sha256}
-
-        waiting: deque = deque()
+    def pack(path: str) -> tuple[PackedVideo | RejectedVideo, dict[str, Any]]:
+        size, modified = size_and_time(path)  # before it is read: a change while it is shows
+        decoder = idle.get()
         try:
-            for path in paths:
-                waiting.append(pool.submit(pack, path))
-                if len(waiting) > 2 * workers:  # bounds the memory that decoded videos take
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            outcome = decoder.pack(path) if path else RejectedVideo(MISSING)
+            sha256 = outcome.facts["sha256"] if path else ""
+        except RejectedVideo as verdict:
+            outcome, sha256 = verdict, sha256_of(path)
         finally:
-            for future in waiting:
-                future.cancel()
-            for decoder in decoders:  # or the pool would wait for what they are at
+            idle.put(decoder)
+        return outcome, {"bytes": size, "modified": modified, "sha256": sha256}
+
+    tasks = (partial(pack, path) for path in paths)
+    with closing(ahead(tasks, workers=workers, waiting=2 * workers)) as packed:
+        try:
+            yield from packed
+        finally:
+            for decoder in decoders:  # or the threads would wait for what they are at
                 decoder.close()

@@ -4,12 +4,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hdc.analysis.measure import Measure
 from hdc.analysis.results import BASE
 from hdc.analysis.run_differences import Difference
 from hdc.analysis.video_outcomes import Outcomes
 from hdc.reporting.figures.style import FEWEST_SEEDS, ONE_SEED, Picture, shortened, small_multiples
 from hdc.reporting.tables.ablation import ablation_measures, differences
-from hdc.reporting.tables.build import Measure
 
 SEEDS = {"color": "#000000", "linewidth": 1.2, "capsize": 3, "fmt": "none", "zorder": 3}
 BOTH = {"color": "#9FC5E8", "linewidth": 6, "solid_capstyle": "butt", "zorder": 2}

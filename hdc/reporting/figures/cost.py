@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
+from hdc.analysis.measure import ROWS
 from hdc.analysis.results import Results, by_seed, cells, over_seeds, record_path
 from hdc.reporting.figures.style import (
     FEWEST_SEEDS,
@@ -14,7 +15,6 @@ from hdc.reporting.figures.style import (
     panel_title,
     small_multiples,
 )
-from hdc.reporting.tables.build import ROWS
 
 LOGARITHMIC_FROM = 10  # times: with more between the ends, the axis is logarithmic
 COSTS = {"seconds": "pretraining (s)", "work": "multiply-adds of clips seen"}

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hdc.analysis.measure import ROWS
 from hdc.analysis.measures import probes
 from hdc.analysis.results import Results, controls_of, levels_of
 from hdc.reporting.figures.heat_map import color_bar, heat_map
@@ -19,7 +20,6 @@ from hdc.reporting.figures.style import (
     title_width,
 )
 from hdc.reporting.tables.all import with_levels
-from hdc.reporting.tables.build import ROWS
 
 MOST_MAPS = 12  # panels
 POINTS = 7.0  # font size

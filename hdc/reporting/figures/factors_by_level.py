@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from hdc.analysis.measure import ROWS, Measure
 from hdc.analysis.measures import probes
 from hdc.analysis.results import Results, levels_of
 from hdc.reporting.captions import chances
@@ -17,7 +18,6 @@ from hdc.reporting.figures.style import (
     title_width,
 )
 from hdc.reporting.tables.all import with_levels
-from hdc.reporting.tables.build import ROWS, Measure
 
 LEAST_SPAN = (-0.1, 0.5)  # of R²: on a scale of its own, noise about 0 would look like a finding
 

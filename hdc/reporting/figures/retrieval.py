@@ -2,11 +2,11 @@
 
 import pandas as pd
 
+from hdc.analysis.measure import ROWS
 from hdc.analysis.measures import ranks, recall
 from hdc.analysis.results import Results
 from hdc.evaluation.chance import chance_of_equal_classes, recorded_chance
 from hdc.reporting.figures.style import CHANCE, Picture, finish, line_looks, small_multiples
-from hdc.reporting.tables.build import ROWS
 
 
 def retrieval_curve(results: Results) -> Picture:

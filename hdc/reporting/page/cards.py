@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from hdc.analysis.number_formats import seeds_text
 from hdc.analysis.results import Results, record_path
-from hdc.reporting.captions import protocols, seeds_text
+from hdc.reporting.captions import protocols
 from hdc.reporting.tables.table import Origin, Table
 
 WORDS = {

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
+from hdc.analysis.number_formats import BLANK, seeds_text
 from hdc.analysis.results import Results
 from hdc.analysis.seed_statistics import SEEDS_FOR_P
-from hdc.reporting.captions import BLANK, seeds_text
 from hdc.reporting.tables.preregistered import NONE
 
 PARTS = {"train": "training", "val": "validation", "test": "test"}

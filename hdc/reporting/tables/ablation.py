@@ -6,23 +6,22 @@ from dataclasses import replace
 
 import pandas as pd
 
+from hdc.analysis.measure import ROWS, Measure
 from hdc.analysis.measures import fine_tuned, probes, ranks, recall
+from hdc.analysis.number_formats import (
+    BLANK,
+    interval_text,
+    p_text,
+    points,
+    seeds_text,
+)
 from hdc.analysis.results import BASE, Results
 from hdc.analysis.run_differences import Difference, Place, difference
 from hdc.analysis.seed_statistics import ALPHA, holm
 from hdc.analysis.verdicts import Answer
 from hdc.analysis.video_outcomes import Outcomes
-from hdc.reporting.captions import (
-    BLANK,
-    HOW,
-    chance_line,
-    interval_text,
-    p_text,
-    points,
-    protocol_line,
-    seeds_text,
-)
-from hdc.reporting.tables.build import ROWS, Measure, build, note_mark
+from hdc.reporting.captions import HOW, chance_line, protocol_line
+from hdc.reporting.tables.build import build, note_mark
 from hdc.reporting.tables.table import Table
 
 COMPARED_FACTORS = ("label", "shape", "motion")

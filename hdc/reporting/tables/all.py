@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pandas as pd
 
+from hdc.analysis.measure import ROWS, Measure
 from hdc.analysis.measures import fine_tuned, nearest_neighbors, probe, probes, ranks, recall
+from hdc.analysis.number_formats import BLANK
 from hdc.analysis.results import LEVEL, Results, controls_of, levels_of
 from hdc.analysis.verdicts import answers
 from hdc.analysis.video_outcomes import Outcomes
 from hdc.reporting.captions import (
-    BLANK,
     HOW,
     chance_line,
     missing_line,
@@ -17,7 +18,7 @@ from hdc.reporting.captions import (
     untrained_line,
 )
 from hdc.reporting.tables.ablation import ablation_table
-from hdc.reporting.tables.build import ROWS, Measure, build
+from hdc.reporting.tables.build import build
 from hdc.reporting.tables.literature import foldable, with_published
 from hdc.reporting.tables.preregistered import contrasts_table
 from hdc.reporting.tables.table import Table

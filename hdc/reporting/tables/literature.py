@@ -10,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
+from hdc.analysis.measure import Measure
+from hdc.analysis.number_formats import BLANK, percent, points
 from hdc.analysis.results import BASE, Results, record_path
-from hdc.reporting.captions import BLANK, percent, points
-from hdc.reporting.tables.build import HEADINGS, Measure
+from hdc.reporting.tables.build import HEADINGS
 from hdc.reporting.tables.table import Table
 from hdc.study.runs import part_of
 

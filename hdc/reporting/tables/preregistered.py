@@ -5,10 +5,16 @@ from typing import Any
 
 import pandas as pd
 
+from hdc.analysis.number_formats import (
+    interval_text,
+    p_text,
+    percent,
+    points,
+    seeds_text,
+)
 from hdc.analysis.results import Results
 from hdc.analysis.seed_statistics import ALPHA, POWER, detectable_effect
 from hdc.analysis.verdicts import Answer
-from hdc.reporting.captions import interval_text, p_text, percent, points, seeds_text
 from hdc.reporting.tables.build import doubt_marks, note_mark
 from hdc.reporting.tables.table import Origin, Table
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from hdc.data.batches import ClipBatch, VideoBatches, ahead, inference_batches
+from hdc.data.batches import ClipBatch, VideoBatches, inference_batches
 from hdc.data.store import ClipStore
 from hdc.errors import InputError
+from hdc.runtime.lookahead import ahead
 from hdc.settings.compose import compose_run
 from hdc.settings.schema import Clip, Inference, View
 

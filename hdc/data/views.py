@@ -1,0 +1,51 @@
+"""The views of a batch: augmented on the device, and drawn as the network sees them."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor, nn
+
+from hdc.data.augment import augment
+from hdc.data.batches import ClipBatch, VideoBatches
+from hdc.data.normalization import MEAN, STANDARD_DEVIATION
+from hdc.runtime.atomic_files import write_bytes
+from hdc.settings.schema import View
+
+SHOWN_VIDEOS, SHOWN_FRAMES, SHOWN_PIXELS = 4, 8, 64  # of views.png; readable and small
+
+
+def augmented(
+    batch: Mapping[str, ClipBatch], *, pixels: int, device: torch.device
+) -> list[Float[Tensor, "video 3 time pixels pixels"]]:
+    """The views of a batch in their order, augmented on `device`."""
+    return [
+        augment(view.clips.to(device, non_blocking=True), view.draws, pixels=pixels)
+        for view in batch.values()
+    ]
+
+
+def see_views(batches: VideoBatches, views: Mapping[str, View], *, pixels: int, path: Path) -> None:
+    """Draw the first batch as the network sees it: a row a video and view, frames left to right."""
+    batch = batches.epoch(0, dict(views))[0]()
+    rows = []
+    for video in range(min(SHOWN_VIDEOS, batches.batch_size // batches.part[1])):
+        for view in batch.values():
+            clip = augment(view.clips[[video]], [view.draws[video]], pixels=pixels)[0]
+            rows.append(_strip(clip))
+    picture = Image.fromarray((torch.cat(rows) * 255).round().byte().numpy())
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    write_bytes(path, buffer.getvalue())
+
+
+def _strip(clip: Float[Tensor, "3 time side side"]) -> Float[Tensor, "height width 3"]:
+    """Frames of a clip side by side, in 0 to 1, with a white line below."""
+    chosen = torch.linspace(0, clip.shape[1] - 1, SHOWN_FRAMES).round().long()
+    frames = (clip[:, chosen] * STANDARD_DEVIATION + MEAN).clamp(0, 1).transpose(0, 1)
+    frames = nn.functional.interpolate(frames, size=(SHOWN_PIXELS, SHOWN_PIXELS))
+    frames = nn.functional.pad(frames, (0, 2, 0, 2), value=1.0)
+    return frames.permute(2, 0, 3, 1).reshape(SHOWN_PIXELS + 2, -1, 3)

@@ -1,0 +1,47 @@
+"""The scores that a classifier gives to whole videos, clip by clip."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from hdc.data.augment import augment
+from hdc.data.store import ClipStore
+from hdc.data.whole_videos import video_batches
+from hdc.settings.schema import Clip, Inference
+
+
+@torch.inference_mode()
+def clip_scores(
+    model: nn.Module,
+    store: ClipStore,
+    rows: Sequence[int],
+    *,
+    clip: Clip,
+    inference: Inference,
+    crops: int,
+    workers: int,
+    what: str,
+) -> Float[np.ndarray, "video clip label"]:
+    """Scores before softmax of each video's clips, a square of a clip being one of its own.
+
+    Leaves the model in evaluation mode. A bar named `what` shows how far it is.
+    """
+    model.eval()
+    batches = video_batches(
+        store,
+        rows,
+        clip=clip,
+        inference=inference,
+        device=next(model.parameters()).device,
+        workers=workers,
+        what=what,
+        crops=crops,
+    )
+    scores = []
+    for batch in batches:
+        one = model(augment(batch.clips, batch.draws, pixels=clip.pixels)).float()
+        scores.append(one.unflatten(0, (-1, inference.clips * crops)).cpu())
+    return torch.cat(scores).numpy()
