@@ -36,7 +36,7 @@ def to_clips(frames: Any, *, pixels: int, crop: float = 1.0) -> "torch.Tensor":
     import torch
 
     from hdc.data.augment import augment, squares
-    from hdc.errors import InputError
+    from hdc.runtime.errors import InputError
 
     frames = torch.as_tensor(frames)
     if frames.dtype != torch.uint8 or frames.ndim != 5 or frames.shape[-1] != 3:

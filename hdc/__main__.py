@@ -1,6 +1,126 @@
-"""The command `hdc` as a module: `python -m hdc`."""
+"""The command `hdc`: what is done with a study beside running it."""
 
-from hdc.cli import main
+import argparse
+import re
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from hdc.commands import status
+from hdc.runtime.errors import InputError
+from hdc.runtime.home_folders import expanded
+
+RESULTS = Path("results")
+DOCTOR = "Show versions, devices, codecs, and which videos of which data set are there or missing."
+STATUS = "Show how a study stands: jobs done, running, failed, stopped or missing, and how far."
+COMPARE = "Show what differs between two studies: settings, and numbers with paired statistics."
+VERIFY = "Compare the frames and lists of a prepared data set with their checksums."
+PUBLISH = "Copy a study's tables, figures and records to results/published/, to be committed."
+STUDY = re.compile(r"\w+")  # a study's or a data set's name; anything else is a folder
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the subcommand that the words, by default those of the command line, begin with.
+
+    Without any it prints the help. Bad input exits with 1 and one line.
+    """
+    parser = argparse.ArgumentParser(prog="hdc", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"hdc {version('hdc')}")
+    commands = parser.add_subparsers(metavar="command")
+
+    command = _command(commands, "doctor", DOCTOR, lambda given: examine(given.studies))
+    command.add_argument("studies", nargs="*", help="config/<study>.yaml; default: all")
+
+    command = _command(commands, "status", STATUS, _status, about=status.__doc__)
+    where = "name of the folder under results/, or a folder such as results/demo; default: demo"
+    command.add_argument("study", nargs="?", default="demo", help=where)
+    command.add_argument("--json", action="store_true", help="print the same for scripts")
+    again = "print it again every so many seconds, until Ctrl-C"
+    command.add_argument("--watch", type=_seconds, metavar="SECONDS", help=again)
+
+    command = _command(commands, "compare", COMPARE, _compare)
+    command.add_argument("first", help="name of a study, or a folder such as results/demo")
+    command.add_argument("second", help="another one; differences are second less first")
+    command.add_argument("--json", action="store_true", help="print the same for scripts")
+
+    command = _command(commands, "verify", VERIFY, _verify)
+    command.add_argument("data", help="name of a data set, or a folder such as results/data/ucf101")
+
+    command = _command(commands, "publish", PUBLISH, _publish)
+    command.add_argument("study", help="name of the folder under results/")
+
+    parser.set_defaults(run=lambda _: parser.print_help())
+    given = parser.parse_args(words)
+    try:
+        given.run(given)
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+def _command(
+    commands: argparse._SubParsersAction,
+    name: str,
+    words: str,
+    run: Callable[[argparse.Namespace], None],
+    *,
+    about: str | None = None,
+) -> argparse.ArgumentParser:
+    """A subcommand; what it runs imports its own, for each needs something else."""
+    form = argparse.RawDescriptionHelpFormatter if about else argparse.HelpFormatter
+    command = commands.add_parser(
+        name, help=words, description=about or words, formatter_class=form
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def _folder(name: str, results: Path = RESULTS) -> Path:
+    """The folder in `results` of a study or a data set that is named, or the folder itself."""
+    return results / name if STUDY.fullmatch(name) else Path(expanded(name, "folder"))
+
+
+def _status(given: argparse.Namespace) -> None:
+    status.status(_folder(given.study), as_json=given.json, every_seconds=given.watch)
+
+
+def _seconds(text: str) -> float:
+    """A time to wait."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, got {text}")
+    return seconds
+
+
+def _compare(given: argparse.Namespace) -> None:
+    from hdc.commands.compare import compare
+
+    print(compare(_folder(given.first), _folder(given.second), as_json=given.json))
+
+
+def _verify(given: argparse.Namespace) -> None:
+    from hdc.data.integrity import verify
+
+    if not verify(_folder(given.data, RESULTS / "data")):
+        sys.exit(1)
+
+
+def _publish(given: argparse.Namespace) -> None:
+    from hdc.commands.publish import publish
+
+    publish(given.study)
+
+
+def examine(studies: list[str]) -> None:
+    """Print what the machine and the data sets look like; exits with 1 if something is wrong."""
+    from hdc.commands.doctor import doctor  # late: it imports much
+
+    if not doctor(studies):
+        sys.exit(1)
+
 
 if __name__ == "__main__":
     main()

@@ -16,13 +16,13 @@ import numpy as np
 
 from hdc.data.index import read_index
 from hdc.data.store import ClipStore
-from hdc.errors import InputError
 from hdc.runtime.digest import digest
+from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import made_from, prepared_files
 from hdc.runtime.seeding import generator
 from hdc.runtime.tensor_files import write_tensors
 from hdc.settings.schema import EMBED_READS
-from hdc.stage import Stage
+from hdc.settings.stage import Stage
 
 STAGE = Stage(
     name="embed",

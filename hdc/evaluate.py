@@ -17,17 +17,17 @@ from safetensors import safe_open
 
 from hdc.data.index import missing_facts, read_index, read_split, video_counts, write_table
 from hdc.data.store import ClipStore
-from hdc.errors import InputError
 from hdc.evaluation.frozen_features import Judge
 from hdc.evaluation.leakage import require_apart, require_unseen
 from hdc.evaluation.pca_map import feature_map
 from hdc.runtime.atomic_files import write_bytes
+from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import made_from, prepared_files
 from hdc.runtime.progress import progress
 from hdc.runtime.record import Stopwatch, write_record
 from hdc.runtime.tensor_files import read_facts
 from hdc.settings.schema import EVALUATE_READS
-from hdc.stage import Stage
+from hdc.settings.stage import Stage
 
 CONTROLS = (".still", ".shuffled")
 SHOWN_NEIGHBORS = 5  # in the picture

@@ -18,7 +18,6 @@ import pandas as pd
 from hdc.data.index import missing_facts, read_index, read_split, rows_of, write_table
 from hdc.data.integrity import check_sample
 from hdc.data.store import MANIFEST, ClipStore
-from hdc.errors import InputError
 from hdc.evaluation.classification import (
     accuracies,
     averaged,
@@ -30,12 +29,13 @@ from hdc.evaluation.classification import (
 )
 from hdc.evaluation.leakage import require_apart, require_unseen
 from hdc.runtime.digest import digest
+from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import made_from, prepared_files
 from hdc.runtime.record import Stopwatch, write_record
 from hdc.runtime.seeding import torch_seed
 from hdc.runtime.tensor_files import write_tensors
 from hdc.settings.schema import FINETUNE_READS
-from hdc.stage import Stage
+from hdc.settings.stage import Stage
 
 CHECKPOINTS = {
     "last": "last epoch",

@@ -15,9 +15,9 @@ import pandas as pd
 
 from hdc.data.index import read_table, write_table
 from hdc.encoders.file import encoder_facts, pretraining_list
-from hdc.errors import InputError
 from hdc.runtime.digest import digest
-from hdc.stage import Stage
+from hdc.runtime.errors import InputError
+from hdc.settings.stage import Stage
 
 STAGE = Stage(
     name="import_encoder",

@@ -4,8 +4,8 @@ import argparse
 import json
 import sys
 
-from hdc.errors import InputError
 from hdc.runtime.atomic_files import write_text
+from hdc.runtime.errors import InputError
 from hdc.study.study import Study
 
 

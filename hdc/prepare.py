@@ -24,15 +24,15 @@ from hdc.data.preparation.shards import FILES, FOLDER, Shard, prepare_shard
 from hdc.data.preparation.sources import count_shards, list_videos
 from hdc.data.preparation.store_form import choose_form
 from hdc.data.store import MANIFEST, manifest_text
-from hdc.errors import InputError
 from hdc.runtime.atomic_files import write_text
 from hdc.runtime.digest import digest
+from hdc.runtime.errors import InputError
 from hdc.runtime.lock import Lock
 from hdc.runtime.progress import progress, threads
 from hdc.runtime.signals import stopping_at_once
 from hdc.settings.data import SyntheticData
 from hdc.settings.schema import PREPARE_READS
-from hdc.stage import Stage
+from hdc.settings.stage import Stage
 
 FILE_COLUMNS = (
     "container", "codec", "claimed_frames", "fps_varies", "rotation", "mirrored",

@@ -24,14 +24,14 @@ from hdc.data.index import (
 from hdc.data.integrity import check_sample
 from hdc.data.store import MANIFEST, ClipStore
 from hdc.encoders.file import adopted_facts, pretraining_list
-from hdc.errors import InputError
 from hdc.evaluation.leakage import require_apart
 from hdc.runtime.atomic_files import write_text
 from hdc.runtime.digest import digest
+from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import made_from, prepared_files
 from hdc.runtime.record import Stopwatch, write_record
 from hdc.settings.schema import PRETRAIN_READS, Clip
-from hdc.stage import Stage
+from hdc.settings.stage import Stage
 from hdc.study.record_rules import read_record
 
 STAGE = Stage(

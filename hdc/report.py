@@ -17,7 +17,6 @@ from PIL import Image
 from hdc.analysis.number_formats import sentence
 from hdc.analysis.results import STAGES, Results, read_results
 from hdc.analysis.video_outcomes import read_outcomes
-from hdc.errors import InputError
 from hdc.reporting.captions import protocols
 from hdc.reporting.figures.all import all_figures
 from hdc.reporting.figures.fonts import without_font
@@ -30,7 +29,8 @@ from hdc.reporting.page.tables import plain, shown
 from hdc.reporting.tables.all import all_tables
 from hdc.reporting.tables.table import Table
 from hdc.runtime.atomic_files import write_text
-from hdc.stage import Stage
+from hdc.runtime.errors import InputError
+from hdc.settings.stage import Stage
 
 FIRST = ("contrasts", "ablation")  # the tables and figures that answer the study's question
 SHOWN_RUNS = 3  # whose augmented views and nearest neighbors the page shows

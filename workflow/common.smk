@@ -15,7 +15,7 @@ from hdc.study.clip_sizes import require_clips_taken
 from hdc.settings.compose import compose_run, settings_text
 from hdc.data.preparation.changes import CHANGED, note_changes
 from hdc.runtime.gpus import visible_gpus
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import prepared_files
 from hdc.evaluation.leakage import pretraining_list
 from hdc.study.outdated import outdated

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from hdc.analysis.seed_statistics import CONFIDENCE
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.seeding import generator
 
 RESAMPLES = 10_000

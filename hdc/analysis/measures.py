@@ -4,7 +4,7 @@ from hdc.analysis.measure import Measure
 from hdc.analysis.number_formats import percent
 from hdc.analysis.results import LEVEL, Results, factors_of
 from hdc.analysis.video_outcomes import PREDICTED
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 
 def ranks(*studies: Results) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from hdc.analysis.seed_statistics import summary
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.study.record_rules import read_record
 
 BASE = "hdc"  # the run that every other run is compared with

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, stats
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 CONFIDENCE = 0.95  # of every interval
 ALPHA = 0.05  # two-sided, before any correction

@@ -13,7 +13,7 @@ from hdc.analysis.results import joined
 from hdc.analysis.run_differences import Difference, Place, difference
 from hdc.analysis.seed_statistics import ALPHA, SEEDS_FOR_P, holm
 from hdc.analysis.video_outcomes import Outcomes
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.study.preregistered import Contrast
 
 

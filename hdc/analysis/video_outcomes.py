@@ -11,7 +11,7 @@ import pandas as pd
 
 from hdc.analysis.measure import Measure
 from hdc.analysis.results import Results, record_path, resolved, value_at
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 FILES = {"finetune": "predictions.csv", "evaluate": "outcomes.csv"}
 PREDICTED = "predicted"  # the outcome of a classifier: right where it equals the label

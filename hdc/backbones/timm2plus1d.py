@@ -7,7 +7,7 @@ import torch.nn as nn
 from jaxtyping import Float
 from torch import Tensor
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 LEVELS = 3  # the last stages, as in the other families
 

@@ -18,8 +18,8 @@ from hdc.analysis.number_formats import (
 from hdc.analysis.results import STAGES, Results, flat, read_results
 from hdc.analysis.run_differences import Difference, Place, difference, seed_values
 from hdc.analysis.video_outcomes import Outcomes
-from hdc.errors import InputError
 from hdc.reporting.tables.ablation import ablation_measures
+from hdc.runtime.errors import InputError
 
 NOTE = (
     "Second less first over the seeds that both have, with the 95 % interval over seeds (Student "

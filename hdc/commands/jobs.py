@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.lock import holder
 
 STAGES = ("pretrain", "finetune", "embed", "evaluate")  # of each run, in their order

@@ -12,9 +12,9 @@ import pandas as pd
 
 from hdc.analysis.results import Results, read_logs, read_results, record_path
 from hdc.analysis.video_outcomes import FILES, outcome_columns, read_outcomes
-from hdc.errors import InputError
 from hdc.reporting.figures.feature_map import read_maps
 from hdc.runtime.atomic_files import write_text
+from hdc.runtime.errors import InputError
 
 RESULTS = Path("results")
 WHOLE = ("study.json", "tables/*", "figures/*")

@@ -18,7 +18,7 @@ from hdc.data.temporal_crops import (
     possible_starts,
     span,
 )  # fmt: skip
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.seeding import generator
 from hdc.settings.schema import Augment, Clip, Inference, View
 

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from hdc.data.remedy import prepare_again
-from hdc.errors import InputError
 from hdc.runtime.atomic_files import write_text
+from hdc.runtime.errors import InputError
 
 INDEX_COLUMNS = (
     "video", "label", "group", "path", "frames", "fps", "width", "height", "seconds", "sha256",

@@ -10,7 +10,7 @@ from typing import Any
 
 from hdc.data.remedy import prepare_again
 from hdc.data.store import ClipStore, list_faults, read_manifest, size_faults, stored_crc32
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.progress import progress, threads
 from hdc.runtime.sealed import read_sealed
 from hdc.runtime.seeding import generator

@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.sealed import read_sealed
 
 SOURCES = "sources.json"  # which files a data set was prepared from (hdc.data.preparation.changes)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.seeding import generator
 
 

@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from hdc.data.remedy import prepare_again
-from hdc.errors import InputError
 from hdc.runtime.atomic_files import write_text
 from hdc.runtime.digest import digest
+from hdc.runtime.errors import InputError
 from hdc.runtime.sealed import read_sealed, sealed
 
 VERSION = 2

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hdc.data.normalization import MEAN, STANDARD_DEVIATION
 from hdc.encoders.file import encoder_facts
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.seeding import torch_seed
 from hdc.runtime.tensor_files import write_tensors
 

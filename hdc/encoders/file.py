@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from hdc.data.index import read_table
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.tensor_files import read_facts
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from hdc.encoders.naming import Naming
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 SHOWN = 5  # offending names in a message
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from hdc.encoders.build import build_to_fill
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 LARGEST = 512  # frames or pixels; what takes no such clip is wrong in another way
 

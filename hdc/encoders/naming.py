@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.patterns import compiled, ending
 from hdc.settings.compose import CONF
 

@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike
 
 from hdc.data.index import factor_columns, rows_of
 from hdc.data.synthetic.motions import PERIODS
-from hdc.errors import InputError
 from hdc.evaluation.chance import hit_by_chance
 from hdc.evaluation.factor_probes import (
     LEFT_OUT,
@@ -28,6 +27,7 @@ from hdc.evaluation.linear_probes import (
     regress,
 )
 from hdc.evaluation.retrieval import average_precision, hits, nearest, vote
+from hdc.runtime.errors import InputError
 from hdc.settings.schema import Evaluate
 
 Table = Float[np.ndarray, "video _"]

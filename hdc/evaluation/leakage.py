@@ -7,8 +7,8 @@ import pandas as pd
 
 from hdc.data.index import read_table
 from hdc.encoders.file import encoder_facts, pretraining_list
-from hdc.errors import InputError
 from hdc.runtime.digest import digest
+from hdc.runtime.errors import InputError
 
 SHOWN = 3  # names in a message
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 from sklearn.neighbors import NearestNeighbors
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 Labels = Sequence[str] | np.ndarray
 

@@ -11,7 +11,6 @@ import torch.nn as nn
 from jaxtyping import Float
 from torch import Tensor
 
-from hdc.errors import InputError
 from hdc.losses.subtasks import (
     spatial_any_time,
     spatial_contrast,
@@ -20,6 +19,7 @@ from hdc.losses.subtasks import (
 )
 from hdc.objectives.projection_head import projection_head
 from hdc.objectives.term_weights import TermWeights, instance_top1
+from hdc.runtime.errors import InputError
 from hdc.runtime.seeding import generator
 from hdc.settings.schema import Objective, Subtask, View
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 if TYPE_CHECKING:
     import torch

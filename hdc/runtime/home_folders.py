@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 
 def expanded(path: str, where: str) -> str:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 BEAT_SECONDS = 30.0
 BEATS = 4  # that another host may miss before it is taken for dead

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 SECONDS = 20.0  # the paths of Kinetics-400, the longest list, take 1
 

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hdc.errors import InputError
 from hdc.runtime.atomic_files import write_text
 from hdc.runtime.digest import digest
+from hdc.runtime.errors import InputError
 
 _SEAL = '{{"checksum": "{}", '  # before everything else in the file
 

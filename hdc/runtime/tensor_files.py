@@ -10,8 +10,8 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from hdc.errors import InputError
 from hdc.runtime.atomic_files import write_bytes
+from hdc.runtime.errors import InputError
 
 CHECKSUM = "sha256"  # its name among the facts in the file; older files have none
 _FORM = re.compile("[0-9a-f]{64}")

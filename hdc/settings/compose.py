@@ -20,7 +20,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
 from hdc.settings.schema import Config
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from hdc.data.index import missing_videos, read_table
 from hdc.data.preparation.sources import list_videos
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.settings.compose import file_of, typed
 from hdc.settings.data import Data
 from hdc.study.runs import part_of

@@ -10,9 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from hdc.errors import InputError
 from hdc.runtime.atomic_files import write_text
 from hdc.runtime.digest import digest
+from hdc.runtime.errors import InputError
 from hdc.settings.compose import plain
 from hdc.study.study import Study
 

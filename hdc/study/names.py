@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.settings.compose import compose_run, require_allowed, typed
 from hdc.study.runs import part_of
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 KEYS = ("question", "run", "against", "measure")
 RECALL = re.compile(r"r[1-9][0-9]*")

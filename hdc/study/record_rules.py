@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.study.runs import part_of
 
 FIELDS = {"stage": str, "metrics": dict, "settings": dict, "protocol": dict, "seed": int}

@@ -16,7 +16,7 @@ from hdc.data.preparation.sources import (
     require_whole,
 )
 from hdc.encoders.file import require_adoptable
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
 from hdc.settings.compose import allowed, compose_run, plain, require_allowed, settings_text, typed
 from hdc.settings.schema import PREPARE_READS, PRETRAIN_READS

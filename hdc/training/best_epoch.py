@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.training.trainer import Training
 
 

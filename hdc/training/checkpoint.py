@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from hdc.errors import InputError
 from hdc.runtime.atomic_files import write_bytes
+from hdc.runtime.errors import InputError
 
 KEPT = 2
 _DIGEST = 32  # bytes of SHA-256 before the state itself

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from hdc.errors import InputError
 from hdc.runtime.atomic_files import write_text
+from hdc.runtime.errors import InputError
 from hdc.settings.schema import Progress
 
 LINE_SECONDS = 60.0  # between two lines for people, where there is no terminal

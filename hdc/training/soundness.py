@@ -15,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.fabric import laid_out, precision_name
 from hdc.runtime.gpus import TOLERANCE
 from hdc.runtime.record import processor

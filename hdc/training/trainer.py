@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from hdc.data.prefetch import on_device
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.fabric import laid_out, peak_device_memory, precision_name
 from hdc.runtime.lock import Lock
 from hdc.runtime.lookahead import ahead

@@ -25,7 +25,7 @@ def test_a_gradient_that_is_not_finite_reaches_no_weight(tmp_path, optimizer):
     """The step is looked at one step later, and until then nothing may have moved."""
     from torch import nn
 
-    from hdc.errors import InputError
+    from hdc.runtime.errors import InputError
     from hdc.runtime.fabric import start_fabric
     from hdc.settings.schema import Optimization, Progress
     from hdc.training.trainer import Training

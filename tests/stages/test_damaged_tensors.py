@@ -11,8 +11,8 @@ from safetensors.numpy import load, save
 import hdc
 from hdc import embed
 from hdc.encoders.build import build_encoder, read_encoder, write_encoder
-from hdc.errors import InputError
 from hdc.evaluate import read_features
+from hdc.runtime.errors import InputError
 from hdc.runtime.tensor_files import read_facts, write_tensors
 
 BUILD = {"_target_": "hdc.backbones.resnet3d.r3d18", "width": 0.0625}

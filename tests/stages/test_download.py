@@ -17,7 +17,7 @@ import pytest
 from hdc import download as module
 from hdc.data.official.addresses import DATASETS, Archive
 from hdc.download import download
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
-from hdc.errors import InputError
 from hdc.evaluate import judgements, read_features
 from hdc.evaluation.frozen_features import Judge
+from hdc.runtime.errors import InputError
 from hdc.settings.schema import Evaluate
 
 SETTINGS = Evaluate(

@@ -6,9 +6,9 @@ import pytest
 from safetensors import safe_open
 from sklearn.utils.class_weight import compute_class_weight
 
-from hdc.errors import InputError
 from hdc.evaluation.classification import averaged
 from hdc.finetune import label_weights, rows_by_part
+from hdc.runtime.errors import InputError
 
 CHOICES = ("scale=smoke", "data=synthetic_smoke", "backbone=r3d18", "ablation=hdc", "seed=0")
 

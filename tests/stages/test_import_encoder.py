@@ -12,8 +12,8 @@ import hdc
 from hdc.encoders.file import encoder_facts
 from hdc.encoders.foreign_checkpoints import named, read_weights
 from hdc.encoders.naming import Naming
-from hdc.errors import InputError
 from hdc.import_encoder import STAGE
+from hdc.runtime.errors import InputError
 
 
 @pytest.fixture(scope="module")

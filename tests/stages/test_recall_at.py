@@ -10,11 +10,11 @@ from hdc.analysis.measures import named
 from hdc.analysis.results import read_results
 from hdc.analysis.video_outcomes import Outcomes
 from hdc.commands.compare import compare
-from hdc.errors import InputError
 from hdc.reporting.figures.retrieval import retrieval_curve
 from hdc.reporting.figures.style import drawn_alike
 from hdc.reporting.tables.ablation import ablation_table
 from hdc.reporting.tables.all import retrieval_table
+from hdc.runtime.errors import InputError
 from hdc.study.study import Study
 
 

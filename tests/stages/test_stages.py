@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from hdc import finetune as finetune_stage
 from hdc import pretrain as pretrain_stage
 from hdc.encoders.build import encoder_facts
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import made_from
 from hdc.settings.schema import EVALUATE_READS, FINETUNE_READS, PRETRAIN_READS
 

@@ -43,7 +43,7 @@ def published(work):
 
 
 def test_publish_copies_what_tables_and_figures_need(call, work):
-    done = call("hdc.cli", "publish", "planted", cwd=work, check=True)
+    done = call("hdc", "publish", "planted", cwd=work, check=True)
     files = published(work)
     assert done.stdout.startswith(f"results/published/planted: {len(files)} files, ")
     run = "runs/r3d18/hdc/seed0/synthetic-split1"
@@ -57,7 +57,7 @@ def test_publish_copies_what_tables_and_figures_need(call, work):
 
 
 def test_the_tables_can_be_made_again_from_the_copy(call, work, tmp_path):
-    call("hdc.cli", "publish", "planted", cwd=work, check=True)
+    call("hdc", "publish", "planted", cwd=work, check=True)
     shutil.move(work / "results/published/planted", tmp_path / "copy")
     shutil.rmtree(work / "results")
     for table in all_tables(read_results(tmp_path / "copy/study.json")):
@@ -67,9 +67,9 @@ def test_the_tables_can_be_made_again_from_the_copy(call, work, tmp_path):
 
 
 def test_publish_replaces_what_was_there(call, work):
-    call("hdc.cli", "publish", "planted", cwd=work, check=True)
+    call("hdc", "publish", "planted", cwd=work, check=True)
     (work / "results/planted/figures/a.png").rename(work / "results/planted/figures/b.png")
-    call("hdc.cli", "publish", "planted", cwd=work, check=True)
+    call("hdc", "publish", "planted", cwd=work, check=True)
     assert {name for name in published(work) if name.endswith("png")} == {"figures/b.png"}
     assert [path.name for path in (work / "results/published").iterdir()] == ["planted"]
 
@@ -80,16 +80,16 @@ def test_publish_leaves_behind_what_the_study_no_longer_has(call, work):
     study = json.loads((folder / "study.json").read_text())
     study["evaluations"] = [one for one in study["evaluations"] if one["seed"]]
     (folder / "study.json").write_text(json.dumps(study))
-    done = call("hdc.cli", "publish", "planted", cwd=work)
+    done = call("hdc", "publish", "planted", cwd=work)
     assert done.returncode == 1 and "found one older than study.json; run snake" in done.stderr
     (folder / "report.html").write_text("made anew")
-    call("hdc.cli", "publish", "planted", cwd=work, check=True)
+    call("hdc", "publish", "planted", cwd=work, check=True)
     seeds = {name.split("/")[3] for name in published(work) if name.startswith("runs/")}
     assert seeds == {"seed1", "seed2", "seed3", "seed4"}
 
 
 def test_publish_refuses_a_study_that_is_not_finished(call, tmp_path):
-    done = call("hdc.cli", "publish", "demo", cwd=tmp_path)
+    done = call("hdc", "publish", "demo", cwd=tmp_path)
     assert done.returncode == 1
     expected = "error: results/demo: expected a finished study with a report, found none"
     assert done.stderr.startswith(expected)
@@ -97,16 +97,16 @@ def test_publish_refuses_a_study_that_is_not_finished(call, tmp_path):
 
 def test_compare_prints_text_or_json(call, work):
     folders = ("results/planted", "results/planted")
-    text = call("hdc.cli", "compare", *folders, cwd=work, check=True).stdout
+    text = call("hdc", "compare", *folders, cwd=work, check=True).stdout
     assert text.startswith("first:  results/planted\n") and "settings: the same" in text
-    found = call("hdc.cli", "compare", "--json", *folders, cwd=work, check=True).stdout
+    found = call("hdc", "compare", "--json", *folders, cwd=work, check=True).stdout
     assert {"settings", "numbers"} <= set(json.loads(found))
-    done = call("hdc.cli", "compare", "results/planted", "results/none", cwd=work)
+    done = call("hdc", "compare", "results/planted", "results/none", cwd=work)
     assert done.returncode == 1 and done.stderr.startswith("error: results/none: expected")
 
 
 def test_help(call, tmp_path):
-    text = call("hdc.cli", "--help", cwd=tmp_path, check=True).stdout
+    text = call("hdc", "--help", cwd=tmp_path, check=True).stdout
     assert all(name in text for name in ("doctor", "verify", "compare", "publish"))
 
 
@@ -131,7 +131,7 @@ def runnable(root):
 
 def test_every_module_that_runs_explains_itself(call, root):
     names = runnable(root)
-    assert {"hdc.cli", "hdc.plan", "hdc.download", "hdc.encoders.least_clip"} <= names
+    assert {"hdc.__main__", "hdc.plan", "hdc.download", "hdc.encoders.least_clip"} <= names
     for name in names:
         done = call(name, "--help", cwd=root, check=True)
         assert "usage: " in done.stdout, name
@@ -140,15 +140,15 @@ def test_every_module_that_runs_explains_itself(call, root):
 def test_verify_takes_a_name_or_a_folder_and_tells_by_its_status(call, tiny, tmp_path):
     data = shutil.copytree(tiny, tmp_path / "results/data/tiny")
     for named in ("tiny", str(data)):
-        done = call("hdc.cli", "verify", named, cwd=tmp_path, check=True)
+        done = call("hdc", "verify", named, cwd=tmp_path, check=True)
         assert done.stdout.endswith("checked 24 videos, 0.0 GB: all as it was prepared\n")
         assert not done.stderr  # a bar is for terminals
     (data / "split1.csv").write_text("")
-    done = call("hdc.cli", "verify", "tiny", cwd=tmp_path)
+    done = call("hdc", "verify", "tiny", cwd=tmp_path)
     assert done.returncode == 1 and not done.stderr
     fault, last = done.stdout.splitlines()
     assert fault.startswith("results/data/tiny/split1.csv: expected the file as hdc.prepare wrote")
     assert last.endswith("1 fault")
-    done = call("hdc.cli", "verify", "nowhere", cwd=tmp_path)
+    done = call("hdc", "verify", "nowhere", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stdout.startswith("results/data/nowhere/store.json: expected a file, found none")

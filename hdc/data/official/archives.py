@@ -23,7 +23,7 @@ from hdc.data.official.rar import (
     require_rar_tool,
     run,
 )
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 # RuntimeError: zipfile says so of a password and of an unknown method.
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from hdc.data.official.lists import Lists
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 SPLITS = (1, 2, 3)
 _LIST = re.compile(r"(?P<label>.+)_test_split(?P<split>\d)\.txt")

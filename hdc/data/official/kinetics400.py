@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from hdc.data.official.lists import Lists, find_list
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 COLUMNS = ("youtube_id", "time_start", "time_end")
 SUFFIXES = (".mp4", ".mkv", ".webm", ".avi")

@@ -8,7 +8,7 @@ import pandas as pd
 from hdc.data.listing import Listing, files_below, require_folder, require_plain_name
 from hdc.data.official.lists import Lists, require_split_numbers
 from hdc.data.splits import hold_out_groups
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.settings.data import OfficialData
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable
 from typing import NamedTuple
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 FILE, FOLDER = "a file", "a folder"
 # unar first: it is free software and reads solid archives, which bsdtar and a 7z without its part

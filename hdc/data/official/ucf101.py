@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from hdc.data.official.lists import Lists, find_list
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 SPLITS = (1, 2, 3)
 _NAME = re.compile(r"v_.+_(?P<group>g\d+)_c\d+\.avi")

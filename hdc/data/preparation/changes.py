@@ -16,8 +16,8 @@ from hdc.data.index import table_text
 from hdc.data.preparation.source_files import sha256_of, size_and_time
 from hdc.data.remedy import SOURCES
 from hdc.data.store import MANIFEST
-from hdc.errors import InputError
 from hdc.runtime.atomic_files import write_text
+from hdc.runtime.errors import InputError
 from hdc.runtime.progress import progress, threads
 from hdc.runtime.sealed import read_sealed, write_sealed
 

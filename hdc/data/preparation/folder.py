@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from hdc.data.listing import files_below, require_folder, require_plain_name
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.patterns import compiled, ending
 
 

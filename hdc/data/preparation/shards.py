@@ -32,9 +32,9 @@ from hdc.data.preparation.journal import Journal
 from hdc.data.preparation.sandbox import Decoder, PackedVideo
 from hdc.data.preparation.source_files import sha256_of, size_and_time, still
 from hdc.data.store import MANIFEST
-from hdc.errors import InputError
 from hdc.runtime.atomic_files import write_text
 from hdc.runtime.digest import digest
+from hdc.runtime.errors import InputError
 from hdc.runtime.lock import Lock
 from hdc.runtime.lookahead import ahead
 from hdc.runtime.progress import progress, threads

@@ -7,7 +7,7 @@ from hdc.data.index import missing_videos, read_table
 from hdc.data.listing import Listing
 from hdc.data.preparation.changes import source_paths
 from hdc.data.store import MANIFEST, list_faults, read_manifest
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.settings.data import Data, Store, SyntheticData
 
 

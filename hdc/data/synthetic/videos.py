@@ -25,7 +25,7 @@ from hdc.data.synthetic.motions import (
 )
 from hdc.data.synthetic.rendering import render
 from hdc.data.synthetic.shapes import SHAPES
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 __all__ = [
     "FACTORS",

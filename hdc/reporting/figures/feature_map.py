@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from pandas.api.types import is_numeric_dtype
 
 from hdc.analysis.results import Results, factors_of, record_path
-from hdc.errors import InputError
 from hdc.reporting.figures.style import Picture, color_and_marker, shortened, small_multiples
+from hdc.runtime.errors import InputError
 
 FIRST = ("label", "shape", "motion")  # factors that are looked at before others
 MOST_LABELS, MOST_VALUES = 10, 12  # as many are told apart by color and mark

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hdc.analysis.bootstrap import bootstrap_difference, resampled_differences
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from hdc.analysis.seed_statistics import (
     power_hint,
     summary,
 )
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 FIRST = {0: 0.61, 1: 0.58, 2: 0.66, 3: 0.60, 4: 0.63}
 SECOND = {0: 0.55, 1: 0.57, 2: 0.58, 3: 0.59, 4: 0.56}

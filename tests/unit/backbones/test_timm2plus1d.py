@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hdc.backbones.timm2plus1d import timm2plus1d
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 
 @pytest.mark.parametrize("model", ["test_resnet", "test_convnext", "test_efficientnet"])
@@ -44,7 +44,7 @@ def test_a_model_without_stages_is_refused():
 def test_pretrained_weights_offline_are_one_clear_line():
     code = (
         "from hdc.backbones.timm2plus1d import timm2plus1d\n"
-        "from hdc.errors import InputError\n"
+        "from hdc.runtime.errors import InputError\n"
         "try: timm2plus1d(model='resnet18', pretrained=True, width=1)\n"
         "except InputError as error: print(error)"
     )

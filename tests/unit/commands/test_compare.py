@@ -5,7 +5,7 @@ import pytest
 from planted_study import plant
 
 from hdc.commands.compare import compare
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 SEEDS = tuple(range(5))
 GAINS = (0.02, 0.06, 0.04, 0.02, 0.06)  # of the second study, by seed; their mean is 0.04

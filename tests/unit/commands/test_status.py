@@ -13,7 +13,7 @@ from planted_study import plant
 
 from hdc.commands.jobs import last_words, read_plan, standing, writers
 from hdc.commands.status import duration, page, status
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.lock import holder
 
 RUN = "r3d18/hdc/seed0/synthetic-split1"
@@ -323,7 +323,7 @@ def test_a_table_is_narrow(tmp_path):
 
 
 def test_a_study_that_has_not_begun(call, tmp_path):
-    done = call("hdc.cli", "status", "ucf101", cwd=tmp_path)
+    done = call("hdc", "status", "ucf101", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr == (
         "error: results/ucf101/study.json: expected the plan of a study, found none; start the "
@@ -343,7 +343,7 @@ def test_a_broken_plan_is_refused(tmp_path, text):
 
 def test_as_json(call, study, tmp_path):
     undo(study, "evaluate", "error: no\n")
-    done = call("hdc.cli", "status", "planted", "--json", cwd=tmp_path, check=True)
+    done = call("hdc", "status", "planted", "--json", cwd=tmp_path, check=True)
     found = json.loads(done.stdout)
     assert (found["study"], found["folder"]) == ("planted", "results/planted")
     none = dict.fromkeys(STATES, 0)
@@ -360,16 +360,16 @@ def test_as_json(call, study, tmp_path):
         "log": f"results/planted/logs/evaluate/{SPLIT}.log",
         "words": "error: no",
     }
-    help_text = call("hdc.cli", "status", "--help", cwd=tmp_path, check=True).stdout
+    help_text = call("hdc", "status", "--help", cwd=tmp_path, check=True).stdout
     assert not [key for key in (*found, *job) if f"`{key}`" not in help_text]
 
 
 def test_a_study_is_found_by_name_or_folder(call, study, tmp_path):
-    by_name = call("hdc.cli", "status", "planted", cwd=tmp_path, check=True).stdout
-    by_folder = call("hdc.cli", "status", "results/planted", cwd=tmp_path, check=True).stdout
+    by_name = call("hdc", "status", "planted", cwd=tmp_path, check=True).stdout
+    by_folder = call("hdc", "status", "results/planted", cwd=tmp_path, check=True).stdout
     assert by_name == by_folder
     study.rename(study.with_name("demo"))
-    default = call("hdc.cli", "status", cwd=tmp_path, check=True).stdout
+    default = call("hdc", "status", cwd=tmp_path, check=True).stdout
     assert default == by_name.replace("results/planted", "results/demo")
 
 
@@ -388,14 +388,14 @@ def test_it_watches_until_it_is_interrupted(monkeypatch, capsys, study):
 
 @pytest.mark.parametrize("text", ["0", "-1", "soon", "nan"])
 def test_a_wrong_time_to_wait_is_refused(call, tmp_path, text):
-    done = call("hdc.cli", "status", f"--watch={text}", cwd=tmp_path)
+    done = call("hdc", "status", f"--watch={text}", cwd=tmp_path)
     assert done.returncode == 2
     assert f"expected a number of seconds above 0, got {text}" in done.stderr
 
 
 def test_it_imports_nothing_that_takes_long(study, root):
     code = (
-        "import sys; from pathlib import Path; from hdc.cli import main\n"
+        "import sys; from pathlib import Path; from hdc.__main__ import main\n"
         f"sys.argv = ['hdc', 'status', {str(study)!r}]; main()\n"
         "slow = {'torch', 'torchvision', 'snakemake', 'pandas', 'numpy', 'scipy', 'omegaconf'}\n"
         "print(sorted(slow & sys.modules.keys()))"

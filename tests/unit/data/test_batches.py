@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from hdc.data.batches import ClipBatch, VideoBatches, inference_batches
 from hdc.data.store import ClipStore
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.lookahead import ahead
 from hdc.settings.compose import compose_run
 from hdc.settings.schema import Clip, Inference, View

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from hdc.data.index import factor_columns, read_index, read_split, rows_of
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 
 def change(folder, name, edit):

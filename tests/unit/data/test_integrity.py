@@ -6,7 +6,7 @@ import pytest
 from hdc.data import integrity
 from hdc.data.integrity import check_sample, verify
 from hdc.data.store import ClipStore, read_manifest
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from hdc.data.splits import folds_by_group
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 
 def listed(groups=4, labels=("run", "walk")):

@@ -6,7 +6,7 @@ import pytest
 
 from hdc.data import h264
 from hdc.data.store import MANIFEST, ClipStore, write_manifest
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.sealed import write_sealed
 
 

@@ -15,7 +15,7 @@ import hdc
 from hdc.data.augment import augment, squares
 from hdc.encoders.build import build_encoder, read_encoder, renormalize, write_encoder
 from hdc.encoders.file import encoder_facts, require_adoptable
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 BUILD = {"_target_": "hdc.backbones.resnet3d.r3d18", "width": 0.0625}
 INPUT = {"mean": [0.4, 0.3, 0.2], "std": [0.1, 0.2, 0.4]}

@@ -5,7 +5,7 @@ import yaml
 from torchvision.models.video import R3D_18_Weights
 
 from hdc.encoders.naming import Naming, read_naming
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 
 def test_the_shipped_mapping_has_torchvisions_normalization():

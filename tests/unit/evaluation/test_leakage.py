@@ -6,9 +6,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from hdc.data.index import read_split
-from hdc.errors import InputError
 from hdc.evaluation.leakage import require_apart, require_unseen
 from hdc.runtime.digest import digest
+from hdc.runtime.errors import InputError
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@ import pytest
 from sklearn.metrics import average_precision_score
 from sklearn.neighbors import KNeighborsClassifier
 
-from hdc.errors import InputError
 from hdc.evaluation import retrieval
 from hdc.evaluation.retrieval import average_precision, hits, nearest, vote
+from hdc.runtime.errors import InputError
 
 
 @pytest.fixture

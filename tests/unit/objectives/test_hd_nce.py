@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from hdc.errors import InputError
 from hdc.losses.subtasks import spatial_contrast, temporal_contrast
 from hdc.objectives.hd_nce import HierarchicalContrast, pool
+from hdc.runtime.errors import InputError
 from hdc.settings.schema import Objective, Subtask, View
 
 CHANNELS = {"layer2": 16, "layer3": 24, "layer4": 32}

@@ -10,14 +10,14 @@ import pytest
 import yte
 
 import hdc.runtime.gpus as devices
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.gpus import check_conv3d, claim_gpus, visible_gpus
 
 CHILD = """
 import os, sys, time
 from pathlib import Path
 import hdc.runtime.gpus
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 hdc.runtime.gpus.LOCKS = Path(sys.argv[1])
 try:
     claimed = hdc.runtime.gpus.claim_gpus(int(sys.argv[2]))

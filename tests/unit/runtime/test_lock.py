@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.lock import Lock
 
 CHILD = """

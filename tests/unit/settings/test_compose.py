@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.settings import compose as config
 from hdc.settings.compose import CONF, allowed, compose_run, settings_text
 from hdc.settings.schema import PREPARE_READS, PRETRAIN_READS

@@ -8,10 +8,10 @@ import yaml
 
 from hdc import cli, download
 from hdc.commands import doctor
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
 from hdc.settings.compose import compose_run
-from hdc.stage import NUMBERS, PATHS, SWITCHES
+from hdc.settings.stage import NUMBERS, PATHS, SWITCHES
 from hdc.study.study import Study
 
 STAGES = ("prepare", "pretrain", "finetune", "embed", "evaluate", "report", "import_encoder")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hdc.data.index import MISSING
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.settings import compose as config
 from hdc.study.batch_sizes import require_enough_videos
 from hdc.study.study import Source, Study

@@ -11,7 +11,7 @@ import yaml
 
 from hdc.encoders.build import build_to_fill
 from hdc.encoders.least_clip import problem
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.settings import compose as config
 from hdc.settings.compose import allowed, compose_run
 from hdc.study import clip_sizes

@@ -16,8 +16,8 @@ from planted_study import plant, write_record
 from hdc import report
 from hdc.commands.compare import compare
 from hdc.commands.publish import publish
-from hdc.errors import InputError
 from hdc.pretrain import measured_invariance
+from hdc.runtime.errors import InputError
 
 RUNS, SEEDS = ("hdc", "random_init"), range(14)
 

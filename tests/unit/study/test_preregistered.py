@@ -1,6 +1,6 @@
 import pytest
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.study.preregistered import Contrast, read_contrast
 
 RUNS = {"r3d18": ["hdc", "coupled", "single_level"], "c3d": ["hdc", "coupled"]}

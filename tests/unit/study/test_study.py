@@ -5,7 +5,7 @@ import yaml
 
 from hdc.data.index import MISSING
 from hdc.data.store import write_manifest
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.settings import compose as config
 from hdc.study.runs import Run, part_of
 from hdc.study.study import Source, Study

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.training.best_epoch import BestEpoch
 
 

@@ -5,7 +5,7 @@ import torch
 
 import hdc.training.soundness
 from hdc import finetune, pretrain
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.training.soundness import LayersCheck
 
 

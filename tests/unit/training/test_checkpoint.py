@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.training.checkpoint import read_state, write_state
 
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ import torch
 from planted_layers import PlantedConv3d, nan
 from torch import nn
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.fabric import start_fabric
 from hdc.settings.schema import Optimization, Progress
 from hdc.training.nonfinite import explain, gradients_finite

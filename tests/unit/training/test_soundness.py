@@ -9,7 +9,7 @@ from planted_layers import PlantedConv3d, nan
 from torch import nn
 
 from hdc.encoders.build import build_encoder
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.fabric import start_fabric
 from hdc.training.soundness import TRIES, check_layers, require_sound
 

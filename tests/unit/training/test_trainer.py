@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.fabric import start_fabric
 from hdc.runtime.signals import Stopped
 from hdc.settings.schema import Optimization, Progress

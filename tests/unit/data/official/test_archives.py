@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hdc.data.official.archives import unpack
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 TOOLS = ("bsdtar", "unrar", "7z", "unar")
 LINK, PLAIN = stat.S_IFLNK | 0o777, stat.S_IFREG | 0o644

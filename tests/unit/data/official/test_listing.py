@@ -8,7 +8,7 @@ from official_lists import write_hmdb51, write_kinetics400, write_ucf101
 from hdc.data.listing import files_below
 from hdc.data.official.kinetics400 import read_list
 from hdc.data.official.listing import list_official
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 REAL = Path(os.environ.get("HDC_REAL_DATA", "nowhere")) / "splits"
 WRITERS = {"ucf101": write_ucf101, "hmdb51": write_hmdb51, "kinetics400": write_kinetics400}

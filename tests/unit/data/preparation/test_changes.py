@@ -15,7 +15,7 @@ from hdc.data.preparation.changes import (
 )
 from hdc.data.preparation.source_files import sha256_of, size_and_time
 from hdc.data.preparation.sources import require_whole
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 
 @pytest.fixture

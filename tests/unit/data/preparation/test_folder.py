@@ -3,7 +3,7 @@
 import pytest
 
 from hdc.data.preparation.folder import list_folder
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 
 @pytest.mark.parametrize(

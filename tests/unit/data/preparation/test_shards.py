@@ -13,7 +13,7 @@ import pytest
 from hdc.data.preparation import shards
 from hdc.data.preparation.journal import Journal
 from hdc.data.preparation.shards import Shard, prepare_shard
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 from hdc.runtime.sealed import write_sealed
 
 

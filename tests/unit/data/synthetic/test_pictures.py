@@ -15,7 +15,7 @@ from hdc.data.synthetic.videos import (
     write_video,
     write_videos,
 )
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 NOISE = 0.05  # that augmentation adds
 

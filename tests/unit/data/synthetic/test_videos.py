@@ -14,7 +14,7 @@ from hdc.data.synthetic.videos import (
     write_video,
     write_videos,
 )
-from hdc.errors import InputError
+from hdc.runtime.errors import InputError
 
 SIZES = {"frames": 8, "pixels": 32}
 

@@ -9,7 +9,6 @@ from scipy import stats
 
 from hdc.analysis.results import read_results
 from hdc.analysis.video_outcomes import Outcomes
-from hdc.errors import InputError
 from hdc.reporting.tables.ablation import ablation_table
 from hdc.reporting.tables.all import (
     all_tables,
@@ -19,6 +18,7 @@ from hdc.reporting.tables.all import (
     probes_table,
     retrieval_table,
 )
+from hdc.runtime.errors import InputError
 
 
 @pytest.fixture
