@@ -1,5 +1,6 @@
 """Unpacks the archives of a data set, whole or not at all, and never outside its folder."""
 
+import errno
 import filecmp
 import lzma
 import os
@@ -169,8 +170,9 @@ def _damage_reported(archive: Path) -> Iterator[None]:
     try:
         yield
     except (*_DAMAGE, OSError) as error:
-        # An OSError with a number is the disk's, one without is gzip's.
-        if isinstance(error, OSError) and error.errno is not None:
+        # An OSError with a number is the disk's, one without is gzip's; a wrong place to read from
+        # has a number, too.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         reason = str(error).split("\n")[0].rstrip(":") or type(error).__name__
         raise InputError(
