@@ -75,8 +75,9 @@ def download(name: str, folder: Path, *, check_certificate: bool = True) -> None
 
     An archive that someone put into `folder` by hand is checked and taken. `check_certificate`
     says whether to verify who the server is. Once unpacked, an archive may be deleted.
-    Raises InputError for an unknown data set, a full disk, a missing program for .rar files, an
-    archive that no address serves, one of another size or sha256, and one that cannot be unpacked.
+    Raises InputError for an unknown data set, a full disk, a missing program for .rar files, a part
+    of an archive that is a link, an archive that no address serves, one of another size or sha256,
+    and one that cannot be unpacked.
     """
     if name in ELSEWHERE:
         raise InputError(f"{name}: {ELSEWHERE[name]}")

@@ -11,7 +11,7 @@ from hdc.errors import InputError
 
 
 class Overflow(Handler):
-    """Serves a file and goes on, without saying how much it is."""
+    """Serves a file and goes on if it overflows; never says how large the whole is."""
 
     def do_GET(self):  # noqa: N802, its name is the library's
         self.server.asked.append((self.path, self.headers["Range"]))
@@ -19,6 +19,8 @@ class Overflow(Handler):
         self.send_response(206 if offset else 200)
         if offset:
             self.send_header("Content-Range", f"bytes {offset}-/*")
+        if not self.server.overflows:
+            self.send_header("Content-Length", str(len(CONTENT) - offset))
         self.end_headers()
         self.wfile.write(CONTENT[offset:])
         if self.server.overflows:
@@ -79,9 +81,8 @@ def test_the_next_address_is_asked_after_one_that_sends_too_much(tmp_path, serve
 
 
 def test_a_part_of_unknown_whole_is_completed(tmp_path, server, offer):
-    """Its length is not the length of the file."""
+    """The length of what is sent is not that of the file."""
     server.overflows = False
-    offer(size=None)
     (tmp_path / "tiny.zip.part").write_bytes(CONTENT[:5000])
     download("tiny", tmp_path)
     assert contents(tmp_path) == VIDEOS and server.asked == [("/tiny.zip", "bytes=5000-")]
