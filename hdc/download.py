@@ -7,9 +7,11 @@ import argparse
 import hashlib
 import logging
 import math
+import os
 import re
 import shutil
 import ssl
+import stat
 import sys
 import time
 import urllib.request
@@ -18,9 +20,9 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
-from hdc.data.official.addresses import DATASETS, ELSEWHERE, Archive
-from hdc.data.official.archives import unpack, writing_to
-from hdc.data.official.rar import require_rar_tool
+from hdc.data.official.listing.addresses import DATASETS, ELSEWHERE, Archive
+from hdc.data.official.listing.archives import unpack, writing_to
+from hdc.data.official.listing.rar import require_rar_tool
 from hdc.runtime.atomic_files import write_text
 from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
@@ -73,8 +75,9 @@ def download(name: str, folder: Path, *, check_certificate: bool = True) -> None
 
     An archive that someone put into `folder` by hand is checked and taken. `check_certificate`
     says whether to verify who the server is. Once unpacked, an archive may be deleted.
-    Raises InputError for an unknown data set, a full disk, a missing program for .rar files, an
-    archive that no address serves, one of another size or sha256, and one that cannot be unpacked.
+    Raises InputError for an unknown data set, a full disk, a missing program for .rar files, a part
+    of an archive that is a link, an archive that no address serves, one of another size or sha256,
+    and one that cannot be unpacked.
     """
     if name in ELSEWHERE:
         raise InputError(f"{name}: {ELSEWHERE[name]}")
@@ -89,8 +92,11 @@ def download(name: str, folder: Path, *, check_certificate: bool = True) -> None
         folder.mkdir(parents=True, exist_ok=True)
         _require_space(missing, folder)
         for archive in missing:
+            _require_own(_part(archive, folder))
+        for archive in missing:
             sha256 = _fetch(archive, folder, check_certificate)
-            _unpack(archive, folder)
+            print(f"{archive.name}: unpacking", flush=True)
+            unpack(folder / archive.name, folder, nested=archive.nested)
             write_text(_marker(archive, folder), f"{sha256}\n")
     print(f"{folder}: {name} is complete; the archives may be deleted")
 
@@ -118,6 +124,16 @@ def _require_space(archives: Sequence[Archive], folder: Path) -> None:
         raise InputError(
             f"{folder}: expected {needed / 1e9:.1f} GB of free space for download and unpacking, "
             f"found {free / 1e9:.1f} GB; make room or take another folder"
+        )
+
+
+def _require_own(part: Path) -> None:
+    """Refuse to go on with what is a link to another file, which would be written into."""
+    state = part.lstat() if os.path.lexists(part) else None
+    if state and (not stat.S_ISREG(state.st_mode) or state.st_nlink > 1):
+        raise InputError(
+            f"{part}: expected the beginning of a download, found a link or no file at all; delete "
+            "it and run it again"
         )
 
 
@@ -223,14 +239,16 @@ def _stream(url: str, part: Path, archive: Archive, context: ssl.SSLContext) -> 
 def _total(response: HTTPResponse | HTTPError) -> int | None:
     """The size of the whole file, as the server states it."""
     match = re.search(r"/(\d+)$", response.headers.get("Content-Range", ""))
-    length = match[1] if match else response.headers.get("Content-Length", "")
-    return int(length) if length.isdecimal() else None
+    if match:
+        return int(match[1])
+    length = response.headers.get("Content-Length", "")
+    return int(length) if response.status == 200 and length.isdecimal() else None
 
 
 def _save(url: str, response: HTTPResponse, part: Path, archive: Archive) -> None:
     offset = _size(part) if response.status == 206 else 0
     start = response.headers.get("Content-Range", "").removeprefix("bytes ")
-    if offset and not start.startswith(f"{offset}-"):
+    if response.status == 206 and not start.startswith(f"{offset}-"):
         raise HTTPException(f"asked for the bytes from {offset} on, was sent {start}")
     total = _total(response) or archive.size
     if archive.size not in (None, total):
@@ -239,6 +257,12 @@ def _save(url: str, response: HTTPResponse, part: Path, archive: Archive) -> Non
     steps = math.ceil((total - offset) / CHUNK) if total else 0
     with part.open("ab" if offset else "wb") as file:
         for chunk in progress(chunks, total=steps, unit="MiB", what=archive.name):
+            if total and file.tell() + len(chunk) > total:
+                part.unlink()
+                raise InputError(
+                    f"{url}: expected {total} bytes, was sent more; what came is deleted, put "
+                    f"{archive.name} into {part.parent} by hand"
+                )
             file.write(chunk)
     if total and _size(part) < total:
         raise ConnectionError(f"the connection broke off after {_size(part)} of {total} bytes")
@@ -263,23 +287,6 @@ def _require_sound(path: Path, archive: Archive) -> str:
     judged = "as expected" if archive.sha256 else "compare it with what others have"
     print(f"{archive.name}: sha256 {sha256}, {judged}", flush=True)
     return sha256
-
-
-def _unpack(archive: Archive, folder: Path) -> None:
-    print(f"{archive.name}: unpacking", flush=True)
-    path = folder / archive.name
-    if not archive.nested:
-        unpack(path, folder)
-        return
-    inner = folder / f".{archive.name}.inner"
-    shutil.rmtree(inner, ignore_errors=True)  # of a run that was killed
-    try:
-        unpack(path, inner)
-        paths = sorted(inner.rglob("*.rar"))
-        for nested in progress(paths, total=len(paths), unit="archive", what=archive.name):
-            unpack(nested, folder)
-    finally:
-        shutil.rmtree(inner, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,3 @@
-import dataclasses
 import hashlib
 import io
 import logging
@@ -7,61 +6,21 @@ import socket
 import ssl
 import sys
 import tarfile
-import threading
-import zipfile
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.error import URLError
 
 import pytest
+from archive_server import CONTENT, VIDEOS, contents, names, offering, serving
 
 from hdc import download as module
-from hdc.data.official.addresses import DATASETS, Archive
+from hdc.data.official.addresses import DATASETS
 from hdc.download import download
 from hdc.runtime.errors import InputError
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Serves `server.files`; knows ranges, and how to misbehave."""
-
-    def do_GET(self):
-        server, asked = self.server, self.headers["Range"]
-        server.asked.append((self.path, asked))
-        content = server.files.get(self.path)
-        if content is None:
-            self.send_error(404)
-            return
-        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
-        start = start if server.ranges else 0
-        if start >= len(content):
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{len(content)}")
-            self.end_headers()
-            return
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        self.send_header("Content-Length", str(len(content) - start))
-        self.end_headers()
-        stop = len(content)
-        if server.breaks:
-            server.breaks -= 1
-            stop = (start + stop) // 2
-        self.wfile.write(content[start:stop])
-
-    def log_message(self, *words):
-        pass
-
-
 @pytest.fixture
 def server():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.files, server.asked, server.ranges, server.breaks = {}, [], True, 0
-        server.address = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -69,42 +28,9 @@ def impatient(monkeypatch):
     monkeypatch.setattr(module, "WAITS", (0, 0, 0, 0))
 
 
-def zipped(files):
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w") as file:
-        for name, content in files.items():
-            file.writestr(name, content)
-    return target.getvalue()
-
-
-VIDEOS = {f"UCF-101/{number}.avi": bytes([number]) * 40_000 for number in range(3)}
-CONTENT = zipped(VIDEOS)
-
-
 @pytest.fixture
 def offer(server, monkeypatch):
-    """Make a data set `tiny` of one archive that the server has; returns what changes it."""
-
-    def change(**changes):
-        archive = Archive(
-            about="the videos",
-            urls=(f"{server.address}/tiny.zip",),
-            size=len(CONTENT),
-            sha256=hashlib.sha256(CONTENT).hexdigest(),
-        )
-        monkeypatch.setitem(DATASETS, "tiny", (dataclasses.replace(archive, **changes),))
-
-    server.files["/tiny.zip"] = CONTENT
-    change()
-    return change
-
-
-def contents(folder):
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*.avi")}
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
+    return offering(server, monkeypatch)
 
 
 def test_downloads_once(tmp_path, server, offer, capsys):
@@ -276,7 +202,7 @@ def test_unpacks_archives_in_an_archive(tmp_path, server, offer, monkeypatch):
     """As of HMDB51; tar files of another name, since no program that writes .rar is free."""
     if not shutil.which("bsdtar"):
         pytest.skip("bsdtar is not installed")
-    monkeypatch.setattr("hdc.data.official.archives.require_rar_tool", lambda: ["bsdtar"])
+    monkeypatch.setattr("hdc.data.official.listing.archives.require_rar_tool", lambda: ["bsdtar"])
 
     def tarred(files):
         target = io.BytesIO()

@@ -1,16 +1,19 @@
 """Unpacks the archives of a data set, whole or not at all, and never outside its folder."""
 
+import errno
 import filecmp
 import lzma
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from tempfile import TemporaryDirectory
 
 from hdc.data.official.rar import (
@@ -18,34 +21,64 @@ from hdc.data.official.rar import (
     FOLDER,
     INSTALL,
     RAR_TOOLS,
+    DamageError,
     Entry,
     ToolError,
     require_rar_tool,
     run,
 )
 from hdc.runtime.errors import InputError
+from hdc.runtime.progress import progress
 
+_BLOCK = 2**20  # bytes
+_ZIP_TAIL = 22 + 2**16  # bytes at the end of a .zip that hold how many entries it has
 # RuntimeError: zipfile says so of a password and of an unknown method.
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 
 
-def unpack(archive: Path, folder: Path) -> None:
+def unpack(archive: Path, folder: Path, *, nested: bool = False) -> None:
     """Unpack a .zip, .tar, .tar.gz, .tgz or .rar into `folder`, which is made if it is missing.
 
     Everything is unpacked beside `folder` and moved when all of it is sound; what is there already
-    with the same content stays. Archives within the archive are files like others.
+    with the same content stays. `nested`: it holds .rar files, and what these hold is unpacked in
+    its place; otherwise they are files like others.
     Raises InputError for a missing, unknown or damaged archive, for an entry that is a link or a
-    device or would land outside `folder`, for a file that is there already with other content, for
-    a .rar without a program to read it, and where `folder` cannot be written.
+    device, stands twice or would land outside `folder`, for a file that is there already with other
+    content, for a .rar without a program to read it, and where `folder` cannot be written.
     """
     archive, folder = Path(archive), Path(folder).resolve()
     unpacker = _unpacker(archive)
     if not archive.is_file():
         raise InputError(f"{archive}: expected an archive, found no such file")
     with writing_to(folder), _temporary_folder(folder) as temporary:
-        unpacker(archive, temporary)
-        _require_plain_files(archive, temporary)
-        _move(archive, temporary, folder)
+        whole = temporary / "whole"
+        _extract(unpacker, archive, whole)
+        parts = _extract_nested(archive, whole, temporary) if nested else [whole]
+        _move(archive, parts, folder)
+
+
+def _extract(unpacker: Callable[[Path, Path], None], archive: Path, folder: Path) -> None:
+    folder.mkdir()
+    unpacker(archive, folder)
+    _require_plain_files(archive, folder)
+
+
+def _extract_nested(archive: Path, whole: Path, temporary: Path) -> list[Path]:
+    """Unpack each .rar below `whole` into a folder of its own; returns these folders."""
+    inner, parts, entries = sorted(whole.rglob("*.rar")), [], []
+    for path in progress(inner, total=len(inner), unit="archive", what=archive.name):
+        part = temporary / f"part{len(parts)}"
+        try:
+            _extract(_unrar, path, part)
+        except InputError as error:  # its path is gone by the time that anyone reads of it
+            raise InputError(f"{archive}: {str(error).removeprefix(f'{whole}/')}") from error
+        entries += [
+            Entry(one.relative_to(part).as_posix(), FOLDER if one.is_dir() else FILE)
+            for one in part.rglob("*")
+        ]
+        parts.append(part)
+    _require_once(archive, entries)
+    return parts
 
 
 @contextmanager
@@ -81,7 +114,18 @@ def _unzip(archive: Path, temporary: Path) -> None:
         # The original name: zipfile itself cuts names short and makes them harmless in silence.
         entries = [Entry(info.orig_filename, _zip_kind(info)) for info in file.infolist()]
         _require_harmless(archive, entries)
+        _require_count(archive, len(entries))
         file.extractall(temporary)
+
+
+def _require_count(archive: Path, found: int) -> None:
+    """Refuse a .zip that says it has more entries: a damaged length in its list hides the next."""
+    with archive.open("rb") as file:
+        file.seek(max(0, archive.stat().st_size - _ZIP_TAIL))
+        tail = file.read()
+    [count] = struct.unpack_from("<H", tail, tail.rfind(b"PK\x05\x06") + 10)
+    if count not in (found, 0xFFFF):  # the latter: too many for this field
+        raise zipfile.BadZipFile(f"it says that it has {count} entries, {found} can be read")
 
 
 def _zip_kind(info: zipfile.ZipInfo) -> str:
@@ -94,9 +138,25 @@ def _zip_kind(info: zipfile.ZipInfo) -> str:
 def _untar(archive: Path, temporary: Path) -> None:
     with _damage_reported(archive), tarfile.open(archive) as file:
         _require_harmless(archive, [Entry(member.name, _tar_kind(member)) for member in file])
+        _require_end(file)
         # Python 3.11.0 to 3.11.3 have no filters; what they stop is refused above already.
         filters = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
         file.extractall(temporary, **filters)
+
+
+def _require_end(file: tarfile.TarFile) -> None:
+    """Refuse a .tar after whose last entry comes anything but zeros: tarfile takes it for the end.
+
+    All of it is read, for gzip and others compare their checksum at the last byte.
+    """
+    file.fileobj.seek(file.offset)
+    ended = False
+    while block := file.fileobj.read(_BLOCK):
+        if block.strip(b"\0"):
+            raise tarfile.ReadError("what follows its last entry is neither an entry nor its end")
+        ended = True
+    if not ended:
+        raise tarfile.ReadError("its end is missing")
 
 
 def _tar_kind(member: tarfile.TarInfo) -> str:
@@ -110,12 +170,14 @@ def _damage_reported(archive: Path) -> Iterator[None]:
     try:
         yield
     except (*_DAMAGE, OSError) as error:
-        # An OSError with a number is the disk's, one without is gzip's.
-        if isinstance(error, OSError) and error.errno is not None:
+        # An OSError with a number is the disk's, one without is gzip's; a wrong place to read from
+        # has a number, too.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         reason = str(error).split("\n")[0].rstrip(":") or type(error).__name__
         raise InputError(
-            f"{archive}: expected a sound archive, found a damaged one ({reason}); get it again"
+            f"{archive}: expected a sound archive, found a damaged one ({reason}); delete it and "
+            "get it again"
         ) from error
 
 
@@ -132,6 +194,8 @@ def _unrar(archive: Path, temporary: Path) -> None:
             return
         except ToolError as error:
             failures.append(f"{tool}: {error}")
+            if isinstance(error, DamageError):
+                break  # another program may unpack it, and compare nothing
         shutil.rmtree(temporary)
         temporary.mkdir()
     raise InputError(
@@ -148,14 +212,31 @@ def _require_as_many(entries: Iterable[Entry], temporary: Path) -> None:
         raise ToolError(f"lists {listed} files, unpacks {unpacked}")
 
 
-def _require_harmless(archive: Path, entries: Iterable[Entry]) -> None:
-    """Refuse links, devices and names that lead out of the folder, as any system reads them."""
+def _require_harmless(archive: Path, entries: Sequence[Entry]) -> None:
+    """Refuse links, devices and names that lead out of the folder, as any system reads them.
+
+    Also refuses names that stand twice.
+    """
     for name, kind in entries:
         if kind not in (FILE, FOLDER):
             raise InputError(f"{archive}: expected files and folders, found {name!r} as {kind}")
         path = PureWindowsPath(name)  # knows drives, and both kinds of slash
         if path.anchor or ".." in path.parts or not name or set(name) & set("\\\0"):
             raise InputError(f"{archive}: expected names inside its folder, found {name!r}")
+    _require_once(archive, entries)
+
+
+def _require_once(archive: Path, entries: Sequence[Entry]) -> None:
+    """Refuse a name of two files, or of a file and a folder: one would replace the other."""
+    files = Counter(PurePosixPath(name) for name, kind in entries if kind == FILE)
+    folders = {PurePosixPath(name) for name, kind in entries if kind == FOLDER}
+    folders |= {folder for file in files for folder in file.parents}
+    twice = sorted(path for path, count in files.items() if count > 1 or path in folders)
+    if twice:
+        raise InputError(
+            f"{archive}: expected every name once, found {str(twice[0])!r} twice; unpack it by "
+            "hand and keep what is right"
+        )
 
 
 def _require_plain_files(archive: Path, temporary: Path) -> None:
@@ -174,9 +255,13 @@ def _require_plain_files(archive: Path, temporary: Path) -> None:
             path.chmod(state.st_mode & 0o777 | (0o700 if name in folders else 0o600))
 
 
-def _move(archive: Path, temporary: Path, folder: Path) -> None:
-    """Move files into place; nothing moves if one would replace another content."""
-    found = [(path, folder / path.relative_to(temporary)) for path in sorted(temporary.rglob("*"))]
+def _move(archive: Path, parts: Sequence[Path], folder: Path) -> None:
+    """Move what lies in `parts` into place; nothing moves if it would replace another content."""
+    found = [
+        (path, folder / path.relative_to(part))
+        for part in parts
+        for path in sorted(part.rglob("*"))
+    ]
     for path, target in found:
         if not _fits(path, target, folder):
             raise InputError(
@@ -203,5 +288,3 @@ def _fits(path: Path, target: Path, folder: Path) -> bool:
 
 
 _UNPACKERS = {".zip": _unzip, ".tar": _untar, ".tar.gz": _untar, ".tgz": _untar, ".rar": _unrar}
-# Of each program, what lists an archive and the words that unpack it. bsdtar first: it refuses to
-# write through links by itself.

@@ -27,6 +27,10 @@ class ToolError(Exception):
     """A program could not read an archive; the text is its complaint."""
 
 
+class DamageError(ToolError):
+    """A program found that a file in an archive has another checksum than it should have."""
+
+
 def require_rar_tool() -> list[str]:
     """The installed programs that read .rar files.
 
@@ -42,16 +46,18 @@ def require_rar_tool() -> list[str]:
 
 
 def run(command: list[str]) -> str:
-    """What a program prints; raises ToolError if it fails."""
+    """What a program prints; raises ToolError, or DamageError, if it fails."""
     # Names come as UTF-8, and messages in English. No password is asked for.
     environment = os.environ | {"LC_ALL": "C.UTF-8"}
     done = subprocess.run(
         command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
     if done.returncode != 0:
-        complaints = done.stderr.decode(errors="replace").strip().split("\n")
-        complaint = complaints[0].removeprefix(f"{command[0]}: ")
-        raise ToolError(complaint or f"exit status {done.returncode}")
+        text = done.stderr.decode(errors="replace").strip()
+        complaint = text.split("\n")[0].strip().removeprefix(f"{command[0]}: ")
+        damaged = re.search("checksum|CRC failed", text, re.IGNORECASE)
+        kind = DamageError if damaged else ToolError
+        raise kind(complaint or f"exit status {done.returncode}")
     return done.stdout.decode(errors="surrogateescape")
 
 
@@ -115,15 +121,17 @@ def _entries(names: list[str], kinds: list[str]) -> list[Entry]:
     return [Entry(name, kind) for name, kind in zip(names, kinds, strict=True)]
 
 
+# Of each program, what lists an archive and the words that unpack it. bsdtar last: of files stored
+# without compression it compares no checksum.
 RAR_TOOLS: dict[str, tuple[Callable[[str], list[Entry]], Callable[[str, str], list[str]]]] = {
-    "bsdtar": (
-        _list_bsdtar,
-        lambda archive, to: ["-xf", archive, "-C", to, "--no-same-owner", "--no-same-permissions"],
-    ),
+    "unar": (_list_unar, lambda archive, to: ["-q", "-s", "-D", "-o", to, archive]),
     "unrar": (
         _list_unrar,
         lambda archive, to: ["x", "-idq", "-o-", "-c-", "-p-", "--", archive, f"{to}/"],
     ),
     "7z": (_list_7z, lambda archive, to: ["x", "-bd", "-y", "-p", f"-o{to}", "--", archive]),
-    "unar": (_list_unar, lambda archive, to: ["-q", "-s", "-D", "-o", to, archive]),
+    "bsdtar": (
+        _list_bsdtar,
+        lambda archive, to: ["-xf", archive, "-C", to, "--no-same-owner", "--no-same-permissions"],
+    ),
 }

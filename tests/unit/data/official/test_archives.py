@@ -1,61 +1,19 @@
-import io
 import os
 import shutil
 import stat
-import struct
 import tarfile
-import zipfile
-import zlib
 from pathlib import Path
 
 import pytest
+from archive_makers import LINK, MAKERS, contents, make_rar, make_tar, make_zip, refused
+from hdc.data.official.listing.archives import unpack
 
-from hdc.data.official.archives import unpack
 from hdc.runtime.errors import InputError
 
 TOOLS = ("bsdtar", "unrar", "7z", "unar")
-LINK, PLAIN = stat.S_IFLNK | 0o777, stat.S_IFREG | 0o644
 GOOD = {"UCF-101/Archery/v a [1].avi": b"one", "UCF-101/list.txt": b"two", "ü.txt": b""}
 # Each leads out of the folder on some system.
 BAD_NAMES = ("../x", "a/../../x", "/x", "..\\x", "a\\x", "C:x", "C:/x", "//server/share/x")
-
-
-def make_zip(path, entries, *, mode=PLAIN):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, content in entries.items():
-            info = zipfile.ZipInfo("placeholder")
-            info.filename, info.external_attr = name, mode << 16
-            file.writestr(info, content)
-    return path
-
-
-def make_tar(path, entries, *, kind=tarfile.REGTYPE, link="", mode="w:gz"):
-    with tarfile.open(path, mode) as file:
-        for name, content in entries.items():
-            info = tarfile.TarInfo(name)
-            info.size, info.type, info.linkname = len(content), kind, link
-            file.addfile(info, io.BytesIO(content))
-    return path
-
-
-def make_rar(path, entries, *, mode=PLAIN):
-    """A .rar of version 4 with stored files, by hand: what writes them is not free."""
-
-    def block(kind, flags, fields, content=b""):
-        head = struct.pack("<BHH", kind, flags, 7 + len(fields)) + fields
-        return struct.pack("<H", zlib.crc32(head) & 0xFFFF) + head + content
-
-    blocks = [block(0x73, 0, bytes(6))]
-    for name, content in entries.items():
-        name = name.encode()
-        fields = (len(content), len(content), 3, zlib.crc32(content), 0x5A210000, 20, 0x30)
-        head = struct.pack("<IIBIIBBHI", *fields, len(name), mode) + name
-        blocks.append(block(0x74, 0x8000, head, content))
-    path.write_bytes(b"Rar!\x1a\x07\x00" + b"".join(blocks) + block(0x7B, 0x4000, b""))
-    return path
-
-
-MAKERS = {"a.zip": make_zip, "a.tar": make_tar, "a.tar.gz": make_tar, "a.tgz": make_tar}
 
 
 @pytest.fixture
@@ -81,20 +39,6 @@ def script(folder, name, text):
     path = folder / name
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
-
-
-def contents(folder):
-    files = (path for path in folder.rglob("*") if not path.is_dir())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
-
-def refused(archive, folder, match):
-    """The archive is refused with one line that names it, and nothing is left anywhere."""
-    before = sorted(archive.parent.rglob("*"))
-    with pytest.raises(InputError, match=match) as caught:
-        unpack(archive, folder)
-    assert str(archive.name) in str(caught.value) and "\n" not in str(caught.value)
-    assert sorted(archive.parent.rglob("*")) == before
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -249,15 +193,17 @@ def fake_unrar(only):
 
 
 def test_goes_on_to_a_program_that_can_read_the_archive(tmp_path, fake_unrar):
-    script(fake_unrar("echo -n text > a.txt"), "bsdtar", "echo solid archive >&2; exit 1")
+    folder = fake_unrar("echo -n text > a.txt")
+    script(folder, "lsar", "echo solid archive >&2; exit 1")
+    script(folder, "unar", "")
     unpack(make_rar(tmp_path / "a.rar", {}), tmp_path / "data")
     assert contents(tmp_path / "data") == {"a.txt": b"text"}
 
 
 def test_says_why_no_program_can_read_the_archive(tmp_path, fake_unrar):
-    script(fake_unrar("exit 3"), "bsdtar", "echo solid archive >&2; exit 1")
+    script(fake_unrar("exit 3"), "bsdtar", "echo not a tar >&2; exit 1")
     archive = make_rar(tmp_path / "a.rar", {})
-    match = r"\(bsdtar: solid archive; unrar: exit status 3\); .* apt-get install unar"
+    match = r"\(unrar: exit status 3; bsdtar: not a tar\); .* apt-get install unar"
     refused(archive, tmp_path / "data", match)
 
 
@@ -283,5 +229,5 @@ def test_refuses_what_is_incomplete(tmp_path, fake_unrar):
 
 def test_names_what_to_install(tmp_path, only):
     only()
-    with pytest.raises(InputError, match="found none of bsdtar, unrar, 7z, unar; apt-get install"):
+    with pytest.raises(InputError, match="found none of unar, unrar, 7z, bsdtar; apt-get install"):
         unpack(make_rar(tmp_path / "a.rar", {}), tmp_path / "data")
