@@ -104,9 +104,7 @@ def test_the_download_of_a_study_goes_to_the_home_folder(home, study, call, work
 
 def test_the_doctor_looks_into_the_home_folder(home, workplace, monkeypatch):
     monkeypatch.chdir(workplace)
-    with pytest.raises(
-        InputError, match=rf"expected an existing folder .* {home}/videos"
-    ):
+    with pytest.raises(InputError, match=rf"expected an existing folder .* {home}/videos"):
         list(doctor._data_set("ucf101", "~/videos"))
     with pytest.raises(InputError, match=r"^data: expected a path, got ~nobody_here"):
         list(doctor._data_set("ucf101", "~nobody_here"))
