@@ -103,12 +103,12 @@ def test_the_download_of_a_study_goes_to_the_home_folder(home, study, call, work
     assert f"python -m hdc.download ucf101 {home}/videos" in done.stdout + done.stderr
 
 
-def test_the_doctor_looks_into_the_home_folder(home, study, capsys):
-    study("~/videos")
-    doctor.doctor(["config/mine.yaml"])
-    assert f"ucf101: folder: expected an existing folder of videos, got {home}/videos" in (
-        capsys.readouterr().out
-    )
+def test_the_doctor_looks_into_the_home_folder(home, workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    with pytest.raises(InputError, match=rf"expected an existing folder .* {home}/videos"):
+        list(doctor._data_set("ucf101", "~/videos"))
+    with pytest.raises(InputError, match=r"^data: expected a path, got ~nobody_here"):
+        list(doctor._data_set("ucf101", "~nobody_here"))
 
 
 def test_quoted_folders_of_commands(home, tmp_path, monkeypatch, capsys):
