@@ -122,10 +122,10 @@ def generality(study: str) -> str:
     return table(f"run, {', '.join(f'{factor}: {control}' for factor, control in columns)}", rows)
 
 
-def contrasts(study: str) -> str:
-    """The contrasts that a study declared, as its own table gives them."""
+def comparisons(study: str) -> str:
+    """The comparisons that a study declared, as its own table gives them."""
     rows = []
-    for _, row in pd.read_csv(PUBLISHED / study / "tables/contrasts.csv").iterrows():
+    for _, row in pd.read_csv(PUBLISHED / study / "tables/preregistered.csv").iterrows():
         rows.append([
             f"`{row.run}` - `{row.against}`",
             row.measures.replace("linear_", ""),
@@ -135,7 +135,9 @@ def contrasts(study: str) -> str:
             f"{row.p_holm:.2f}" if row.p_holm >= 0.01 else f"{row.p_holm:.1g}",
             row.answer,
         ])  # fmt: skip
-    head = "contrast, measured on, difference, over seeds, over seeds and videos, p (Holm), answer"
+    head = (
+        "comparison, measured on, difference, over seeds, over seeds and videos, p (Holm), answer"
+    )
     return table(head, rows)
 
 
@@ -207,7 +209,7 @@ def misled(study: str, run: str) -> list[np.ndarray]:
 
 TABLES = {
     one.__name__: one
-    for one in (runs, differences, pairs, generality, contrasts, ceiling, rates, shortcut, losses)
+    for one in (runs, differences, pairs, generality, comparisons, ceiling, rates, shortcut, losses)
 }
 
 

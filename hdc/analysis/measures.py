@@ -1,4 +1,4 @@
-"""What is measured of a run: the numbers that tables show and that a study's contrasts ask for."""
+"""What is measured of a run: the numbers that tables show and that comparisons ask for."""
 
 from hdc.analysis.measure import Measure
 from hdc.analysis.number_formats import percent
@@ -60,7 +60,7 @@ def probes(results: Results) -> list[Measure]:
 
 
 def named(results: Results, name: str) -> Measure:
-    """A measure by the name that a study's contrasts give it, the same as in the ablation table.
+    """A measure by the name that a study's comparisons give it, the same as in the ablation table.
 
     Raises InputError that lists the names there are.
     """

@@ -14,18 +14,18 @@ from hdc.analysis.run_differences import Difference, Place, difference
 from hdc.analysis.seed_statistics import ALPHA, SEEDS_FOR_P, holm
 from hdc.analysis.video_outcomes import Outcomes
 from hdc.runtime.errors import InputError
-from hdc.study.preregistered import Contrast
+from hdc.study.preregistered import Comparison
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the records say to a contrast: the run less each row that it was compared with."""
+    """What the records say to a comparison: the run less each row that it was compared with."""
 
-    contrast: Contrast
+    comparison: Comparison
     measures: list[Measure]
     rows: dict[str, Difference]  # by the run compared with
     against: str  # the row that decides, see `hardest`
-    p: float | None = None  # over all rows, not yet over all contrasts
+    p: float | None = None  # over all rows, not yet over all comparisons
     p_holm: float | None = None
 
     @property
@@ -66,34 +66,35 @@ def _doubt(found: Difference) -> str:
 
 
 def answers(outcomes: Outcomes) -> list[Answer]:
-    """What the records say to each contrast of a study, with p corrected over all of them."""
-    listed = [Contrast(**one) for one in outcomes.results.study.get("contrasts", [])]
-    compared = [_compared(outcomes, contrast) for contrast in listed]
+    """What the records say to each comparison of a study, with p corrected over all of them."""
+    listed = [Comparison(**one) for one in outcomes.results.study.get("comparisons", [])]
+    compared = [_compared(outcomes, comparison) for comparison in listed]
     p_values = holm([one.p for one in compared])
     return [replace(one, p_holm=p) for one, p in zip(compared, p_values, strict=True)]
 
 
-def _compared(outcomes: Outcomes, contrast: Contrast) -> Answer:
-    """The answer to a contrast, without the corrected p."""
+def _compared(outcomes: Outcomes, comparison: Comparison) -> Answer:
+    """The answer to a comparison, without the corrected p."""
     try:
-        measures = [named(outcomes.results, name) for name in contrast.measure]
+        measures = [named(outcomes.results, name) for name in comparison.measure]
     except InputError as error:  # no record tells such a factor: one cell is missing, not the page
-        return _unknown(contrast, [], str(error))
+        return _unknown(comparison, [], str(error))
     own, *others = (
-        Place(contrast.backbone, contrast.data, run) for run in (contrast.run, *contrast.against)
+        Place(comparison.backbone, comparison.data, run)
+        for run in (comparison.run, *comparison.against)
     )
     rows = {
         other.ablation: difference((outcomes, outcomes), measures, (own, other)) for other in others
     }
     lacking = [one.missing for one in rows.values() if one.paired is None]
     if lacking:  # it might be the strongest
-        return _unknown(contrast, measures, joined(lacking))
-    return Answer(contrast, measures, rows, *hardest(rows))
+        return _unknown(comparison, measures, joined(lacking))
+    return Answer(comparison, measures, rows, *hardest(rows))
 
 
-def _unknown(contrast: Contrast, measures: list[Measure], why: str) -> Answer:
-    first = contrast.against[0]
-    return Answer(contrast, measures, {first: Difference(None, None, None, why)}, first)
+def _unknown(comparison: Comparison, measures: list[Measure], why: str) -> Answer:
+    first = comparison.against[0]
+    return Answer(comparison, measures, {first: Difference(None, None, None, why)}, first)
 
 
 def hardest(rows: dict[str, Difference]) -> tuple[str, float | None]:

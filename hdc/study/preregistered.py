@@ -1,4 +1,4 @@
-"""The few contrasts that a study declares before it is run; only these are tested."""
+"""The few comparisons that a study declares before it is run; only these are tested."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ MEASURES = (
 
 
 @dataclass(frozen=True)
-class Contrast:
+class Comparison:
     """One question: a run against another, or against several and so the strongest of them."""
 
     question: str
@@ -28,16 +28,16 @@ class Contrast:
     data: str
 
 
-def read_contrast(
+def read_comparison(
     config: Mapping[str, Any], *, runs: Mapping[str, Sequence[str]], data_sets: Iterable[str]
-) -> Contrast:
-    """One of a study's `contrasts`; `runs` are those of each of its backbones.
+) -> Comparison:
+    """One of a study's `comparisons`; `runs` are those of each of its backbones.
 
     Backbone and data set are the study's first ones if none is named. Raises InputError for what
     the study does not have.
     """
     data_sets = list(data_sets)
-    found = Contrast(
+    found = Comparison(
         question=config["question"],
         run=config["run"],
         against=_several(config["against"]),
@@ -51,7 +51,7 @@ def read_contrast(
     _require("against", found.against, [run for run in runs[found.backbone] if run != found.run])
     for name in found.measure:
         if not MEASURE.fullmatch(name):
-            raise InputError(f"contrasts: measure: expected some of {MEASURES}, got {name}")
+            raise InputError(f"comparisons: measure: expected some of {MEASURES}, got {name}")
     return found
 
 
@@ -63,4 +63,4 @@ def _require(key: str, names: Iterable[str], known: Iterable[str]) -> None:
     known = list(known)
     for name in names:
         if name not in known:
-            raise InputError(f"contrasts: {key}: expected one of {', '.join(known)}, got {name}")
+            raise InputError(f"comparisons: {key}: expected one of {', '.join(known)}, got {name}")

@@ -21,7 +21,7 @@ from hdc.runtime.home_folders import expanded
 from hdc.settings.compose import allowed, compose_run, plain, require_allowed, settings_text, typed
 from hdc.settings.schema import PREPARE_READS, PRETRAIN_READS
 from hdc.study.names import SAME, require_names
-from hdc.study.preregistered import RECALL, Contrast, read_contrast
+from hdc.study.preregistered import RECALL, Comparison, read_comparison
 from hdc.study.runs import Evaluation, Run, part_of
 
 MAIN_RUNS = ("hdc", "coupled_single_level", "random_init")  # what every backbone gets
@@ -60,7 +60,7 @@ class Study:
     question: str = ""
     note: str = ""  # what every table says of the study
     duration: str = ""  # what to expect, said when it starts
-    contrasts: tuple[Contrast, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> "Study":
@@ -99,13 +99,13 @@ class Study:
         runs = {backbone: study.runs_of(backbone) for backbone in study.backbones}
         study = replace(
             study,
-            contrasts=tuple(
-                read_contrast(one, runs=runs, data_sets=study.evaluate_on)
-                for one in config.get("contrasts", [])
+            comparisons=tuple(
+                read_comparison(one, runs=runs, data_sets=study.evaluate_on)
+                for one in config.get("comparisons", [])
             ),
         )
-        for contrast in study.contrasts:
-            study._require_recalled(contrast)
+        for comparison in study.comparisons:
+            study._require_recalled(comparison)
         for evaluation in () if study.allow_pretrain_on_test else study.evaluations():
             _require_apart(evaluation)
         for ablation in study.ablations:
@@ -142,15 +142,15 @@ class Study:
         if run.encoder is not None:
             self._require_adoptable(ablation, run.encoder, data)
 
-    def _require_recalled(self, contrast: Contrast) -> None:
-        """Refuse a contrast in R@k for a k that one of its runs is not asked for."""
-        for ablation in (contrast.run, *contrast.against):
-            run = self.compose(contrast.backbone, ablation, contrast.data)
+    def _require_recalled(self, comparison: Comparison) -> None:
+        """Refuse a comparison in R@k for a k that one of its runs is not asked for."""
+        for ablation in (comparison.run, *comparison.against):
+            run = self.compose(comparison.backbone, ablation, comparison.data)
             known = [f"r{k}" for k in run.evaluate.recall_at]
-            for name in contrast.measure:
+            for name in comparison.measure:
                 if RECALL.fullmatch(name) and name not in known:
                     raise InputError(
-                        f"contrasts: measure: expected one of {', '.join(known)}, as "
+                        f"comparisons: measure: expected one of {', '.join(known)}, as "
                         f"evaluate.recall_at of {ablation} says, got {name}"
                     )
 
@@ -200,7 +200,7 @@ class Study:
                 "scale": self.scale,
                 "question": self.question,
                 "note": self.note,
-                "contrasts": [asdict(one) for one in self.contrasts],
+                "comparisons": [asdict(one) for one in self.comparisons],
                 "ablations": questions,
                 "evaluations": evaluations,
             }

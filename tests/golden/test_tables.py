@@ -9,15 +9,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from planted_contrasts import plant_contrasts
+from planted_comparisons import plant_comparisons
 from same_tables import require_same_table
 
 from hdc.analysis.results import read_results
 from hdc.reporting.tables.all import all_tables
 
-GOLDEN = Path(__file__).parent / "golden" / "tables"
+GOLDEN = Path(__file__).parent / "tables"
 TABLES = (
-    "ablation", "contrasts", "finetune", "retrieval", "probes", "factors", "shortcuts", "cost",
+    "ablation", "preregistered", "finetune", "retrieval", "probes", "factors", "shortcuts", "cost",
 )  # fmt: skip
 DOCUMENT = r"""\documentclass{article}
 %s
@@ -30,7 +30,7 @@ DOCUMENT = r"""\documentclass{article}
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tables")
-    for table in all_tables(read_results(plant_contrasts(folder / "study"))):
+    for table in all_tables(read_results(plant_comparisons(folder / "study"))):
         table.write(folder)
     return folder
 
@@ -71,6 +71,6 @@ if __name__ == "__main__":
 
     GOLDEN.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as planted:
-        for one in all_tables(read_results(plant_contrasts(Path(planted) / "study"))):
+        for one in all_tables(read_results(plant_comparisons(Path(planted) / "study"))):
             one.write(GOLDEN)
     print(f"written: {GOLDEN}")

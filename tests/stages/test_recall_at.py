@@ -1,4 +1,4 @@
-"""What `evaluate.recall_at` asks for is what tables, figures, comparisons and contrasts show."""
+"""What `evaluate.recall_at` asks for is what tables, figures and comparisons show."""
 
 import json
 
@@ -77,17 +77,17 @@ def test_studies_are_compared_by_all_that_either_was_asked_for(study):
     assert (rows["r5"]["first"], rows["r5"]["second"]) == (None, 0.05)
 
 
-def test_contrasts_can_ask_for_it_and_for_nothing_else(study, workplace, monkeypatch):
+def test_comparisons_can_ask_for_it_and_for_nothing_else(study, workplace, monkeypatch):
     results = read_results(study(hdc=[1, 3]))
     assert named(results, "r3").title == "R@3 (%)"
     with pytest.raises(InputError, match=r"expected one of top1, r1, r3, .*, found r5"):
         named(results, "r5")
     monkeypatch.chdir(workplace)
-    contrast = {"question": "Why?", "run": "hdc", "against": "random_init", "measure": "r3"}
+    comparison = {"question": "Why?", "run": "hdc", "against": "random_init", "measure": "r3"}
     config = {
         "study": "demo", "scale": "demo", "pretrain_on": "same", "evaluate_on": {"synthetic": [1]},
         "backbones": ["r3d18"], "ablations": ["hdc", "random_init"], "seeds": [0],
-        "contrasts": [contrast],
+        "comparisons": [comparison],
     }  # fmt: skip
     said = r"measure: expected one of r1, r5, .* as evaluate.recall_at of hdc says, got r3"
     with pytest.raises(InputError, match=said):

@@ -27,7 +27,7 @@ def test_writes_every_table_figure_and_the_page(report, tmp_path):
     assert said.endswith("report.html: 0 records missing\n")
     tables = (
         "ablation",
-        "contrasts",
+        "preregistered",
         "cost",
         "factors",
         "finetune",

@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 import pandas as pd
 import pytest
-from planted_contrasts import plant_contrasts
+from planted_comparisons import plant_comparisons
 
 from hdc.analysis.results import read_results
 from hdc.reporting.tables.all import all_tables
@@ -15,7 +15,7 @@ def finished(tmp_path_factory):
     """A working folder with a finished study: records, tables, figures and much beside."""
     root = tmp_path_factory.mktemp("work")
     study = root / "results/planted"
-    plant_contrasts(study)
+    plant_comparisons(study)
     run = study / "runs/r3d18/hdc/seed0/synthetic-split1"
     for name in ("report.html", "figures/a.png", "logs/report.log"):
         (study / name).parent.mkdir(parents=True, exist_ok=True)

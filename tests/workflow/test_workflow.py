@@ -211,7 +211,7 @@ def test_studies_of_official_data_sets(plan, workplace, official_tree, study, pa
 def test_missing_videos_stop_a_study_with_their_number(
     plan, workplace, official_tree, study, first, listed
 ):
-    official_study(workplace, official_tree, study, ablations=["hdc"], contrasts=[])
+    official_study(workplace, official_tree, study, ablations=["hdc"], comparisons=[])
     done, jobs = plan(study="official")
     assert done.returncode != 0 and not jobs
     printed = done.stdout + done.stderr

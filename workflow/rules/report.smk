@@ -1,6 +1,6 @@
 TABLES = [
     "ablation",
-    "contrasts",
+    "preregistered",
     "finetune",
     "retrieval",
     "probes",

@@ -119,5 +119,5 @@ def _caption(kinds: set[str]) -> str:
         )
     if not kinds:
         words.append("One seed: there is no interval, and nothing is tested.")
-    words.append("Which differences are tested says the table of declared contrasts.")
+    words.append("Which differences are tested says the table of declared comparisons.")
     return " ".join(words)

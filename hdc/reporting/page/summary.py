@@ -46,10 +46,10 @@ def how_to_read(results: Results) -> str:
             f"{counted}: intervals over seeds are wide, and differences are not tested, which "
             f"takes {SEEDS_FOR_P} seeds."
         )
-    if not results.study.get("contrasts"):
+    if not results.study.get("comparisons"):
         return f"{counted}. {NONE}"
     return (
-        f"{counted}: the contrasts that the study declared beforehand are tested; every other "
+        f"{counted}: the comparisons that the study declared beforehand are tested; every other "
         "difference is descriptive."
     )
 

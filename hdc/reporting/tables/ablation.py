@@ -29,7 +29,7 @@ DIFFERENCE = (
     f"Δ: difference to {BASE}, seed by seed, in percentage points, with the 95 % interval over "
     "seeds (Student t), which speaks of other seeds on these test videos. The CSV file and the "
     "figure have the interval over seeds and test videos, too (two-way bootstrap, 10,000 draws), "
-    "which is too narrow for fewer than about 10 seeds. p is given for contrasts that the study "
+    "which is too narrow for fewer than about 10 seeds. p is given for comparisons that the study "
     "declared beforehand, corrected over all of them (Holm); every other difference is descriptive."
 )
 BOLD = (
@@ -141,12 +141,12 @@ def _value(found: Difference | None, kind: str, name: str) -> float:
 
 
 def _declared_p(answers: Iterable[Answer], measure: Measure, place: Place) -> float | None:
-    """The corrected p of the contrast of a run with the base run in one measure, if declared."""
+    """The corrected p of the comparison of a run with the base run in one measure, if declared."""
     for answer in answers:
-        contrast = answer.contrast
-        same = (contrast.backbone, contrast.data) == (place.backbone, place.data)
-        pair = {contrast.run, answer.against} == {place.ablation, BASE}
-        if same and pair and tuple(contrast.measure) == (measure.name,):
+        comparison = answer.comparison
+        same = (comparison.backbone, comparison.data) == (place.backbone, place.data)
+        pair = {comparison.run, answer.against} == {place.ablation, BASE}
+        if same and pair and tuple(comparison.measure) == (measure.name,):
             return answer.p_holm
     return None
 

@@ -20,7 +20,7 @@ from hdc.reporting.captions import (
 from hdc.reporting.tables.ablation import ablation_table
 from hdc.reporting.tables.build import build
 from hdc.reporting.tables.literature import foldable, with_published
-from hdc.reporting.tables.preregistered import contrasts_table
+from hdc.reporting.tables.preregistered import preregistered_table
 from hdc.reporting.tables.table import Table
 
 CONTROLS = (
@@ -37,7 +37,7 @@ def all_tables(results: Results) -> list[Table]:
     """The tables of a study, the one that answers its question first."""
     outcomes = Outcomes(results)
     found = answers(outcomes)
-    tables = [ablation_table(outcomes, found), contrasts_table(results, found)]
+    tables = [ablation_table(outcomes, found), preregistered_table(results, found)]
     makers = (
         finetune_table,
         retrieval_table,

@@ -23,7 +23,7 @@ HOW = (
     "interval over seeds (Student t), for other seeds on these test videos. Seeds and videos: "
     "two-way bootstrap, for other test videos, too; with few seeds it is too narrow (it held the "
     "truth in 84 % of simulations with 5 seeds, 89 % with 10). d: mean / standard deviation of the "
-    "paired differences. p: paired t test, from 5 seeds on, corrected over all contrasts (Holm). "
+    "paired differences. p: paired t test, from 5 seeds on, corrected over all comparisons (Holm). "
     "Seeds needed: how many would show the difference seen at 80 % power uncorrected, with its "
     "range. The answer is better or worse only where p is below 0.05 and the interval over seeds "
     "and videos leaves out zero."
@@ -33,39 +33,39 @@ SEVERAL = (
     "is that with the largest p; where the run is below some, the one of these with the smallest p "
     "is shown, and this p is multiplied by the number of rows."
 )
-NONE = "This study declared no contrast beforehand: every difference in it is descriptive."
+NONE = "This study declared no comparison beforehand: every difference in it is descriptive."
 
 
-def contrasts_table(results: Results, answers: list[Answer]) -> Table:
-    """One row a declared contrast, in the study's order."""
+def preregistered_table(results: Results, answers: list[Answer]) -> Table:
+    """One row a declared comparison, in the study's order."""
     columns = ["question", "run", "against", "in", "Δ", "seeds", "seeds and videos", "d", "p"]
     columns += ["seeds needed", "answer", "n"]
     notes: list[str] = []
     rows = [_text(results, one, notes) for one in answers]
     text = pd.DataFrame(rows, columns=columns, dtype=str)
     numbers = pd.DataFrame([_numbers(one) for one in answers], columns=list(COLUMNS))
-    several = SEVERAL if any(len(one.contrast.against) > 1 for one in answers) else ""
+    several = SEVERAL if any(len(one.comparison.against) > 1 for one in answers) else ""
     caption = f"{HOW} {several} {_power(answers)}".replace("  ", " ") if answers else NONE
     origins = {
-        (row, "Δ"): Origin(measure.stage, contrast.backbone, contrast.data, contrast.run)
+        (row, "Δ"): Origin(measure.stage, comparison.backbone, comparison.data, comparison.run)
         for row, answer in enumerate(answers)
-        for contrast, measure in [(answer.contrast, one) for one in answer.measures[:1]]
+        for comparison, measure in [(answer.comparison, one) for one in answer.measures[:1]]
     }
     title = "What the study set out to test"
-    return Table("contrasts", title, caption.strip(), numbers, text, notes, origins)
+    return Table("preregistered", title, caption.strip(), numbers, text, notes, origins)
 
 
 def _text(results: Results, answer: Answer, notes: list[str]) -> list[str]:
-    contrast, paired, two_way = answer.contrast, answer.found.paired, answer.found.two_way
-    several = len(contrast.against) > 1 and paired is not None
-    place = {"backbone": contrast.backbone, "data": contrast.data}
+    comparison, paired, two_way = answer.comparison, answer.found.paired, answer.found.two_way
+    several = len(comparison.against) > 1 and paired is not None
+    place = {"backbone": comparison.backbone, "data": comparison.data}
     run, against = (
         name + doubt_marks(results, notes, **place, ablation=name)
-        for name in (contrast.run, answer.against if paired else ", ".join(contrast.against))
+        for name in (comparison.run, answer.against if paired else ", ".join(comparison.against))
     )
     if several:
-        against += f" (hardest of {len(contrast.against)})"
-    row = [contrast.question, run, against, " and ".join(contrast.measure)]
+        against += f" (hardest of {len(comparison.against)})"
+    row = [comparison.question, run, against, " and ".join(comparison.measure)]
     lost = f" {note_mark(answer.found.missing, notes)}" if answer.found.missing else ""
     if paired is None:
         mark = f"missing{lost}"
@@ -87,10 +87,10 @@ COLUMNS = (
 
 
 def _numbers(answer: Answer) -> list[Any]:
-    contrast, found = answer.contrast, answer.found
+    comparison, found = answer.comparison, answer.found
     paired, two_way, needed = found.paired, found.two_way, found.seeds_needed
-    row = [contrast.question, contrast.run, answer.against, " and ".join(contrast.measure)]
-    row += [contrast.backbone, contrast.data]
+    row = [comparison.question, comparison.run, answer.against, " and ".join(comparison.measure)]
+    row += [comparison.backbone, comparison.data]
     row += [_part(paired, name) for name in ("mean", "spread", "low", "high")]
     row += [_part(two_way, name) for name in ("low", "high", "videos", "groups")]
     row += [_part(paired, "effect_size"), _known(answer.p), _known(answer.p_holm)]
@@ -119,5 +119,5 @@ def _power(answers: list[Answer]) -> str:
     single, corrected = (detectable_effect(seeds, alpha=ALPHA / many) for many in (1, count))
     return (
         f"With {seeds} seeds, {percent(POWER).removesuffix('.0')} % power needs d of {single:.1f} "
-        f"for one contrast alone, {corrected:.1f} for the first of {count}."
+        f"for one comparison alone, {corrected:.1f} for the first of {count}."
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from planted_contrasts import SHARES, plant_contrasts
+from planted_comparisons import SHARES, plant_comparisons
 from planted_study import rightly
 from scipy import stats
 
@@ -17,7 +17,7 @@ PLACES = tuple(Place("r3d18", "synthetic", run) for run in ("hdc", "single_level
 
 @pytest.fixture
 def outcomes(tmp_path):
-    return Outcomes(read_results(plant_contrasts(tmp_path)))
+    return Outcomes(read_results(plant_comparisons(tmp_path)))
 
 
 def test_over_seeds_it_is_scipys_paired_t(outcomes):

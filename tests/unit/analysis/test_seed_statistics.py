@@ -166,11 +166,11 @@ def test_holm_refuses_what_is_no_probability(wrong):
 
 
 @pytest.mark.parametrize(
-    ("seeds", "contrasts", "effect"),
+    ("seeds", "comparisons", "effect"),
     [(5, 1, 1.7), (5, 4, 2.5), (5, 9, 3.1), (10, 1, 1.0), (10, 4, 1.3), (10, 9, 1.5)],
 )
-def test_effects_that_few_seeds_show(seeds, contrasts, effect):
-    assert round(detectable_effect(seeds, alpha=0.05 / contrasts), 1) == effect
+def test_effects_that_few_seeds_show(seeds, comparisons, effect):
+    assert round(detectable_effect(seeds, alpha=0.05 / comparisons), 1) == effect
 
 
 def test_a_detectable_effect_is_shown_as_often_as_promised():

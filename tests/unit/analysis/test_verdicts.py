@@ -1,11 +1,11 @@
-"""Declared contrasts of a planted study: the test, Holm's correction by hand, the answers."""
+"""Declared comparisons of a planted study: the test, Holm's correction by hand, the answers."""
 
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from planted_contrasts import CONTRASTS, SHARES, plant_contrasts
+from planted_comparisons import COMPARISONS, SHARES, plant_comparisons
 from planted_study import plant
 from scipy import stats
 
@@ -16,19 +16,19 @@ from hdc.analysis.seed_statistics import ALPHA, paired
 from hdc.analysis.verdicts import Answer, answers, hardest
 from hdc.analysis.video_outcomes import Outcomes
 from hdc.reporting.tables.ablation import ablation_table
-from hdc.reporting.tables.preregistered import contrasts_table
+from hdc.reporting.tables.preregistered import preregistered_table
 
 
 @pytest.fixture
 def outcomes(tmp_path):
-    return Outcomes(read_results(plant_contrasts(tmp_path)))
+    return Outcomes(read_results(plant_comparisons(tmp_path)))
 
 
 def p_of(first, second):
     return stats.ttest_1samp(np.subtract(SHARES[first], SHARES[second]), 0).pvalue
 
 
-def test_p_is_corrected_over_all_declared_contrasts(outcomes):
+def test_p_is_corrected_over_all_declared_comparisons(outcomes):
     found = answers(outcomes)
     strong, weak = p_of("hdc", "single_level"), p_of("hdc", "coupled")
     assert strong < 0.025 and weak > 0.05  # by hand: Holm doubles the smaller only
@@ -43,27 +43,27 @@ def test_the_hardest_of_several_is_compared(outcomes):
 
 def test_a_candidate_without_numbers_might_have_been_the_strongest(tmp_path):
     """`single_level` is the strongest of two; without its records nothing is compared."""
-    study = plant_contrasts(tmp_path)
+    study = plant_comparisons(tmp_path)
     for path in tmp_path.glob("runs/r3d18/coupled/**/evaluate.json"):
         path.unlink()
     results = read_results(study)
-    results.study["contrasts"][0]["against"] = ["single_level", "coupled"]
+    results.study["comparisons"][0]["against"] = ["single_level", "coupled"]
     found = answers(Outcomes(results))
     assert [one.verdict for one in found] == ["missing", "missing"]
     assert "no record: " in found[0].found.missing and "coupled" in found[0].found.missing
-    text = contrasts_table(results, found).text
+    text = preregistered_table(results, found).text
     assert text.against[0] == "single_level, coupled" and text["Δ"][0].startswith("missing [1]")
 
 
 def test_a_row_of_one_seed_might_be_the_strongest(tmp_path):
-    study = plant_contrasts(tmp_path)
+    study = plant_comparisons(tmp_path)
     for seed in (0, 2, 3, 4):
         for path in tmp_path.glob(f"runs/r3d18/coupled/seed{seed}/**/evaluate.json"):
             path.unlink()
     results = read_results(study)
     found = answers(Outcomes(results))[1]
     assert found.against == "coupled" and found.verdict == "cannot tell: fewer than 5 seeds"
-    assert contrasts_table(results, [found]).text.n[0] == "1 seed"
+    assert preregistered_table(results, [found]).text.n[0] == "1 seed"
 
 
 NOISE = np.array([-2, -1, 0, 1, 2])  # over seeds, of mean 0
@@ -116,19 +116,19 @@ def test_the_interval_over_videos_must_leave_out_zero_against_every_row(outcomes
     )
     sure = replace(less(*(0.1 + 0.01 * NOISE)), two_way=clear)
     rows = {"first": sure, "second": replace(sure, two_way=doubtful)}
-    contrast = answers(outcomes)[1].contrast
-    answer = Answer(contrast, [], rows, "first", 0.01, 0.01)
+    comparison = answers(outcomes)[1].comparison
+    answer = Answer(comparison, [], rows, "first", 0.01, 0.01)
     expected = "cannot tell: other test videos might say otherwise"
     assert answer.verdict == f"{expected} (against second)"
     assert replace(answer, against="second").verdict == expected
     assert replace(answer, rows={"first": sure, "second": sure}).verdict == "better"
 
 
-def test_the_contrasts_are_marked_where_a_leak_flatters_them(outcomes):
+def test_the_comparisons_are_marked_where_a_leak_flatters_them(outcomes):
     for path, record in outcomes.results.records.items():
         if "/single_level/" in path and path.endswith("evaluate.json"):
             record["protocol"] |= {"pretrained_on_test_videos": 7, "data": "synthetic"}
-    table = contrasts_table(outcomes.results, answers(outcomes))
+    table = preregistered_table(outcomes.results, answers(outcomes))
     assert table.text.against.tolist() == ["single_level [1]", "coupled (hardest of 2)"]
     assert table.notes[0].startswith("pretrained on 7 of the 50 test videos")
 
@@ -151,25 +151,25 @@ def test_the_interval_over_videos_has_a_say(outcomes, tmp_path):
 
 
 def test_too_few_seeds_are_not_tested(tmp_path):
-    study = plant(tmp_path, ablations=("hdc", "single_level"), contrasts=CONTRASTS[:1])
+    study = plant(tmp_path, ablations=("hdc", "single_level"), comparisons=COMPARISONS[:1])
     found = answers(Outcomes(read_results(study)))[0]
     assert found.p_holm is None and found.verdict == "cannot tell: fewer than 5 seeds"
 
 
-def test_a_contrast_without_records_is_missing_and_stays_in_the_family(outcomes, tmp_path):
+def test_a_comparison_without_records_is_missing_and_stays_in_the_family(outcomes, tmp_path):
     for path in tmp_path.glob("runs/r3d18/coupled/**/evaluate.json"):
         path.unlink()
     outcomes = Outcomes(read_results(tmp_path / "study.json"))
     study = outcomes.results.study
-    study["contrasts"][1]["against"] = ["coupled"]
-    table = contrasts_table(outcomes.results, answers(outcomes))
+    study["comparisons"][1]["against"] = ["coupled"]
+    table = preregistered_table(outcomes.results, answers(outcomes))
     assert table.numbers.p_holm[0] == pytest.approx(2 * p_of("hdc", "single_level"))
     assert table.text["Δ"][1] == "missing [1]" and table.notes[0].startswith("no record: ")
     assert table.text.answer[1] == "missing"
 
 
 def test_a_factor_that_no_record_has_is_missing(outcomes):
-    outcomes.results.study["contrasts"][0]["measure"] = ["linear_weight"]
+    outcomes.results.study["comparisons"][0]["measure"] = ["linear_weight"]
     found = answers(outcomes)[0]
     assert found.verdict == "missing" and "found linear_weight" in found.found.missing
 

@@ -13,7 +13,7 @@ def study(workplace, monkeypatch, capsys):
     def examine(*, allow_missing=False, asked=True):
         config = yaml.safe_load((workplace / "config/paper.yaml").read_text())
         config |= {"data": {"hmdb51": "hmdb51"}, "allow_missing": allow_missing}
-        config |= {"ablations": ["hdc"], "contrasts": []}  # composing all takes seconds
+        config |= {"ablations": ["hdc"], "comparisons": []}  # composing all takes seconds
         (workplace / "config/mine.yaml").write_text(yaml.safe_dump(config))
         well = doctor(["config/mine.yaml"] if asked else [])
         return well, capsys.readouterr().out.splitlines()

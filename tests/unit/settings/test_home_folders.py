@@ -83,7 +83,7 @@ def study(workplace, monkeypatch):
 
     def write(folder):
         config = yaml.safe_load((workplace / "config/ucf101.yaml").read_text())
-        config |= {"data": {"ucf101": folder}, "ablations": ["hdc"], "contrasts": []}
+        config |= {"data": {"ucf101": folder}, "ablations": ["hdc"], "comparisons": []}
         (workplace / "config/mine.yaml").write_text(yaml.safe_dump(config))
         return config
 

@@ -30,7 +30,7 @@ def settings(workplace, monkeypatch):
     path.write_text(f"{ABOUT}objective: {{weighting: frozen, measured_by: measured_weights}}\n")
     runs = ["hdc", "random_init", "measured_again"]
     smoke |= {"study": "copied", "backbones": ["r3d18"], "ablations": runs, "seeds": [0]}
-    smoke.pop("contrasts", None), smoke.pop("skip", None), smoke.pop("ablate_on", None)
+    smoke.pop("comparisons", None), smoke.pop("skip", None), smoke.pop("ablate_on", None)
     Path("config/copied.yaml").write_text(yaml.safe_dump(smoke))
     yield smoke
     config._compose.cache_clear()

@@ -174,4 +174,4 @@ def test_every_study_of_made_videos_can_be_read(name, root):
     study = Study.read(yaml.safe_load((root / f"config/{name}.yaml").read_text()))
     assert study.study == name
     assert study.question.endswith("?") or study.question.endswith(".")
-    assert bool(study.contrasts) == (name == "synthetic")
+    assert bool(study.comparisons) == (name == "synthetic")

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from drawn_figures import drawn, lines, titled, words
-from planted_contrasts import SHARES, plant_contrasts
+from planted_comparisons import SHARES, plant_comparisons
 from planted_study import plant
 
 from hdc.analysis.results import read_results
@@ -128,7 +128,7 @@ def test_the_feature_map_says_what_it_leaves_out_and_why(tmp_path):
 
 
 def test_ablation_shows_the_mean_differences(tmp_path):
-    study = plant_contrasts(tmp_path)
+    study = plant_comparisons(tmp_path)
     panel = titled(drawn(study)["ablation"], "motion")
     dots = {line.get_ydata()[0]: line.get_xdata()[0] for line in panel.get_lines()
             if line.get_marker() == "o" and len(line.get_xdata())}  # fmt: skip
@@ -157,7 +157,7 @@ def test_two_seeds_are_shown_themselves_and_no_interval(tmp_path):
 
 
 def test_the_figure_of_ablations_says_which_side_is_better_and_why_a_band_is_narrow(tmp_path):
-    picture = drawn(plant_contrasts(tmp_path))["ablation"]
+    picture = drawn(plant_comparisons(tmp_path))["ablation"]
     drawn_panels = [panel for panel in picture.figure.axes if panel.axison]
     assert {panel.get_xlabel() for panel in drawn_panels} == {"worse ← points → better"}
     assert "where it is the narrower one it is too narrow" in picture.caption

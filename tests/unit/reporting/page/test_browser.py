@@ -38,7 +38,7 @@ def report(tmp_path_factory, call, root):
 
     def make(**planted):
         folder = tmp_path_factory.mktemp("browser")
-        contrast = {
+        comparison = {
             "question": "Does the whole of it beat a network that has seen nothing?",
             "run": "hdc",
             "against": ["random_init"],
@@ -46,7 +46,7 @@ def report(tmp_path_factory, call, root):
             "backbone": "r3d18",
             "data": "synthetic",
         }
-        study = plant(folder, contrasts=[contrast], question="Does <it> help?", **planted)
+        study = plant(folder, comparisons=[comparison], question="Does <it> help?", **planted)
         for path in folder.rglob("evaluate.json"):
             record = json.loads(path.read_text())
             for probes in record["metrics"]["linear"].values():

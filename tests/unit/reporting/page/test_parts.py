@@ -42,16 +42,18 @@ def test_a_line_says_what_was_run(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("seeds", "contrasts", "words"),
+    ("seeds", "comparisons", "words"),
     [
         ((0,), [], "1 seed: no interval, and differences are not tested."),
         ((0, 1), [], "2 seeds: intervals over seeds are wide, and differences are not tested"),
-        (range(5), [], "5 seeds. This study declared no contrast"),
-        (range(5), [{}], "5 seeds: the contrasts that the study declared beforehand are tested"),
+        (range(5), [], "5 seeds. This study declared no comparison"),
+        (range(5), [{}], "5 seeds: the comparisons that the study declared beforehand are tested"),
     ],
 )
-def test_how_to_read_follows_the_seeds(tmp_path, seeds, contrasts, words):
-    results = read_results(plant(tmp_path, seeds=tuple(seeds), splits=(1,), contrasts=contrasts))
+def test_how_to_read_follows_the_seeds(tmp_path, seeds, comparisons, words):
+    results = read_results(
+        plant(tmp_path, seeds=tuple(seeds), splits=(1,), comparisons=comparisons)
+    )
     assert how_to_read(results).startswith(words)
 
 

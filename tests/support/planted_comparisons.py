@@ -10,7 +10,7 @@ SHARES = {
     "single_level": (0.44, 0.52, 0.50, 0.50, 0.46),
     "coupled": (0.50, 0.54, 0.54, 0.60, 0.52),
 }
-CONTRASTS = (
+COMPARISONS = (
     {
         "question": "Does the hierarchy help?",
         "run": "hdc",
@@ -35,10 +35,10 @@ def share(ablation: str, seed: int, split: int) -> float:
     return SHARES[ablation][seed] + 0.02 * (split - 1)
 
 
-def plant_contrasts(root: Path) -> Path:
+def plant_comparisons(root: Path) -> Path:
     """Write the study and its records; `single_level` lacks one record of fine-tuning."""
     study = plant(
-        root, ablations=tuple(SHARES), seeds=tuple(range(5)), shares=share, contrasts=CONTRASTS
+        root, ablations=tuple(SHARES), seeds=tuple(range(5)), shares=share, comparisons=COMPARISONS
     )
     lost = "runs/r3d18/single_level/seed4/synthetic-split2/synthetic/split2/finetune.json"
     (root / lost).unlink()
