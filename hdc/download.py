@@ -21,8 +21,8 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 
 from hdc.data.official.listing.addresses import DATASETS, ELSEWHERE, Archive
-from hdc.data.official.listing.archives import unpack, writing_to
-from hdc.data.official.listing.rar import require_rar_tool
+from hdc.data.official.archives import unpack, writing_to
+from hdc.data.official.rar import require_rar_tool
 from hdc.runtime.atomic_files import write_text
 from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded

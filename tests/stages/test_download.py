@@ -202,7 +202,7 @@ def test_unpacks_archives_in_an_archive(tmp_path, server, offer, monkeypatch):
     """As of HMDB51; tar files of another name, since no program that writes .rar is free."""
     if not shutil.which("bsdtar"):
         pytest.skip("bsdtar is not installed")
-    monkeypatch.setattr("hdc.data.official.listing.archives.require_rar_tool", lambda: ["bsdtar"])
+    monkeypatch.setattr("hdc.data.official.archives.require_rar_tool", lambda: ["bsdtar"])
 
     def tarred(files):
         target = io.BytesIO()
