@@ -20,7 +20,7 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
-from hdc.data.official.listing.addresses import DATASETS, ELSEWHERE, Archive
+from hdc.data.official.addresses import DATASETS, ELSEWHERE, Archive
 from hdc.data.official.archives import unpack, writing_to
 from hdc.data.official.rar import require_rar_tool
 from hdc.runtime.atomic_files import write_text

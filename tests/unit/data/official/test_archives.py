@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from archive_makers import LINK, MAKERS, contents, make_rar, make_tar, make_zip, refused
-from hdc.data.official.archives import unpack
 
+from hdc.data.official.archives import unpack
 from hdc.runtime.errors import InputError
 
 TOOLS = ("bsdtar", "unrar", "7z", "unar")
