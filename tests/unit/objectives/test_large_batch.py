@@ -81,7 +81,7 @@ PROCESS = """
 import sys
 import torch
 from lightning_fabric import Fabric
-from test_whole_batch import VIDEOS, clips, model
+from test_large_batch import VIDEOS, clips, model
 
 fabric = Fabric(accelerator="cpu", devices=2, strategy="ddp")
 fabric.launch()

@@ -146,7 +146,7 @@ def test_the_log_holds_means_of_its_steps(start, tmp_path):
 def test_speed_is_of_training_alone(start, tmp_path, monkeypatch):
     """Minutes before the first step, and after the last, are none of it."""
     now = [1000.0]
-    for module in ("training", "training_log"):
+    for module in ("training.trainer", "training.log"):
         monkeypatch.setattr(f"hdc.{module}.time.monotonic", lambda: now[0])
     training = start()
     now[0] += 300

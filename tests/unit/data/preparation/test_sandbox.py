@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hdc.data.preparation import sandbox as isolation
+from hdc.data.preparation import sandbox
 from hdc.data.preparation.container import RejectedVideo
 from hdc.data.preparation.decode import decode_video
 from hdc.data.preparation.sandbox import Decoder
@@ -36,15 +36,15 @@ def child_that(monkeypatch, tmp_path):
     """Make children do something else than decode."""
 
     def patch(body):
-        code = "import sys\nfrom hdc.data import isolation\n"
+        code = "import sys\nfrom hdc.data.preparation import sandbox\n"
         code += f"def harm(*_, **__):\n{textwrap.indent(body, '    ')}\n"
-        code += "isolation.decode_video = harm\nisolation.main()\n"
+        code += "sandbox.decode_video = harm\nsandbox.main()\n"
         script = tmp_path / "child.py"
         script.write_text(code)
         starter = tmp_path / "python"
         starter.write_text(f'#!/bin/sh\nexec {PYTHON} {script} "$3"\n')
         starter.chmod(0o755)
-        monkeypatch.setattr(isolation.sys, "executable", str(starter))
+        monkeypatch.setattr(sandbox.sys, "executable", str(starter))
 
     return patch
 
@@ -98,7 +98,7 @@ def test_a_child_that_is_killed_from_outside_is_no_fault_of_the_file(
 
 
 def test_a_child_that_cannot_start_is_no_fault_of_the_file(tmp_path, decoder, monkeypatch):
-    monkeypatch.setattr(isolation, "START_SECONDS", 0.01)
+    monkeypatch.setattr(sandbox, "START_SECONDS", 0.01)
     with pytest.raises(RuntimeError, match="the decoding child cannot start"):
         decoder().pack(tmp_path / "any.avi")
 
@@ -128,10 +128,10 @@ def test_the_limit_of_time_grows_with_what_the_file_claims(
 ):
     path = make_video(tmp_path / "a.avi", moving_square(50))  # two seconds
     child_that(
-        "header = isolation.read_header(sys.modules['__main__'].__dict__.get('p', _[0]), _[1])\n"
+        "header = sandbox.read_header(sys.modules['__main__'].__dict__.get('p', _[0]), _[1])\n"
         "__['on_header'](header)\n"
         "import time\ntime.sleep(2)\n"
-        "raise isolation.RejectedVideo('in time')"
+        "raise sandbox.RejectedVideo('in time')"
     )
     with pytest.raises(RejectedVideo, match="takes longer than 1 seconds"):
         decoder(decoding__seconds=0.5, decoding__seconds_per_second=0.2).pack(path)
@@ -160,7 +160,7 @@ def test_what_fits_is_told_by_the_header_of_the_file(
     """By frames of its size, at its rate, whatever it was that took the memory."""
     path = make_video(tmp_path / "a.avi", moving_square(5), fps=30)
     child_that(
-        "header = isolation.read_header(_[0], _[1])\n__['on_header'](header)\nraise MemoryError"
+        "header = sandbox.read_header(_[0], _[1])\n__['on_header'](header)\nraise MemoryError"
     )
     fits = "about 1,560,200 frames of 32 x 24 pixels fit, 866.8 minutes"
     with pytest.raises(RejectedVideo, match=f"needs more than 8 GiB of memory to decode: {fits}; "):
@@ -194,13 +194,13 @@ def test_closed_while_its_child_starts_it_leaves_none(decoder, monkeypatch, tmp_
     """As by another thread, at the moment when there is no child to end yet."""
     one, children = decoder(), []
 
-    class Started(isolation.subprocess.Popen):
+    class Started(sandbox.subprocess.Popen):
         def __init__(self, *words, **more):
             one.close()
             super().__init__(*words, **more)
             children.append(self)
 
-    monkeypatch.setattr(isolation.subprocess, "Popen", Started)
+    monkeypatch.setattr(sandbox.subprocess, "Popen", Started)
     with pytest.raises(RejectedVideo, match="the work was stopped"):
         one.pack(tmp_path / "a.avi")
     assert [child.poll() for child in children] == [-signal.SIGKILL]

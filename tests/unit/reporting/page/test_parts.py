@@ -75,7 +75,7 @@ def test_settings_are_compared_with_those_of_hdc(tmp_path, change):
         "pretrain.epochs": ("0", "20"),
         "spatial": ("None", "match same_time"),
     }
-    assert hdc.settings.schema["clip.frames"] == "16" and other.settings["spatial"] == "None"
+    assert hdc.settings["clip.frames"] == "16" and other.settings["spatial"] == "None"
 
 
 def test_a_stage_that_one_run_lacks_is_not_compared(tmp_path, change):
