@@ -6,7 +6,7 @@ import sys
 import pytest
 import yaml
 
-from hdc import cli, download
+from hdc import download
 from hdc.commands import doctor
 from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
@@ -120,5 +120,5 @@ def test_quoted_folders_of_commands(home, tmp_path, monkeypatch, capsys):
     assert taken == [home / "videos"]
     for command in ("status", "verify"):
         with pytest.raises(SystemExit) as stop:
-            cli.main([command, "~/results/x"])
+            hdc_command.main([command, "~/results/x"])
         assert f"{home}/results/x" in f"{stop.value}{capsys.readouterr().out}"
