@@ -6,6 +6,7 @@ import sys
 import pytest
 import yaml
 
+from hdc import __main__ as hdc_command
 from hdc import download
 from hdc.commands import doctor
 from hdc.runtime.errors import InputError
