@@ -137,7 +137,6 @@ def workplace(tmp_path):
     """A copy of everything that Snakemake reads, as the working folder of a user."""
     for name in ("workflow", "config", "ablations"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    shutil.copy(ROOT / "environment.yml", tmp_path)
     return tmp_path
 
 

@@ -5,19 +5,18 @@ import re
 import shlex
 import sys
 from collections import Counter
-from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from hdc.study.batch_sizes import require_enough_videos
 from hdc.study.clip_sizes import require_clips_taken
-from hdc.settings.compose import compose_run, settings_text
+from hdc.settings.compose import settings_text
 from hdc.data.preparation.changes import CHANGED, note_changes
 from hdc.runtime.gpus import visible_gpus
 from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import prepared_files
-from hdc.evaluation.leakage import pretraining_list
+from hdc.encoders.file import pretraining_list
 from hdc.study.outdated import outdated
 from hdc.settings.schema import (
     EMBED_READS,
@@ -26,7 +25,7 @@ from hdc.settings.schema import (
     PREPARE_READS,
     PRETRAIN_READS,
 )
-from hdc.study.runs import part_of
+from hdc.study.runs import Run, part_of
 from hdc.study.study import Study
 from hdc.study.names import split_numbers
 
@@ -34,6 +33,12 @@ from hdc.study.names import split_numbers
 # takes the place of Snakemake's own, which makes bash stop at the first error.
 BIN = shlex.quote(str(Path(sys.executable).parent))
 shell.prefix(f"set -euo pipefail; export PATH={BIN}:$PATH; ")
+
+# Of every rule, seen from workflow/rules/. Where only an installed package is, there may be none, and
+# Snakemake would fail to note it after each job.
+ENVIRONMENT = "../../environment.yml"
+if not Path(workflow.basedir, "../environment.yml").is_file():
+    ENVIRONMENT = None
 
 CONFIG_FILES = ", ".join(map(str, workflow.configfiles))
 
@@ -122,36 +127,38 @@ def pretraining_threads(wildcards):
 
 def pretraining_gpus(wildcards):
     """As many as share the pretraining; none on a machine without."""
-    if not GPUS:
-        return 0
-    return devices_of(wildcards.ablation, wildcards.backbone, part_of(wildcards.pretrained_on)[0])
+    return run_of(wildcards).progress.devices if GPUS else 0
 
 
-@cache
-def devices_of(ablation, backbone, data):
-    """On how many devices a run is pretrained."""
-    run = compose_run(ablation, backbone=backbone, data=data, scale=STUDY.scale)
-    return run.progress.devices
+def run_of(wildcards):
+    """The settings of a job's run, on the data set that it is judged or else pretrained on.
+
+    Where a rule names no run or backbone, what it reads is the same in all of them.
+    """
+    data = wildcards.get("data") or part_of(wildcards.pretrained_on)[0]
+    backbone = wildcards.get("backbone", STUDY.backbones[0])
+    return STUDY.compose(backbone, wildcards.get("ablation", "hdc"), data)
 
 
 def settings(*reads, data=None):
     """A params function: the values that a stage reads, as text. A changed value reruns its jobs."""
 
     def text(wildcards):
-        on = data or wildcards.get("data") or part_of(wildcards.pretrained_on)[0]
-        ablation = wildcards.get("ablation", "hdc")
-        return text_of(ablation, wildcards.get("backbone", STUDY.backbones[0]), on, reads)
+        run = STUDY.compose(STUDY.backbones[0], "hdc", data) if data else run_of(wildcards)
+        return text_of(run, reads)
 
     return text
 
 
-@cache  # a study has thousands of jobs and few different texts
-def text_of(ablation, backbone, data, reads):
-    """Settings of a run as text."""
-    run = compose_run(
-        ablation, backbone=backbone, data=data, scale=STUDY.scale, protocol=STUDY.protocol
-    )
-    return settings_text(run, reads)
+TEXTS = {}  # a study has thousands of jobs and few different texts
+
+
+def text_of(run, reads):
+    """Settings of a run as text; runs are composed once, so the object tells which."""
+    key = (id(run), reads)
+    if key not in TEXTS:
+        TEXTS[key] = settings_text(run, reads)
+    return TEXTS[key]
 
 
 # What is refused unless the study allows it, for the stages that read test videos.
@@ -163,44 +170,26 @@ ALLOW = " ".join(
 
 def encoder(wildcards):
     """The encoder that a run is judged by: its own, or that of the run named in `pretrained_by`."""
-    run = compose_run(
-        wildcards.ablation,
-        backbone=wildcards.backbone,
-        data=wildcards.data,
-        scale=STUDY.scale,
-    )
-    ablation = run.pretrained_by or wildcards.ablation
-    return (
-        f"results/{wildcards.study}/runs/{wildcards.backbone}/{ablation}/"
-        f"seed{wildcards.seed}/{wildcards.pretrained_on}/encoder.safetensors"
-    )
+    ablation = run_of(wildcards).pretrained_by or wildcards.ablation
+    return f"{run_folder(wildcards, ablation)}/encoder.safetensors"
 
 
 def measured(wildcards):
     """The record whose invariance gives frozen weights; nothing for other runs."""
-    run = compose_run(
-        wildcards.ablation,
-        backbone=wildcards.backbone,
-        data=part_of(wildcards.pretrained_on)[0],
-        scale=STUDY.scale,
-    )
-    if run.objective.measured_by is None:
-        return []
-    return (
-        f"results/{wildcards.study}/runs/{wildcards.backbone}/{run.objective.measured_by}/"
-        f"seed{wildcards.seed}/{wildcards.pretrained_on}/pretrain.json"
-    )
+    ablation = run_of(wildcards).objective.measured_by
+    return [] if ablation is None else f"{run_folder(wildcards, ablation)}/pretrain.json"
+
+
+def run_folder(wildcards, ablation):
+    """Where a run of the job's backbone, seed and pretraining data lies."""
+    place = (wildcards.backbone, ablation, int(wildcards.seed), wildcards.pretrained_on)
+    return Run(wildcards.study, *place).folder
 
 
 def adopted(wildcards):
     """The encoder that a run takes over and the list of its videos; nothing for other runs."""
-    run = compose_run(
-        wildcards.ablation,
-        backbone=wildcards.backbone,
-        data=part_of(wildcards.pretrained_on)[0],
-        scale=STUDY.scale,
-    )
-    return [run.encoder, str(pretraining_list(run.encoder))] if run.encoder else []
+    found = run_of(wildcards).encoder
+    return [found, str(pretraining_list(found))] if found else []
 
 
 for what, jobs in Counter(OUTDATED.values()).items():

@@ -49,7 +49,6 @@ def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
     for name in ("workflow", "config", "ablations"):
         shutil.copytree(ROOT / name, folder / name)
-    shutil.copy(ROOT / "environment.yml", folder)
     study = yaml.safe_load((folder / "config/smoke.yaml").read_text())
     study |= {"backbones": ["r3d18"], "ablations": ["hdc"], "skip": []}
     (folder / "config/mine.yaml").write_text(yaml.safe_dump(study))

@@ -14,7 +14,7 @@ rule download:
     log:
         f"results/{STUDY.study}/logs/download.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     params:
         commands=" && ".join(

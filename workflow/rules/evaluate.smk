@@ -13,7 +13,7 @@ rule finetune:
     log:
         "results/{study}/logs/finetune/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: training_threads
     resources:
         gpu=ONE_GPU,
@@ -47,7 +47,7 @@ rule embed:
     log:
         "results/{study}/logs/embed/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: training_threads
     resources:
         gpu=ONE_GPU,
@@ -83,7 +83,7 @@ rule evaluate:
     log:
         "results/{study}/logs/evaluate/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: training_threads
     params:
         settings=settings(*EVALUATE_READS),

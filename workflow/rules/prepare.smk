@@ -17,7 +17,7 @@ for name, source in SOURCES.items():
             wildcard_constraints:
                 shard="[0-9]{4}",
             conda:
-                "../../environment.yml"
+                ENVIRONMENT
             threads: 1
             params:
                 # Not passed on: lets Snakemake see that a value this stage reads has changed.
@@ -52,7 +52,7 @@ for name, source in SOURCES.items():
         log:
             f"results/{STUDY.study}/logs/prepare/{name}.log",
         conda:
-            "../../environment.yml"
+            ENVIRONMENT
         threads: all_threads
         params:
             settings=settings(*PREPARE_READS, data=name),

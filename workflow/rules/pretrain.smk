@@ -16,7 +16,7 @@ rule pretrain:
     log:
         "results/{study}/logs/pretrain/{backbone}/{ablation}/seed{seed}/{pretrained_on}.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: pretraining_threads
     resources:
         gpu=pretraining_gpus,

@@ -32,7 +32,7 @@ rule plan:
         "results/{study}/logs/plan.log",
     priority: 1  # before what takes hours: `hdc status` reads it
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     params:
         # The plan itself can be longer than a command line may be.
@@ -76,7 +76,7 @@ rule report:
     log:
         "results/{study}/logs/report.log",
     conda:
-        "../../environment.yml"
+        ENVIRONMENT
     threads: 1
     params:
         output_dir=subpath(output.page, parent=True),
