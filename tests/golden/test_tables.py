@@ -1,7 +1,7 @@
 """The tables of planted records, with one missing cell, as files that were checked by eye.
 
 Written anew, on purpose, with `python tests/golden/test_tables.py`; what they say is worked out by
-hand in test_tables.py, test_differences.py and test_answers.py.
+hand in tests/unit/reporting/tables/ and tests/unit/analysis/.
 """
 
 import shutil
@@ -13,12 +13,10 @@ from planted_comparisons import plant_comparisons
 from same_tables import require_same_table
 
 from hdc.analysis.results import read_results
+from hdc.reporting.contents import TABLES
 from hdc.reporting.tables.all import all_tables
 
 GOLDEN = Path(__file__).parent / "tables"
-TABLES = (
-    "ablation", "preregistered", "finetune", "retrieval", "probes", "factors", "shortcuts", "cost",
-)  # fmt: skip
 DOCUMENT = r"""\documentclass{article}
 %s
 \begin{document}

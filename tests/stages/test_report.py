@@ -5,6 +5,8 @@ import sys
 import pytest
 from planted_study import plant
 
+from hdc.reporting.contents import FIGURES, TABLES
+
 
 @pytest.fixture
 def report(tmp_path, call, root):
@@ -25,22 +27,8 @@ def files(folder):
 def test_writes_every_table_figure_and_the_page(report, tmp_path):
     said, output = report(plant(tmp_path))
     assert said.endswith("report.html: 0 records missing\n")
-    tables = (
-        "ablation",
-        "preregistered",
-        "cost",
-        "factors",
-        "finetune",
-        "probes",
-        "retrieval",
-        "shortcuts",
-    )
-    figures = (
-        "ablation", "accuracy_and_cost", "class_accuracy", "confusion", "factor_map", "factors",
-        "feature_map", "level_weights", "retrieval_curve", "training_curves",
-    )  # fmt: skip
-    expected = {f"tables/{name}.{kind}" for name in tables for kind in ("csv", "md", "tex")}
-    expected |= {f"figures/{name}.{kind}" for name in figures for kind in ("png", "pdf")}
+    expected = {f"tables/{name}.{kind}" for name in TABLES for kind in ("csv", "md", "tex")}
+    expected |= {f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")}
     assert set(files(output)) == expected | {"report.html"}
 
 

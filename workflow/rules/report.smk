@@ -1,25 +1,4 @@
-TABLES = [
-    "ablation",
-    "preregistered",
-    "finetune",
-    "retrieval",
-    "probes",
-    "factors",
-    "shortcuts",
-    "cost",
-]
-FIGURES = [
-    "ablation",
-    "retrieval_curve",
-    "accuracy_and_cost",
-    "factors",
-    "factor_map",
-    "feature_map",
-    "class_accuracy",
-    "confusion",
-    "training_curves",
-    "level_weights",
-]
+from hdc.reporting.contents import FIGURES, TABLES
 
 
 rule plan:

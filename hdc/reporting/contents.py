@@ -1,0 +1,24 @@
+"""What a report holds, by name and in the order of its page; the workflow waits for these files."""
+
+TABLES = (
+    "ablation",
+    "preregistered",
+    "finetune",
+    "retrieval",
+    "probes",
+    "factors",
+    "shortcuts",
+    "cost",
+)
+FIGURES = (
+    "ablation",
+    "retrieval_curve",
+    "accuracy_and_cost",
+    "factors",
+    "factor_map",
+    "feature_map",
+    "class_accuracy",
+    "confusion",
+    "training_curves",
+    "level_weights",
+)
