@@ -24,6 +24,9 @@ def ablation_figure(outcomes: Outcomes) -> Picture:
     results = outcomes.results
     measures = [measure for measure in ablation_measures(results) if measure.visible]
     runs = results.evaluations[["backbone", "data", "ablation"]].drop_duplicates()
+    if not (runs["ablation"] == BASE).any():
+        said = f"This study has no run {BASE} to compare with."
+        return Picture("ablation", TITLE, said, small_multiples(0, none=said)[0], drawn=False)
     runs = runs[runs["ablation"] != BASE]
     groups = [
         (f"{backbone}, {data}", rows)
@@ -62,6 +65,7 @@ def _draw(panel: Axes, outcomes: Outcomes, measure: Measure, rows: pd.DataFrame)
     panel.set_yticks(range(len(rows)), rows["ablation"].map(shortened))
     panel.set_ylim(len(rows) - 0.4, -0.6)
     panel.margins(x=0.08)
+    panel.locator_params(axis="x", nbins=4)  # with more, long numbers touch
     panel.set_title(measure.title.removesuffix(" (%)"))
     panel.set_xlabel(ACROSS)
     return kinds

@@ -195,6 +195,12 @@ def test_one_run_has_no_differences(tmp_path):
     assert picture.caption == "No run but hdc." and "no records" in words(picture.figure)
 
 
+def test_without_the_base_run_there_are_no_differences(tmp_path):
+    picture = drawn(plant(tmp_path, ablations=("supervised", "random_init")))["ablation"]
+    assert not picture.drawn and picture.caption == "This study has no run hdc to compare with."
+    assert picture.caption in words(picture.figure)
+
+
 def test_the_same_bytes_each_time(tmp_path):
     study = plant(tmp_path)
     first, second = drawn(study), drawn(study)
