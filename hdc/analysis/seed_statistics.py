@@ -56,7 +56,7 @@ def summary(values: Values) -> Summary:
 
     One seed has no spread and no interval. Equal values have a spread of 0 and no interval: the
     interval's width would come from a noise that was not seen once. It is not clipped: that of an
-    accuracy may pass 0 or 1. Raises InputError for no values and for such as are no number.
+    accuracy may pass 0 or 1. Raises InputError if there are no values, or one is no number.
     """
     values = _numbers(values)
     return _summary(values, scale=np.abs(values).max())
@@ -123,7 +123,7 @@ def power_hint(
     below SEEDS_FOR_P, where `paired` gives no p.
 
     Source: Cumming and Finch 2001 (doi 10.1177/0013164401614002), limits from the noncentral t.
-    Raises InputError for no differences, for such as are no number, and for impossible shares.
+    Raises InputError if there are no differences, one is no number, or a share is impossible.
     """
     _require_shares(alpha=alpha, power=power)
     found = summary(differences)

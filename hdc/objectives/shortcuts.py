@@ -140,7 +140,7 @@ def share_found(
 ) -> float:
     """How often the clue nearest to a video's own is that of the same video; ties are shared.
 
-    Every clue counts in units of its standard deviation over all; one that never differs, not.
+    Each clue is divided by its standard deviation over all clips; a constant one counts nothing.
     """
     spread = np.concatenate([queries, others]).std(axis=0)
     scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)

@@ -1,4 +1,4 @@
-"""How long work shows that it goes on: a bar in a terminal, nothing but result lines in a log."""
+"""Progress of long work: a bar in a terminal; in a log only the lines of results."""
 
 import os
 import sys

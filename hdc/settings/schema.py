@@ -168,7 +168,7 @@ class Pretrain(Optimization):
 
     epochs_factor: float = MISSING  # multiplies epochs, whatever the scale says of them
     labels: bool = MISSING  # true: learn the labels of the training part instead of contrasting
-    chunk: int | None = MISSING  # videos in memory at a time; null: all; nothing to labels
+    chunk: int | None = MISSING  # videos in memory at a time; null: all; ignored with labels
     sync_batch_norm: bool = MISSING  # with several GPUs: statistics over all of them
 
     def check(self) -> None:

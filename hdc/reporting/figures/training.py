@@ -45,7 +45,7 @@ def training_curves(results: Results) -> Picture:
 def level_weights(results: Results) -> Picture:
     """Weight of each term against step: a panel a run and backbone, or several that are alike.
 
-    Weights that stay as they are are told in the caption.
+    Weights that never change stand in the caption.
     """
     logs = logged_terms(results)
     found = {
@@ -128,7 +128,7 @@ def _moves(curves: dict[str, pd.Series]) -> bool:
 
 
 def _fixed(curves: dict[str, pd.Series]) -> str:
-    """Weights that stay as they are, such as `spatial 0.25, 0.5, 1`."""
+    """Weights that never change, such as `spatial 0.25, 0.5, 1`."""
     by_kind: dict[str, list[str]] = {}
     for term, curve in curves.items():
         by_kind.setdefault(term.split()[0], []).append(f"{curve.iloc[0]:g}")
