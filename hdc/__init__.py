@@ -13,7 +13,8 @@ def load_encoder(path: str | Path) -> "torch.nn.Module":
     It takes RGB clips as float (batch, 3, time, height, width), normalized as `to_clips` does, also
     where it was trained on another normalization: it converts them itself. It gives a dict from
     level to features (batch, channel, time, height, width), shallow to deep. `levels` has the
-    channels of each level, `facts` what the file says about the encoder, such as its videos.
+    channels and strides of each level, `facts` what the file says about the encoder, such as its
+    videos.
     The weights need no other file, and nothing in the file is executed.
     Raises InputError if there is no encoder.
     """

@@ -7,9 +7,9 @@ how much the features use time. `<last level>.spatial_max` is pooled as VCOP's r
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,27 +21,35 @@ from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import made_from, prepared_files
 from hdc.runtime.seeding import generator
 from hdc.runtime.tensor_files import write_tensors
-from hdc.settings.schema import EMBED_READS
-from hdc.settings.stage import Stage
-
-STAGE = Stage(
-    name="embed",
-    about=__doc__,
-    choices=("scale", "data", "backbone", "ablation", "protocol"),
-    arguments={
-        "encoder": "encoder.safetensors, made by hdc.pretrain",
-        "prepared": "results/data/<data>, made by hdc.prepare",
-        "output_dir": "<folder of the encoder>/<data>",
-    },
-    reads=EMBED_READS,
-)
+from hdc.settings.schema import Clip, Inference
+from hdc.settings.stage import Stage, StageJob, argument, choice, node
 
 
-def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
+@dataclass(frozen=True, kw_only=True)
+class EmbedJob(StageJob):
+    """What computing the features of a data set is told."""
+
+    scale: str = choice()
+    data: str = choice()
+    backbone: str = choice()
+    ablation: str = choice()
+    protocol: str = choice("ours")
+    encoder: Path = argument("encoder.safetensors, made by hdc.pretrain")
+    prepared: Path = argument("results/data/<data>, made by hdc.prepare")
+    output_dir: Path = argument("<folder of the encoder>/<data>")
+    network: dict[str, Any] = node("backbone")
+    clip: Clip = node()
+    inference: Inference = node()
+
+
+STAGE = Stage("embed", __doc__, EmbedJob)
+
+
+def main(job: EmbedJob) -> None:
     """Write the features of one data set by one encoder."""
-    inputs = made_from(*prepared_files(arguments.prepared), arguments.encoder)
-    index = read_index(arguments.prepared)
-    store = ClipStore(arguments.prepared, index.video.tolist())
+    inputs = made_from(*prepared_files(job.prepared), job.encoder)
+    index = read_index(job.prepared)
+    store = ClipStore(job.prepared, index.video.tolist())
 
     from safetensors.numpy import save
 
@@ -49,25 +57,38 @@ def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
     from hdc.runtime.fabric import laid_out, start_fabric
 
     fabric = start_fabric("32-true")
-    encoder = laid_out(read_encoder(arguments.encoder, settings.backbone), fabric.device)
+    encoder = laid_out(read_encoder(job.encoder, job.network), fabric.device)
     levels = list(encoder.levels)
     encoder = fabric.setup_module(encoder)
-    features = video_features(encoder, store, len(index), settings)
-    require_finite(features, index.video.tolist(), arguments.encoder)
+    features = video_features(
+        encoder,
+        store,
+        len(index),
+        clip=job.clip,
+        inference=job.inference,
+        workers=job.progress.workers,
+    )
+    require_finite(features, index.video.tolist(), job.encoder)
     facts = {
-        "clips_per_video": settings.inference.clips,
-        "encoder": inputs[arguments.encoder],
+        "clips_per_video": job.inference.clips,
+        "encoder": inputs[str(job.encoder)],
         "inputs": inputs,
         "levels": levels,
-        "settings": digest(settings.text),
+        "settings": digest(job.settings_text),
     }
-    path = Path(arguments.output_dir) / "features.safetensors"
+    path = job.output_dir / "features.safetensors"
     write_tensors(path, partial(save, features), facts)
     print(f"{path}: {len(index)} videos, {', '.join(features)}", flush=True)
 
 
 def video_features(
-    encoder: Any, store: ClipStore, videos: int, settings: SimpleNamespace
+    encoder: Any,
+    store: ClipStore,
+    videos: int,
+    *,
+    clip: Clip,
+    inference: Inference,
+    workers: int,
 ) -> dict[str, np.ndarray]:
     """By name a float32 table (video, number): the mean over each video's clips."""
     import torch
@@ -75,14 +96,14 @@ def video_features(
     from hdc.data.augment import augment
     from hdc.data.whole_videos import video_batches
 
-    clips_each = settings.inference.clips
+    clips_each = inference.clips
     batches = video_batches(
         store,
         range(videos),
-        clip=settings.clip,
-        inference=settings.inference,
+        clip=clip,
+        inference=inference,
         device=next(encoder.parameters()).device,
-        workers=settings.progress.workers,
+        workers=workers,
         what="embedding",
     )
     tables: dict[str, list] = {}
@@ -96,14 +117,14 @@ def video_features(
                 ".shuffled": batch.clips[every_clip, torch.tensor(order)],
             }
             for suffix, clips in shown.items():
-                maps = encoder(augment(clips, batch.draws, pixels=settings.clip.pixels))
+                maps = encoder(augment(clips, batch.draws, pixels=clip.pixels))
                 for name, rows in pooled(maps, suffix):
                     means = rows.unflatten(0, (-1, clips_each)).mean(dim=1)
                     tables.setdefault(name, []).append(means.float().cpu())
     return {name: torch.cat(parts).numpy() for name, parts in tables.items()}
 
 
-def require_finite(features: dict[str, np.ndarray], videos: list[str], encoder: str) -> None:
+def require_finite(features: dict[str, np.ndarray], videos: list[str], encoder: Path) -> None:
     """Raise InputError if a feature is NaN or infinite; `videos` are the rows' names."""
     for name, table in features.items():
         wrong = np.flatnonzero(~np.isfinite(table).all(axis=1))

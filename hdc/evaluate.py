@@ -7,8 +7,8 @@ nearest training videos). An unusable test video is a miss.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from safetensors import safe_open
 from hdc.data.index import missing_facts, read_index, read_split, video_counts, write_table
 from hdc.data.store import ClipStore
 from hdc.evaluation.frozen_features import Judge
+from hdc.evaluation.judgements import linear_probe, recall
 from hdc.evaluation.leakage import require_apart, require_unseen
 from hdc.evaluation.pca_map import feature_map
 from hdc.runtime.atomic_files import write_bytes
@@ -26,68 +27,74 @@ from hdc.runtime.inputs import made_from, prepared_files
 from hdc.runtime.progress import progress
 from hdc.runtime.record import Stopwatch, write_record
 from hdc.runtime.tensor_files import read_facts
-from hdc.settings.schema import EVALUATE_READS
-from hdc.settings.stage import Stage
+from hdc.settings.schema import Evaluate
+from hdc.settings.stage import Stage, StageJob, argument, choice, node
 
 CONTROLS = (".still", ".shuffled")
 SHOWN_NEIGHBORS = 5  # in the picture
 AGAIN = "delete it and run hdc.embed again"
 
-STAGE = Stage(
-    name="evaluate",
-    about=__doc__,
-    choices=("scale", "data", "ablation"),
-    arguments={
-        "seed": "of the encoder, for the record",
-        "encoder": "the encoder that made the features; the list of videos beside it is read",
-        "features": "features.safetensors, made by hdc.embed",
-        "prepared": "results/data/<data>, made by hdc.prepare",
-        "split": "number of the split",
-        "output_dir": "<folder of the encoder>/<data>/split<split>",
-        "allow_copies": "true: test videos may have copies in the training part; else refused",
-        "allow_pretrain_on_test": "true: the encoder may have seen test videos; else refused",
-    },
-    reads=EVALUATE_READS,
-    optional=("allow_copies", "allow_pretrain_on_test"),
-)
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateJob(StageJob):
+    """What one evaluation is told."""
+
+    scale: str = choice()
+    data: str = choice()
+    ablation: str = choice()
+    seed: int = argument("of the encoder, for the record")
+    encoder: Path = argument(
+        "the encoder that made the features; the list of videos beside it is read"
+    )
+    features: Path = argument("features.safetensors, made by hdc.embed")
+    prepared: Path = argument("results/data/<data>, made by hdc.prepare")
+    split: int = argument("number of the split")
+    output_dir: Path = argument("<folder of the encoder>/<data>/split<split>")
+    allow_copies: bool = argument(
+        "true: test videos may have copies in the training part; else refused", default=False
+    )
+    allow_pretrain_on_test: bool = argument(
+        "true: the encoder may have seen test videos; else refused", default=False
+    )
+    evaluate: Evaluate = node()
 
 
-def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
+STAGE = Stage("evaluate", __doc__, EvaluateJob)
+
+
+def main(job: EvaluateJob) -> None:
     """Judge one table of features on one split."""
-    stopwatch, output = Stopwatch(), Path(arguments.output_dir)
-    lists = prepared_files(arguments.prepared, arguments.split)
-    inputs = made_from(*lists, arguments.encoder, arguments.features)
-    index = read_index(arguments.prepared)
-    split = read_split(arguments.prepared, int(arguments.split))
-    leaks = require_apart(index, split, allow=arguments.allow_copies == "true")
-    allow = arguments.allow_pretrain_on_test == "true"
-    leaks |= require_unseen(arguments.encoder, index, split, allow=allow)
-    names, load, facts = read_features(arguments.features, len(index))
-    if facts["encoder"] != inputs[arguments.encoder]:
+    stopwatch, output = Stopwatch(), job.output_dir
+    inputs = made_from(*prepared_files(job.prepared, job.split), job.encoder, job.features)
+    index, split = read_index(job.prepared), read_split(job.prepared, job.split)
+    leaks = require_apart(index, split, allow=job.allow_copies)
+    leaks |= require_unseen(job.encoder, index, split, allow=job.allow_pretrain_on_test)
+    names, load, facts = read_features(job.features, len(index))
+    if facts["encoder"] != inputs[str(job.encoder)]:
         raise InputError(
-            f"{arguments.features}: expected features by {arguments.encoder}, found others; {AGAIN}"
+            f"{job.features}: expected features by {job.encoder}, found others; {AGAIN}"
         )
-    judge, last = Judge(index, split, settings.evaluate), facts["levels"][-1]
+    judge, last = Judge(index, split, job.evaluate), facts["levels"][-1]
     metrics, found = judgements(judge, names, load, facts["levels"])
     places, shares = feature_map(load(last), index, judge.rows["test"])
-    metrics |= {"map_shares": shares, "videos": video_counts(arguments.prepared, split)}
+    metrics |= {"map_shares": shares, "videos": video_counts(job.prepared, split)}
     write_table(output / "outcomes.csv", judge.table())
     write_table(output / "map.csv", places)
-    store = ClipStore(arguments.prepared, index.video.tolist())
-    write_bytes(output / "neighbors.png", picture(store, index, judge, found[last], arguments))
+    store = ClipStore(job.prepared, index.video.tolist())
+    write_bytes(output / "neighbors.png", picture(store, index, judge, found[last], job))
     write_record(
         output / "evaluate.json",
         stage="evaluate",
         metrics=metrics,
-        settings=settings.record,
-        protocol=protocol(arguments, judge, facts) | leaks,
+        settings=job.settings_record,
+        protocol=protocol(job, judge, facts) | leaks,
         inputs=inputs,
-        seed=int(arguments.seed),
+        seed=job.seed,
         stopwatch=stopwatch,
     )
-    name, recall = next(iter(metrics["retrieval"][last].items()))
+    name, share = next(iter(metrics["retrieval"][last].items()))
     videos = f"{len(judge.outcomes)} test videos"
-    print(f"{output / 'evaluate.json'}: {name} {recall:.3f} on {videos}", flush=True)
+    print(f"{output / 'evaluate.json'}: {name} {share:.3f} on {videos}", flush=True)
 
 
 def judgements(
@@ -115,10 +122,10 @@ def judgements(
             metrics["left_out"][name] = judge.left_out(name, table)
         if name == levels[-1]:
             metrics["few_labels"][name] = judge.few_labels(name, table)
-            first = judge.settings.recall_at[0]
+            first = recall(name, judge.settings.recall_at[0])
             metrics["per_class"] = {
-                f"r{first}": judge.by_label(f"retrieval_{name}_r{first}"),
-                "linear": judge.by_label(f"linear_{name}_label"),
+                first.name: judge.by_label(first),
+                "linear": judge.by_label(linear_probe(name, "label")),
             }
     return metrics, found
 
@@ -128,7 +135,7 @@ def picture(
     index: pd.DataFrame,
     judge: Judge,
     found: tuple[np.ndarray, np.ndarray],
-    arguments: SimpleNamespace,
+    job: EvaluateJob,
 ) -> bytes:
     """Evenly chosen test videos with their nearest neighbors at the last level, as a PNG."""
     from hdc.reporting.figures.neighbors import evenly_spaced, neighbor_picture
@@ -142,15 +149,15 @@ def picture(
         queries=[judge.rows["test"][place] for place in places],
         neighbors=rows[places, :SHOWN_NEIGHBORS],
         similarity=similarity[places, :SHOWN_NEIGHBORS],
-        title=f"{arguments.ablation}, {arguments.data} split {arguments.split}",
+        title=f"{job.ablation}, {job.data} split {job.split}",
     )
 
 
-def protocol(arguments: SimpleNamespace, judge: Judge, facts: dict[str, Any]) -> dict[str, Any]:
+def protocol(job: EvaluateJob, judge: Judge, facts: dict[str, Any]) -> dict[str, Any]:
     """How the numbers came about, for the record."""
     return {
-        "data": arguments.data,
-        "split": int(arguments.split),
+        "data": job.data,
+        "split": job.split,
         "gallery": "train + val",
         "gallery_videos": len(judge.gallery),
         "test_videos": len(judge.outcomes),
@@ -158,11 +165,11 @@ def protocol(arguments: SimpleNamespace, judge: Judge, facts: dict[str, Any]) ->
         "clips_per_video": facts["clips_per_video"],
         "averaging": "mean of features",
         "checkpoint": "the encoder as it is",
-    } | missing_facts(arguments.prepared, arguments.split)
+    } | missing_facts(job.prepared, job.split)
 
 
 def read_features(
-    path: str, videos: int
+    path: Path, videos: int
 ) -> tuple[list[str], Callable[[str], np.ndarray], dict[str, Any]]:
     """The names of the tables of features, what loads one, and the facts stored with them.
 
@@ -170,7 +177,7 @@ def read_features(
     Raises InputError if there is no file, a damaged one, or one of other than `videos` rows; so
     does what loads a table that has NaN or infinity.
     """
-    if not Path(path).is_file():
+    if not path.is_file():
         raise InputError(f"{path}: expected features, found none; run hdc.embed first")
     facts = read_facts(path)
     levels = facts.get("levels") if isinstance(facts, dict) else None

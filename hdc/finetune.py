@@ -6,11 +6,12 @@ prediction and counts as wrong), clip_scores.safetensors with the scores of ever
 softmax, from which any other average follows, and the record finetune.json.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -32,213 +33,219 @@ from hdc.runtime.digest import digest
 from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import made_from, prepared_files
 from hdc.runtime.record import Stopwatch, write_record
-from hdc.runtime.seeding import torch_seed
 from hdc.runtime.tensor_files import write_tensors
-from hdc.settings.schema import FINETUNE_READS
-from hdc.settings.stage import Stage
+from hdc.settings.schema import Clip, Finetune, Inference
+from hdc.settings.stage import Stage, StageJob, argument, choice, node
+
+if TYPE_CHECKING:  # with bad arguments there is no need to wait for torch
+    from hdc.data.batches import VideoBatches
+    from hdc.objectives.supervised import SupervisedTask
+    from hdc.training.trainer import Training
 
 CHECKPOINTS = {
     "last": "last epoch",
     "best_on_validation": "epoch with the least loss on validation",
 }
 
-STAGE = Stage(
-    name="finetune",
-    about=__doc__,
-    choices=("scale", "data", "backbone", "ablation", "protocol"),
-    arguments={
-        "seed": "decides the head's first weights, order, crops and augmentation",
-        "encoder": "encoder.safetensors, made by hdc.pretrain",
-        "prepared": "results/data/<data>, made by hdc.prepare",
-        "split": "number of the split",
-        "output_dir": "<folder of the encoder>/<data>/split<split>",
-        "allow_copies": "true: test videos may have copies in the training part; else refused",
-        "allow_pretrain_on_test": "true: the encoder may have seen test videos; else refused",
-    },
-    reads=FINETUNE_READS,
-    optional=("allow_copies", "allow_pretrain_on_test"),
-)
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneJob(StageJob):
+    """What one fine-tuning is told."""
+
+    scale: str = choice()
+    data: str = choice()
+    backbone: str = choice()
+    ablation: str = choice()
+    protocol: str = choice("ours")
+    seed: int = argument("decides the head's first weights, order, crops and augmentation")
+    encoder: Path = argument("encoder.safetensors, made by hdc.pretrain")
+    prepared: Path = argument("results/data/<data>, made by hdc.prepare")
+    split: int = argument("number of the split")
+    output_dir: Path = argument("<folder of the encoder>/<data>/split<split>")
+    allow_copies: bool = argument(
+        "true: test videos may have copies in the training part; else refused", default=False
+    )
+    allow_pretrain_on_test: bool = argument(
+        "true: the encoder may have seen test videos; else refused", default=False
+    )
+    network: dict[str, Any] = node("backbone")
+    clip: Clip = node()
+    finetune: Finetune = node()
+    inference: Inference = node()
+
+    @property
+    def chooses_an_epoch(self) -> bool:
+        """Whether validation does, which then trains nothing."""
+        return self.finetune.checkpoint == "best_on_validation"
 
 
-def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
+STAGE = Stage("finetune", __doc__, FinetuneJob)
+
+
+@dataclass(frozen=True)
+class Videos:
+    """A prepared data set, one of its splits, and the rows of the index in each part of that."""
+
+    index: pd.DataFrame
+    split: pd.DataFrame
+    store: ClipStore
+    rows: dict[str, list[int]]
+
+    @property
+    def labels(self) -> list[str]:
+        """Of the split, in the order of their scores."""
+        return sorted(set(self.split.label))
+
+    def targets(self) -> np.ndarray:
+        """The number of each video's label; -1 where it is none of the split's."""
+        numbers = {label: number for number, label in enumerate(self.labels)}
+        return np.array([numbers.get(label, -1) for label in self.index.label])
+
+
+def main(job: FinetuneJob) -> None:
     """Fine-tune one encoder on one split and test it."""
-    stopwatch, seed = Stopwatch(), int(arguments.seed)
-    output, prepared = Path(arguments.output_dir), arguments.prepared
-    inputs = made_from(*prepared_files(prepared, arguments.split), arguments.encoder)
-    index, split = read_index(prepared), read_split(prepared, int(arguments.split))
-    leaks = leak_facts(arguments, index, split)
-    rows = rows_by_part(index, split, prepared, settings.finetune.checkpoint)
-    store = ClipStore(prepared, index.video.tolist())
-    checked = check_sample(store, [*chain(*rows.values())], seed=seed)
+    stopwatch = Stopwatch()
+    inputs = made_from(*prepared_files(job.prepared, job.split), job.encoder)
+    videos = read_videos(job)
+    leaks = leak_facts(job, videos)
+    checked = check_sample(videos.store, [*chain(*videos.rows.values())], seed=job.seed)
 
     # Late: with bad arguments there is no need to wait for torch.
-    from hdc.data.batches import VideoBatches
-    from hdc.encoders.build import read_encoder
-    from hdc.encoders.classifier import Classifier
-    from hdc.evaluation.clip_scores import clip_scores
-    from hdc.runtime.fabric import device_name, peak_device_memory, start_fabric
     from hdc.training.best_epoch import BestEpoch
-    from hdc.training.soundness import require_sound
-    from hdc.training.trainer import Training
 
-    fabric = start_fabric(
-        settings.finetune.precision, deterministic=settings.finetune.deterministic
-    )
-    labels = sorted(set(split.label))
-    numbers = {label: number for number, label in enumerate(labels)}
-    targets = np.array([numbers.get(label, -1) for label in index.label])  # -1: not in this split
-    batches = VideoBatches(
-        store,
-        rows["train"],
-        clip=settings.clip,
-        augment=settings.finetune.augment,
-        batch_size=settings.finetune.batch_size,
-        seed=seed,
-    )
-    encoder = read_encoder(arguments.encoder, settings.backbone).train()
-    model = Classifier(encoder, len(labels), dropout=settings.finetune.dropout, seed=seed)
-    shape = (batches.batch_size, 3, settings.clip.frames, *2 * (settings.clip.pixels,))
-    require_sound(model, shape, fabric=fabric, key="finetune.precision")
-    training = Training(
-        model,
-        settings.finetune,
-        settings.progress,
-        fabric=fabric,
-        epochs=settings.finetune.epochs,
-        steps_per_epoch=batches.steps_per_epoch,
-        folder=output,
-        name=state_name(settings, arguments, split),
-        log_name="finetune.log.jsonl",
-    )
-    scores_of = partial(
-        clip_scores,
-        training.model,
-        store,
-        clip=settings.clip,
-        inference=settings.inference,
-        crops=settings.finetune.crops,
-        workers=settings.progress.workers,
-    )
-    best = None
-    if settings.finetune.checkpoint == "best_on_validation":
-        own, average = targets[rows["val"]], settings.finetune.average
-        best = BestEpoch(
-            training, lambda: mean_loss(scores_of(rows["val"], what="validation"), own, average)
-        )
-    train(training, batches, targets, settings, labels=len(labels), seed=seed, best=best)
-
-    scores = scores_of(rows["test"], what="test")
-    predictions = judged(scores, index.video.iloc[rows["test"]], split, labels, settings, output)
-    metrics = test_metrics(predictions, scores, index.label.iloc[rows["test"]].tolist(), labels)
-    metrics |= {"train_loss": training.log.loss} | (best.facts() if best else {})
-    metrics["stored_videos_checked"] = checked
-    write_record(
-        output / "finetune.json",
-        stage="finetune",
-        metrics=metrics,
-        settings=settings.record,
-        protocol=protocol(settings, arguments, len(batches.rows), predictions) | leaks,
-        inputs=inputs,
-        seed=seed,
-        stopwatch=stopwatch,
-        seconds_before=training.seconds_before,
-        device=device_name(fabric),
-        peak_memory_bytes=peak_device_memory(fabric),
-    )
-    training.finish()
-    tested = f"top-1 {metrics['top1']:.3f} on {len(predictions)} test videos"
-    print(f"{output / 'finetune.json'}: {tested}", flush=True)
-
-
-def train(
-    training: Any,
-    batches: Any,
-    targets: np.ndarray,
-    settings: SimpleNamespace,
-    *,
-    labels: int,
-    seed: int,
-    best: Any | None,
-) -> None:
-    """Every step that is left; with `best`, ends with the weights of the best epoch."""
-    import torch
-
-    from hdc.data.augment import augment
-    from hdc.encoders.classifier import seeded_loss
-    from hdc.settings.schema import View
-
-    device = training.fabric.device
-    weights = label_weights(targets[batches.rows], labels)
-    weights = torch.tensor(weights, device=device) if settings.finetune.class_balanced else None
-    numbers = torch.tensor(targets, device=device)
-    for epoch, first_step in training.epochs():
-        if best:
-            best.judge()
-        tasks = batches.epoch(epoch, {"clip": View(crop=1, draw="a")}, first_step=first_step)
-        for views in training.batches(tasks):
-            batch = views["clip"]
-            dropout = torch_seed(seed, f"dropout {training.step}")
-            clips = batch.clips.to(device, non_blocking=True)
-            clips = augment(clips, batch.draws, pixels=settings.clip.pixels)
-            own = numbers[batch.rows]
-            loss_of = partial(seeded_loss, clips, own, weights=weights, dropout=dropout)
-            training.update(loss_of(training.model), clips=len(clips), again=loss_of)
-    if best:
+    task, batches, training = begin(job, videos)
+    scores_of = scorer(task, training, job, videos)
+    best = BestEpoch(training, lambda: validation_loss(scores_of, job, videos))
+    training.learn(batches, before_epoch=best.judge if job.chooses_an_epoch else None)
+    if job.chooses_an_epoch:
         best.judge()
         best.load()
 
+    scores = scores_of("test")
+    predictions = judged(scores, job, videos)
+    metrics = test_metrics(predictions, scores, videos)
+    metrics |= {"train_loss": training.log.loss, "stored_videos_checked": checked}
+    metrics |= best.facts() if job.chooses_an_epoch else {}
+    write_record(
+        job.output_dir / "finetune.json",
+        stage="finetune",
+        metrics=metrics,
+        settings=job.settings_record,
+        protocol=protocol(job, len(batches.rows), predictions) | leaks,
+        inputs=inputs,
+        seed=job.seed,
+        stopwatch=stopwatch,
+        **training.cost(),
+    )
+    training.finish()
+    tested = f"top-1 {metrics['top1']:.3f} on {len(predictions)} test videos"
+    print(f"{job.output_dir / 'finetune.json'}: {tested}", flush=True)
 
-def label_weights(targets: np.ndarray, labels: int) -> np.ndarray:
-    """What a video of each label weighs so that all labels weigh alike, 1 on average, float32.
 
-    A label without videos weighs nothing.
-    """
-    counts = np.bincount(targets, minlength=labels)
-    weights = len(targets) / (np.count_nonzero(counts) * np.maximum(counts, 1))
-    return np.where(counts > 0, weights, 0).astype(np.float32)
+def begin(job: FinetuneJob, videos: Videos) -> "tuple[SupervisedTask, VideoBatches, Training]":
+    """The encoder with its head, the training part in batches, and the training of one on them."""
+    from hdc.data.batches import VideoBatches
+    from hdc.encoders.build import read_encoder
+    from hdc.objectives.supervised import SupervisedTask, label_weights
+    from hdc.runtime.fabric import start_fabric
+    from hdc.training.assembly import start_training
+
+    settings, labels, targets = job.finetune, len(videos.labels), videos.targets()
+    fabric = start_fabric(settings.precision, deterministic=settings.deterministic)
+    batches = VideoBatches(
+        videos.store,
+        videos.rows["train"],
+        clip=job.clip,
+        augment=settings.augment,
+        batch_size=settings.batch_size,
+        seed=job.seed,
+    )
+    weights = label_weights(targets[batches.rows], labels) if settings.class_balanced else None
+    task = SupervisedTask(
+        read_encoder(job.encoder, job.network).train(),
+        targets,
+        labels=labels,
+        seed=job.seed,
+        dropout=settings.dropout,
+        label_weights=weights,
+    )
+    training = start_training(
+        task,
+        batches,
+        stage="finetune",
+        settings=settings,
+        epochs=settings.epochs,
+        progress=job.progress,
+        fabric=fabric,
+        folder=job.output_dir,
+        name=state_name(job, videos.split),
+        log_name="finetune.log.jsonl",
+    )
+    return task, batches, training
 
 
-def leak_facts(
-    arguments: SimpleNamespace, index: pd.DataFrame, split: pd.DataFrame
-) -> dict[str, Any]:
-    """Refuse what must not be judged, unless it is allowed; what was allowed, for the record."""
-    copies = require_apart(index, split, allow=arguments.allow_copies == "true")
-    allow = arguments.allow_pretrain_on_test == "true"
-    return copies | require_unseen(arguments.encoder, index, split, allow=allow)
+def scorer(
+    task: "SupervisedTask", training: "Training", job: FinetuneJob, videos: Videos
+) -> Callable[[str], np.ndarray]:
+    """What gives the scores of every clip of a part, as the weights are when it is called."""
+    from hdc.evaluation.clip_scores import clip_scores
+
+    def scores_of(part: str) -> np.ndarray:
+        with training.fabric.autocast():
+            return clip_scores(
+                task,
+                videos.store,
+                videos.rows[part],
+                clip=job.clip,
+                inference=job.inference,
+                crops=job.finetune.crops,
+                workers=job.progress.workers,
+                what="validation" if part == "val" else part,
+            )
+
+    return scores_of
 
 
-def rows_by_part(
-    index: pd.DataFrame, split: pd.DataFrame, prepared: str, checkpoint: str
-) -> dict[str, list[int]]:
-    """Rows of the index to train, to choose and to test on.
+def validation_loss(
+    scores_of: Callable[[str], np.ndarray], job: FinetuneJob, videos: Videos
+) -> float:
+    """The loss by video, in nats, on validation."""
+    targets = videos.targets()[videos.rows["val"]]
+    return mean_loss(scores_of("val"), targets, job.finetune.average)
+
+
+def read_videos(job: FinetuneJob) -> Videos:
+    """The videos to train, to choose and to test on.
 
     Where an epoch is chosen, val does that and trains nothing. Raises InputError if one is empty.
     """
-    chosen = checkpoint == "best_on_validation"
-    parts = {"train": ("train",) if chosen else ("train", "val"), "test": ("test",)}
-    parts |= {"val": ("val",)} if chosen else {}
-    rows = {name: rows_of(index, split, *each) for name, each in parts.items()}
+    index, split = read_index(job.prepared), read_split(job.prepared, job.split)
+    parts = {"train": ("train",) if job.chooses_an_epoch else ("train", "val"), "test": ("test",)}
+    parts |= {"val": ("val",)} if job.chooses_an_epoch else {}
+    rows = {name: rows_of(index, split, *names) for name, names in parts.items()}
     for name, found in rows.items():
         if not found:
-            raise InputError(f"{prepared}: expected usable {name} videos in the split, found none")
-    return rows
+            raise InputError(
+                f"{job.prepared}: expected usable {name} videos in the split, found none"
+            )
+    return Videos(index, split, ClipStore(job.prepared, index.video.tolist()), rows)
 
 
-def state_name(settings: SimpleNamespace, arguments: SimpleNamespace, split: pd.DataFrame) -> str:
+def leak_facts(job: FinetuneJob, videos: Videos) -> dict[str, Any]:
+    """Refuse what must not be judged, unless it is allowed; what was allowed, for the record."""
+    copies = require_apart(videos.index, videos.split, allow=job.allow_copies)
+    allow = job.allow_pretrain_on_test
+    return copies | require_unseen(job.encoder, videos.index, videos.split, allow=allow)
+
+
+def state_name(job: FinetuneJob, split: pd.DataFrame) -> str:
     """A name for everything that decides the result."""
-    listing = split.to_csv(index=False) + digest((Path(arguments.prepared) / MANIFEST).read_bytes())
-    encoder = digest(Path(arguments.encoder).read_bytes())
-    return digest(f"{settings.text}{arguments.seed}{listing}{encoder}")
+    listing = split.to_csv(index=False) + digest((job.prepared / MANIFEST).read_bytes())
+    encoder = digest(job.encoder.read_bytes())
+    return digest(f"{job.settings_text}{job.seed}{listing}{encoder}")
 
 
-def judged(
-    scores: np.ndarray,
-    videos: pd.Series,
-    split: pd.DataFrame,
-    labels: list[str],
-    settings: SimpleNamespace,
-    output: Path,
-) -> pd.DataFrame:
+def judged(scores: np.ndarray, job: FinetuneJob, videos: Videos) -> pd.DataFrame:
     """Write what the scores of every clip say, and return the predictions by video."""
     from safetensors.numpy import save
 
@@ -247,50 +254,45 @@ def judged(
             "expected finite scores of the test videos, found others: the last step broke the "
             "network; lower finetune.learning_rate"
         )
-    facts = {"videos": videos.tolist(), "labels": labels, "axes": "video, clip, label"}
-    path = output / "clip_scores.safetensors"
+    tested, labels = videos.index.video.iloc[videos.rows["test"]], videos.labels
+    facts = {"videos": tested.tolist(), "labels": labels, "axes": "video, clip, label"}
+    path = job.output_dir / "clip_scores.safetensors"
     write_tensors(path, partial(save, {"scores": scores}), facts)
     table = pd.DataFrame(
-        averaged(scores, settings.finetune.average), index=videos.to_numpy(), columns=labels
+        averaged(scores, job.finetune.average), index=tested.to_numpy(), columns=labels
     )
-    predictions = prediction_table(split, table)
-    write_table(output / "predictions.csv", predictions)
+    predictions = prediction_table(videos.split, table)
+    write_table(job.output_dir / "predictions.csv", predictions)
     return predictions
 
 
-def test_metrics(
-    predictions: pd.DataFrame, scores: np.ndarray, own: list[str], labels: list[str]
-) -> dict[str, Any]:
-    """Accuracies of videos and of clips, by class, and the confusion matrix; own: of `scores`."""
+def test_metrics(predictions: pd.DataFrame, scores: np.ndarray, videos: Videos) -> dict[str, Any]:
+    """Accuracies of videos and of clips, by class, and the confusion matrix."""
+    own = videos.index.label.iloc[videos.rows["test"]].tolist()
     return {
         **accuracies(predictions),
-        **clip_accuracies(scores, own, labels, videos=len(predictions)),
+        **clip_accuracies(scores, own, videos.labels, videos=len(predictions)),
         "per_class": by_label(predictions),
         "confusion": confusion(predictions),
     }
 
 
-def protocol(
-    settings: SimpleNamespace,
-    arguments: SimpleNamespace,
-    training_videos: int,
-    predictions: pd.DataFrame,
-) -> dict[str, Any]:
+def protocol(job: FinetuneJob, training_videos: int, predictions: pd.DataFrame) -> dict[str, Any]:
     """How the accuracy came about, for the record."""
-    finetune = settings.finetune
+    settings = job.finetune
     return {
-        "data": arguments.data,
-        "split": int(arguments.split),
-        "protocol": arguments.protocol,
-        "trained_on": "train" if finetune.checkpoint == "best_on_validation" else "train + val",
+        "data": job.data,
+        "split": job.split,
+        "protocol": job.protocol,
+        "trained_on": "train" if job.chooses_an_epoch else "train + val",
         "training_videos": training_videos,
         "test_videos": len(predictions),
         "unusable_test_videos": int((predictions.predicted == "").sum()),
-        "clips_per_video": settings.inference.clips,
-        "crops_per_clip": finetune.crops,
-        "averaging": f"mean of {finetune.average}",
-        "checkpoint": CHECKPOINTS[finetune.checkpoint],
-    } | missing_facts(arguments.prepared, arguments.split)
+        "clips_per_video": job.inference.clips,
+        "crops_per_clip": settings.crops,
+        "averaging": f"mean of {settings.average}",
+        "checkpoint": CHECKPOINTS[settings.checkpoint],
+    } | missing_facts(job.prepared, job.split)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ needed. An ablation takes the encoder over by `encoder: <path>`.
 
 import hashlib
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -17,81 +17,86 @@ from hdc.data.index import read_table, write_table
 from hdc.encoders.file import encoder_facts, pretraining_list
 from hdc.runtime.digest import digest
 from hdc.runtime.errors import InputError
-from hdc.settings.stage import Stage
+from hdc.settings.stage import Stage, StageJob, argument, choice, node
 
-STAGE = Stage(
-    name="import_encoder",
-    about=__doc__,
-    choices=("scale", "backbone"),
-    arguments={
-        "checkpoint": "a state dict, or what holds one: .safetensors, or a file of torch.save",
-        "mapping": "torchvision, or a YAML file (docs/adding-an-ablation.md); empty: as ours",
-        "pretrained_on": "words for the report: which videos, with labels or without",
-        "videos": "CSV of what it saw, columns video and sha256 of the file; empty: not known",
-        "output": "<folder>/encoder.safetensors",
-    },
-    reads=("backbone",),
-    optional=("videos",),
-)
 COLUMNS = ["video", "sha256"]
 
 
-def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ImportJob(StageJob):
+    """What an import is told."""
+
+    scale: str = choice()
+    backbone: str = choice()
+    checkpoint: Path = argument(
+        "a state dict, or what holds one: .safetensors, or a file of torch.save"
+    )
+    mapping: Path | None = argument(
+        "torchvision, or a YAML file (docs/adding-an-ablation.md); empty: as ours"
+    )
+    pretrained_on: str = argument("words for the report: which videos, with labels or without")
+    videos: Path | None = argument(
+        "CSV of what it saw, columns video and sha256 of the file; empty: not known", default=None
+    )
+    output: Path = argument("<folder>/encoder.safetensors")
+    network: dict[str, Any] = node("backbone")
+
+
+STAGE = Stage("import_encoder", __doc__, ImportJob)
+
+
+def main(job: ImportJob) -> None:
     """Import one encoder."""
-    output = Path(arguments.output)
+    output = job.output
     require_free(output)
-    if not arguments.pretrained_on.strip():
+    if not job.pretrained_on.strip():
         raise InputError("pretrained_on: expected words such as Kinetics-400, got nothing")
-    videos = read_videos(arguments.videos)
+    videos = read_videos(job.videos)
     # Late: with bad arguments there is no need to wait for torch.
     from hdc.encoders.build import build_to_fill, write_encoder
     from hdc.encoders.foreign_checkpoints import named, read_weights
     from hdc.encoders.naming import read_naming
 
-    naming = read_naming(arguments.mapping)
-    weights = read_weights(arguments.checkpoint, naming.weights)
-    encoder = build_to_fill(settings.backbone)
-    encoder.load_state_dict(
-        named(weights, encoder.state_dict(), naming, where=arguments.checkpoint)
-    )
-    facts = imported_facts(settings, arguments, videos)
+    naming = read_naming(str(job.mapping or ""))
+    weights = read_weights(str(job.checkpoint), naming.weights)
+    encoder = build_to_fill(job.network)
+    encoder.load_state_dict(named(weights, encoder.state_dict(), naming, where=str(job.checkpoint)))
+    facts = imported_facts(job, videos)
     if naming.mean is not None:
         facts["input"] = {"mean": naming.mean, "std": naming.std}
     # The list first: an encoder without its list could not be told apart from one that saw nothing.
     write_table(pretraining_list(output), videos)
     write_encoder(output, encoder, facts)
-    unknown = "" if arguments.videos else "; not known which videos, so no leak can be found"
-    words = f"{arguments.backbone} pretrained on {facts['pretrained_on']}{unknown}"
+    unknown = "" if job.videos else "; not known which videos, so no leak can be found"
+    words = f"{job.backbone} pretrained on {facts['pretrained_on']}{unknown}"
     print(f"{output}: {words}", flush=True)
 
 
-def imported_facts(
-    settings: SimpleNamespace, arguments: SimpleNamespace, videos: pd.DataFrame
-) -> dict[str, Any]:
+def imported_facts(job: ImportJob, videos: pd.DataFrame) -> dict[str, Any]:
     """What the encoder's file says about it, but for its input."""
-    with Path(arguments.checkpoint).open("rb") as file:
+    with job.checkpoint.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "ablation": None,
-        "backbone": arguments.backbone,
-        "build": settings.backbone,
-        "imported_from": {"file": Path(arguments.checkpoint).name, "sha256": sha256},
-        "pretrained_on": arguments.pretrained_on.strip(),
+        "backbone": job.backbone,
+        "build": job.network,
+        "imported_from": {"file": job.checkpoint.name, "sha256": sha256},
+        "pretrained_on": job.pretrained_on.strip(),
         "seed": None,
         "videos": digest(videos.to_csv(index=False)),
-        "videos_known": bool(arguments.videos),
-        "width": settings.backbone.get("width"),
+        "videos_known": bool(job.videos),
+        "width": job.network.get("width"),
     }
 
 
-def read_videos(path: str) -> pd.DataFrame:
+def read_videos(path: Path | None) -> pd.DataFrame:
     """The list of the videos an encoder saw, as hdc.pretrain writes it; empty without a list.
 
     Raises InputError if a checksum is none: it would never match, and a leak go unseen.
     """
-    if not path:
+    if path is None:
         return pd.DataFrame(columns=COLUMNS, dtype=str)
-    if not Path(path).is_file():
+    if not path.is_file():
         raise InputError(f"videos: expected a CSV file or nothing, got {path}")
     videos = read_table(path, tuple(COLUMNS), made_by="hdc.pretrain")[COLUMNS]
     wrong = videos[~videos.sha256.map(lambda one: bool(re.fullmatch("[0-9a-f]{64}", one)))]

@@ -6,6 +6,7 @@ import sys
 
 from hdc.runtime.atomic_files import write_text
 from hdc.runtime.errors import InputError
+from hdc.study.impossible_runs import without_impossible_runs
 from hdc.study.study import Study
 
 
@@ -20,7 +21,7 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"error: study: expected JSON, found another text: {error}")
     try:
-        write_text(given.output, Study.read(study).plan())
+        write_text(given.output, without_impossible_runs(Study.read(study)).plan())
     except InputError as error:
         sys.exit(f"error: {error}")
 

@@ -10,9 +10,10 @@ prepared, so that several jobs can share the work; without, all that are not don
 lists.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -30,65 +31,77 @@ from hdc.runtime.errors import InputError
 from hdc.runtime.lock import Lock
 from hdc.runtime.progress import progress, threads
 from hdc.runtime.signals import stopping_at_once
-from hdc.settings.data import SyntheticData
-from hdc.settings.schema import PREPARE_READS
-from hdc.settings.stage import Stage
+from hdc.settings.data import Data, Decoding, Store, SyntheticData
+from hdc.settings.stage import Stage, StageJob, argument, choice, node
 
 FILE_COLUMNS = (
     "container", "codec", "claimed_frames", "fps_varies", "rotation", "mirrored",
     "orientation_fault",
 )  # fmt: skip
 
-STAGE = Stage(
-    name="prepare",
-    about=__doc__,
-    choices=("data",),
-    arguments={
-        "folder": "the folder of videos; empty for videos that are made",
-        "output_dir": "results/data/<data>",
-        "allow_missing": "true: go on without listed videos that are not there",
-        "shard": "number of one part to prepare, from 1; empty: all, then the lists",
-        "shards": "number of parts; empty: by store.shard_videos",
-    },
-    reads=PREPARE_READS,
-    optional=("folder", "allow_missing", "shard", "shards"),
-)
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareJob(StageJob):
+    """What preparing a data set, or a part of one, is told."""
+
+    data: str = choice()
+    folder: Path | None = argument(
+        "the folder of videos; empty for videos that are made", default=None
+    )
+    output_dir: Path = argument("results/data/<data>")
+    allow_missing: bool = argument(
+        "true: go on without listed videos that are not there", default=False
+    )
+    shard: int | None = argument(
+        "number of one part to prepare, from 1; empty: all, then the lists", default=None
+    )
+    shards: int | None = argument("number of parts; empty: by store.shard_videos", default=None)
+    data_set: Data = node("data")
+    decoding: Decoding = node()
+    store: Store = node()
 
 
-def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
+STAGE = Stage("prepare", __doc__, PrepareJob)
+
+
+def main(job: PrepareJob) -> None:
     """Prepare one data set, or one part of it, until a signal stops it."""
     with stopping_at_once("what is done is kept, run the same again to go on"):
-        prepare(settings, arguments)
+        prepare(job)
 
 
-def prepare(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
+def prepare(job: PrepareJob) -> None:
     """Find or make the videos, pack those that are not yet, write the lists."""
-    data, output = settings.data, Path(arguments.output_dir)
-    make = None
-    if data.synthetic is not None:
-        listing, make = plan_made(data.synthetic, output / "videos")
-    else:
-        require_apart(Path(arguments.folder), output)
-        listing = list_videos(data, arguments.folder)
-    listing.require_found(arguments.folder, allow_missing=arguments.allow_missing == "true")
+    listing, make = list_or_plan(job)
+    listing.require_found(str(job.folder or ""), allow_missing=job.allow_missing)
     listed = listing.videos
-    form = choose_form(listed, data, settings.decoding, settings.store)
-    total = int(arguments.shards) if arguments.shards else count_shards(len(listed), settings.store)
+    form = choose_form(listed, job.data_set, job.decoding, job.store)
+    total = count_shards(len(listed), job.store) if job.shards is None else job.shards
     if total < 1:
         raise InputError(f"prepare: shards: expected 1 or more, got {total}")
-    if arguments.shard and not 1 <= int(arguments.shard) <= total:
-        raise InputError(f"prepare: shard: expected 1 to {total}, got {arguments.shard}")
-    wanted = [int(arguments.shard)] if arguments.shard else range(1, total + 1)
-    shards = [Shard(output, number, total) for number in wanted]
+    if job.shard is not None and not 1 <= job.shard <= total:
+        raise InputError(f"prepare: shard: expected 1 to {total}, got {job.shard}")
+    wanted = range(1, total + 1) if job.shard is None else [job.shard]
+    shards = [Shard(job.output_dir, number, total) for number in wanted]
     facts = []
     for shard in shards:
         if make is not None:
             make(shard.rows(listed).video)
-        facts.append(prepare_shard(shard, listed, settings.decoding, settings.store, form=form))
-    if arguments.shard:
-        print(f"prepared part {arguments.shard} of {total}: {shards[0].facts}", flush=True)
+        facts.append(prepare_shard(shard, listed, job.decoding, job.store, form=form))
+    if job.shard is None:
+        join(listing, shards, facts, job)
     else:
-        join(listing, shards, facts, output, settings, folder=arguments.folder)
+        print(f"prepared part {job.shard} of {total}: {shards[0].facts}", flush=True)
+
+
+def list_or_plan(job: PrepareJob) -> tuple[Listing, Callable[[pd.Series], None] | None]:
+    """The videos that are there, or those that are to be made and what writes some of them."""
+    if job.data_set.synthetic is not None:
+        return plan_made(job.data_set.synthetic, job.output_dir / "videos")
+    if job.folder is None:
+        raise InputError("prepare: folder: expected the folder of the videos, got nothing")
+    require_apart(job.folder, job.output_dir)
+    return list_videos(job.data_set, str(job.folder)), None
 
 
 def require_apart(folder: Path, output: Path) -> None:
@@ -99,7 +112,9 @@ def require_apart(folder: Path, output: Path) -> None:
         )
 
 
-def plan_made(synthetic: SyntheticData, folder: Path) -> tuple[Listing, Any]:
+def plan_made(
+    synthetic: SyntheticData, folder: Path
+) -> tuple[Listing, Callable[[pd.Series], None]]:
     """The list of synthetic videos, and a function that writes those of some names."""
     from hdc.data.synthetic.videos import FACTORS, VERSION, plan_videos
 
@@ -137,23 +152,21 @@ def join(
     listing: Listing,
     shards: list[Shard],
     facts: list[dict[str, Any]],
-    output: Path,
-    settings: SimpleNamespace,
-    *,
-    folder: str,
+    job: PrepareJob,
 ) -> None:
     """Write the lists and the store's manifest of a data set whose shards are all whole.
 
     Raises InputError if not one of its videos is usable.
     """
+    output = job.output_dir
     lock = Lock(output / "lists.lock")
     rows, stored, rejected = sort_out(facts)
     remove_others(output / FOLDER, shards)
     texts = list_texts(listing, pd.DataFrame(rows), rejected)
     texts[MANIFEST] = manifest_text(
         form=facts[0]["form"],
-        short_side=settings.store.short_side,
-        key_frame_every=settings.store.key_frame_every,
+        short_side=job.store.short_side,
+        key_frame_every=job.store.key_frame_every,
         shards=[
             {"file": str(shard.frames.relative_to(output)), "bytes": one["bytes"]}
             for shard, one in zip(shards, facts, strict=True)
@@ -163,7 +176,7 @@ def join(
     )
     write_what_differs(texts, output)
     entries = [entry for one in facts for entry in one["videos"]]
-    write_sources(output, folder, listing.videos.path, entries)
+    write_sources(output, str(job.folder or ""), listing.videos.path, entries)
     print(said_of_orientation(rows), end="", flush=True)
     missing = len(listing.missing)
     counts = f"prepared {len(rows):,} videos, rejected {len(rejected) - missing:,}"

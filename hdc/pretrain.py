@@ -7,20 +7,13 @@ one is taken over as it is, with the list of what it saw, and nothing is trained
 """
 
 import math
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from hdc.data.index import (
-    missing_facts,
-    read_index,
-    read_split,
-    rows_of,
-    write_table,
-)
+from hdc.data.index import missing_facts, read_index, read_split, rows_of, write_table
 from hdc.data.integrity import check_sample
 from hdc.data.store import MANIFEST, ClipStore
 from hdc.encoders.file import adopted_facts, pretraining_list
@@ -30,256 +23,257 @@ from hdc.runtime.digest import digest
 from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import made_from, prepared_files
 from hdc.runtime.record import Stopwatch, write_record
-from hdc.settings.schema import PRETRAIN_READS, Clip
-from hdc.settings.stage import Stage
-from hdc.study.record_rules import read_record
+from hdc.settings.schema import Augment, Clip, Objective, Pretrain
+from hdc.settings.stage import Stage, StageJob, argument, choice, node
+from hdc.study.record_rules import measured_invariance
 
-STAGE = Stage(
-    name="pretrain",
-    about=__doc__,
-    choices=("scale", "data", "backbone", "ablation"),
-    arguments={
-        "seed": "decides first weights, order, crops and augmentation",
-        "prepared": "results/data/<data>, made by hdc.prepare",
-        "split": "pretrain on train + val of this split; empty: on every video",
-        "allow_copies": "true: videos of train may have copies in test; else refused",
-        "measured": "pretrain.json of the run that measured the weights; empty unless frozen",
-        "output_dir": "results/<study>/runs/<backbone>/<ablation>/seed<seed>/<data>[-split<split>]",
-    },
-    reads=PRETRAIN_READS,
-    optional=("split", "measured", "allow_copies"),
-)
-
-
-def main(settings: SimpleNamespace, arguments: SimpleNamespace) -> None:
-    """Pretrain one encoder."""
-    # Late: with bad arguments there is no need to wait for torch.
-    import torch
+if TYPE_CHECKING:  # with bad arguments there is no need to wait for torch
+    from torch import nn
 
     from hdc.data.batches import VideoBatches
-    from hdc.data.views import augmented, see_views
-    from hdc.encoders.build import write_encoder
-    from hdc.objectives.shortcuts import VIDEOS, shortcuts
-    from hdc.runtime.fabric import device_name, peak_device_memory, precision_name, start_fabric
-    from hdc.training.soundness import require_sound
-    from hdc.training.trainer import Training
 
-    stopwatch, seed = Stopwatch(), int(arguments.seed)
-    output, clip, frozen = Path(arguments.output_dir), settings.clip, None
-    inputs = made_from(*files_read(settings, arguments))
-    index = read_index(arguments.prepared)
-    store = ClipStore(arguments.prepared, index.video.tolist())
-    allow_copies = arguments.allow_copies == "true"
-    rows = pretraining_rows(index, arguments.prepared, arguments.split, allow_copies)
-    checked = check_sample(store, rows, seed=seed)
-    videos, adopted, trained_on = index.loc[rows, ["video", "sha256"]], None, len(rows)
-    if settings.encoder is not None:
-        (adopted, videos), trained_on = adopted_facts(settings.encoder, settings.backbone), 0
-    if arguments.measured:
-        frozen = measured_invariance(arguments.measured)
-    labels = index.label.to_csv(index=False) if settings.pretrain.labels else ""
-    stored = digest((Path(arguments.prepared) / MANIFEST).read_bytes())
-    key = digest(f"{settings.text}{seed}{videos.to_csv(index=False)}{frozen}{labels}{stored}")
 
+@dataclass(frozen=True, kw_only=True)
+class PretrainJob(StageJob):
+    """What one pretraining is told."""
+
+    scale: str = choice()
+    data: str = choice()
+    backbone: str = choice()
+    ablation: str = choice()
+    seed: int = argument("decides first weights, order, crops and augmentation")
+    prepared: Path = argument("results/data/<data>, made by hdc.prepare")
+    split: int | None = argument(
+        "pretrain on train + val of this split; empty: on every video", default=None
+    )
+    allow_copies: bool = argument(
+        "true: videos of train may have copies in test; else refused", default=False
+    )
+    measured: Path | None = argument(
+        "pretrain.json of the run that measured the weights; empty unless frozen", default=None
+    )
+    output_dir: Path = argument(
+        "results/<study>/runs/<backbone>/<ablation>/seed<seed>/<data>[-split<split>]"
+    )
+    network: dict[str, Any] = node("backbone")
+    clip: Clip = node()
+    objective: Objective = node()
+    augment: Augment = node()
+    pretrain: Pretrain = node()
+    encoder: str | None = node()
+
+
+STAGE = Stage("pretrain", __doc__, PretrainJob)
+
+
+@dataclass(frozen=True)
+class Videos:
+    """A prepared data set, and the rows of its index that an encoder is pretrained on."""
+
+    index: pd.DataFrame
+    store: ClipStore
+    rows: list[int]
+    checked: int  # stored videos that were read to see whether they are whole
+
+    def listing(self) -> pd.DataFrame:
+        """What is told of the videos beside an encoder that saw them."""
+        return self.index.loc[self.rows, ["video", "sha256"]]
+
+
+def main(job: PretrainJob) -> None:
+    """Pretrain one encoder, or take one over."""
+    stopwatch, inputs = Stopwatch(), made_from(*files_read(job))
+    pretrain = train if job.encoder is None else take_over
+    pretrain(job, read_videos(job), inputs=inputs, stopwatch=stopwatch)
+
+
+def train(job: PretrainJob, videos: Videos, **made: Any) -> None:
+    """Train an encoder on the videos, and write it; `made`: what its record says of this job."""
+    import torch
+
+    from hdc.encoders.build import build_encoder
+    from hdc.objectives.build import build_task
+    from hdc.runtime.fabric import precision_name, start_fabric
+    from hdc.training.assembly import start_training
+    from hdc.training.preview import preview
+
+    settings, labels = job.pretrain, videos.index.label
+    frozen = measured_invariance(job.measured) if job.measured else None
     fabric = start_fabric(
-        settings.pretrain.precision,
-        devices=settings.progress.devices,
-        deterministic=settings.pretrain.deterministic,
+        settings.precision, devices=job.progress.devices, deterministic=settings.deterministic
     )
-    made = {"store": store, "rows": rows, "clip": clip, "augment": settings.augment, "seed": seed}
-    batches = VideoBatches(
-        **made,
-        # With an encoder to take over nothing is trained: a batch is only shown.
-        batch_size=min(settings.pretrain.batch_size, len(rows))
-        if settings.encoder is not None
-        else settings.pretrain.batch_size,
-        part=(fabric.global_rank, fabric.world_size),
-    )
-    encoder, epochs = start(settings, seed=seed)
-    steps = epochs * batches.steps_per_epoch
-    model = build_model(encoder, settings, index, seed=seed, steps=steps, frozen=frozen)
-    if steps:
-        videos_seen = rows[: batches.batch_size // fabric.world_size]
-        clips = len(model.views) * len(videos_seen)
-        shape = (clips, 3, clip.frames, clip.pixels, clip.pixels)
-        require_sound(model, shape, videos_seen, 0, fabric=fabric, key="pretrain.precision")
-    several_gpus = fabric.world_size > 1 and fabric.device.type == "cuda"
-    if settings.pretrain.sync_batch_norm and several_gpus:
-        model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    training = Training(
-        model,
-        settings.pretrain,
-        settings.progress,
-        fabric=fabric,
+    part = (fabric.global_rank, fabric.world_size)
+    batches = clip_batches(job, videos, batch_size=settings.batch_size, part=part)
+    epochs = math.ceil(settings.epochs * settings.epochs_factor)
+    told = {"seed": job.seed, "steps": epochs * batches.steps_per_epoch, "frozen": frozen}
+    encoder = build_encoder(job.network, seed=job.seed)
+    task = build_task(encoder, settings, job.objective, labels, **told)
+    if settings.sync_batch_norm and fabric.world_size > 1 and fabric.device.type == "cuda":
+        task = torch.nn.SyncBatchNorm.convert_sync_batchnorm(task)
+    training = start_training(
+        task,
+        batches,
+        stage="pretrain",
+        settings=settings,
         epochs=epochs,
-        steps_per_epoch=batches.steps_per_epoch,
-        folder=output,
-        name=key,
+        progress=job.progress,
+        fabric=fabric,
+        folder=job.output_dir,
+        name=state_name(job, videos, frozen),
         log_name="log.jsonl",
     )
+    seen: dict[str, Any] = {}
     if fabric.is_global_zero:
-        see_views(batches, model.views, pixels=clip.pixels, path=output / "views.png")
-        many = VideoBatches(**made, batch_size=min(VIDEOS, len(rows)))
-        found = shortcuts(many, model.subtasks, model.views, index, pixels=clip.pixels)
-    for epoch, first_step in training.epochs():
-        for batch in training.batches(batches.epoch(epoch, model.views, first_step=first_step)):
-            views = augmented(batch, pixels=clip.pixels, device=fabric.device)
-            videos_seen = next(iter(batch.values())).rows
-            seen = (torch.cat(views), videos_seen, training.step)
-            loss, terms = training.model(*seen)
-            again = partial(loss_of, seen)
-            training.update(loss, clips=len(seen[0]), again=again, **terms)
-
+        seen = preview(task, batches, videos.index, picture=job.output_dir / "views.png")
+    training.learn(batches)
     if not fabric.is_global_zero:
         return
-    write_table(output / "videos.csv", videos)
-    write_text(output / "config.yaml", settings.text)
-    facts = run_facts(settings, arguments, videos) | (adopted or {})
-    write_encoder(output / "encoder.safetensors", encoder, facts)
-    # Last: a record says that the job is done.
-    write_record(
-        output / "pretrain.json",
-        stage="pretrain",
-        metrics=metrics(training, model, clip)
-        | {"pretraining_videos": trained_on, "stored_videos_checked": checked, "shortcuts": found},
-        settings=settings.record,
-        protocol=protocol(arguments, adopted) | {"precision": precision_name(fabric)},
-        inputs=inputs,
-        seed=seed,
-        stopwatch=stopwatch,
-        seconds_before=training.seconds_before,
-        device=device_name(fabric),
-        peak_memory_bytes=peak_device_memory(fabric),
-    )
-    training.finish()
-    print(f"{output / 'encoder.safetensors'}: {training.step} steps", flush=True)
-
-
-def files_read(settings: SimpleNamespace, arguments: SimpleNamespace) -> list[str | Path]:
-    """What an encoder is made from."""
-    found: list[str | Path] = [*prepared_files(arguments.prepared, arguments.split)]
-    found += [arguments.measured] if arguments.measured else []
-    if settings.encoder is not None:
-        found += [settings.encoder, pretraining_list(settings.encoder)]
-    return found
-
-
-def loss_of(seen: tuple[Any, ...], model: Any) -> Any:
-    """The loss of a step, computed by `model` of what the network saw in it."""
-    return model(*seen)[0]
-
-
-def start(settings: SimpleNamespace, *, seed: int) -> tuple[Any, int]:
-    """The encoder to start from and the epochs to train it: none if it is taken over."""
-    from hdc.encoders.build import build_encoder, read_encoder
-
-    if settings.encoder is not None:
-        return read_encoder(settings.encoder, settings.backbone), 0
-    epochs = math.ceil(settings.pretrain.epochs * settings.pretrain.epochs_factor)
-    return build_encoder(settings.backbone, seed=seed), epochs
-
-
-def build_model(
-    encoder: Any,
-    settings: SimpleNamespace,
-    index: pd.DataFrame,
-    *,
-    seed: int,
-    steps: int,
-    frozen: dict[str, float] | None,
-) -> Any:
-    """What is trained: the encoder under a contrast, or under labels where the run asks so."""
-    from hdc.objectives.contrastive_model import contrastive_model
-    from hdc.objectives.supervised import SupervisedModel
-
-    if settings.pretrain.labels:
-        return SupervisedModel(encoder, index.label.tolist(), seed=seed)
-    return contrastive_model(
-        encoder,
-        settings.objective,
-        seed=seed,
-        total_steps=steps,
-        frozen=frozen,
-        chunk=settings.pretrain.chunk,
-    )
-
-
-def metrics(training: Any, model: Any, clip: Clip) -> dict[str, Any]:
-    """What training came to, and what the encoder costs, for the record."""
-    from hdc.encoders.build import multiply_adds
-
-    encoder = model.encoder
-    return {
+    metrics = {
         "loss": training.log.loss,
         "steps": training.step,
-        "parameters": sum(weight.numel() for weight in encoder.parameters()),
-        "multiply_adds": multiply_adds(encoder, (clip.frames, clip.pixels, clip.pixels)),
         "clips_per_second": training.clips_per_second(),
-        "invariance": model.invariance(training.step),
+        "pretraining_videos": len(videos.rows),
+        "stored_videos_checked": videos.checked,
     }
+    write(
+        job,
+        encoder,
+        videos.listing(),
+        metrics=metrics | seen | task.facts(training.step),
+        protocol=protocol(job) | {"precision": precision_name(fabric)},
+        **training.cost(),
+        **made,
+    )
+    training.finish()
+    print(f"{job.output_dir / 'encoder.safetensors'}: {training.step} steps", flush=True)
 
 
-def protocol(arguments: SimpleNamespace, adopted: dict[str, Any] | None) -> dict[str, Any]:
-    """What the encoder was pretrained on, for the record."""
-    if adopted is not None:
-        return {
+def take_over(job: PretrainJob, videos: Videos, **made: Any) -> None:
+    """Write an encoder that was trained elsewhere as this run's, with the list of what it saw."""
+    from hdc.encoders.build import read_encoder
+    from hdc.objectives.build import build_task
+    from hdc.training.preview import preview
+
+    adopted, listing = adopted_facts(job.encoder, job.network)
+    encoder = read_encoder(job.encoder, job.network)
+    labels, settings = videos.index.label, job.pretrain
+    task = build_task(encoder, settings, job.objective, labels, seed=job.seed, steps=0)
+    batches = clip_batches(job, videos, batch_size=min(settings.batch_size, len(videos.rows)))
+    seen = preview(task, batches, videos.index, picture=job.output_dir / "views.png")
+    untrained = {"loss": None, "steps": 0, "clips_per_second": None, "pretraining_videos": 0}
+    write(
+        job,
+        encoder,
+        listing,
+        adopted=adopted,
+        metrics=untrained | {"stored_videos_checked": videos.checked} | seen,
+        protocol={
             "trained_on": f"nothing here; imported, pretrained on {adopted['pretrained_on']}",
             "checkpoint": adopted.get("imported_from", {}).get("file", "encoder.safetensors"),
             "videos_known": adopted["videos_known"],
-        }
-    return {
-        "data": arguments.data,
-        "split": int(arguments.split) if arguments.split else None,
-        "trained_on": "train + val" if arguments.split else "all videos",
-        "checkpoint": "last epoch",
-    } | missing_facts(arguments.prepared, arguments.split)
+        },
+        **made,
+    )
+    print(f"{job.output_dir / 'encoder.safetensors'}: taken over as it is", flush=True)
 
 
-def run_facts(
-    settings: SimpleNamespace, arguments: SimpleNamespace, videos: pd.DataFrame
-) -> dict[str, Any]:
-    """What an encoder's file says about it."""
-    return {
-        "ablation": arguments.ablation,
-        "backbone": arguments.backbone,
-        "build": settings.backbone,
-        "seed": int(arguments.seed),
-        "settings": digest(settings.text),
-        "videos": digest(videos.to_csv(index=False)),
-        "width": settings.backbone.get("width"),
-    }
-
-
-def measured_invariance(record: str) -> dict[str, float]:
-    """The invariance of every term at the end of another run, out of its record."""
-    if not Path(record).is_file():
-        raise InputError(f"{record}: expected the record of a pretraining, found none")
-    try:
-        found = read_record(Path(record))["metrics"].get("invariance")
-        if not found:
-            raise InputError("expected metrics invariance, found none")
-    except InputError as error:
-        raise InputError(f"{record}: {error}; pretrain that run again") from error
+def files_read(job: PretrainJob) -> list[str | Path]:
+    """What an encoder is made from."""
+    found: list[str | Path] = [*prepared_files(job.prepared, job.split)]
+    found += [job.measured] if job.measured else []
+    if job.encoder is not None:
+        found += [job.encoder, pretraining_list(job.encoder)]
     return found
 
 
-def pretraining_rows(
-    index: pd.DataFrame, prepared: str, split: str, allow_copies: bool
-) -> list[int]:
+def read_videos(job: PretrainJob) -> Videos:
+    """The videos to pretrain on; raises InputError if there are none, or damaged ones."""
+    index = read_index(job.prepared)
+    store = ClipStore(job.prepared, index.video.tolist())
+    rows = pretraining_rows(index, job)
+    return Videos(index, store, rows, check_sample(store, rows, seed=job.seed))
+
+
+def pretraining_rows(index: pd.DataFrame, job: PretrainJob) -> list[int]:
     """Rows of the index to pretrain on: train and validation of a split, or all of them.
 
     Raises InputError if there are none, or if some have copies in test and that is not allowed.
     """
-    if not split:
+    if job.split is None:
         return list(range(len(index)))
-    table = read_split(prepared, int(split))
-    require_apart(index, table, allow=allow_copies)
+    table = read_split(job.prepared, job.split)
+    require_apart(index, table, allow=job.allow_copies)
     rows = rows_of(index, table, "train", "val")
     if not rows:
         raise InputError(
-            f"{prepared}: expected usable training videos in split {split}, found none"
+            f"{job.prepared}: expected usable training videos in split {job.split}, found none"
         )
     return rows
+
+
+def clip_batches(
+    job: PretrainJob, videos: Videos, *, batch_size: int, part: tuple[int, int] = (0, 1)
+) -> "VideoBatches":
+    """Batches of random clips of the videos; `part`: of each batch, and how many there are."""
+    from hdc.data.batches import VideoBatches
+
+    made = {"clip": job.clip, "augment": job.augment, "seed": job.seed}
+    return VideoBatches(videos.store, videos.rows, **made, batch_size=batch_size, part=part)
+
+
+def state_name(job: PretrainJob, videos: Videos, frozen: dict[str, float] | None) -> str:
+    """A name for everything that decides the result."""
+    listing = videos.listing().to_csv(index=False)
+    labels = videos.index.label.to_csv(index=False) if job.pretrain.labels else ""
+    stored = digest((job.prepared / MANIFEST).read_bytes())
+    return digest(f"{job.settings_text}{job.seed}{listing}{frozen}{labels}{stored}")
+
+
+def protocol(job: PretrainJob) -> dict[str, Any]:
+    """What the encoder was pretrained on, for the record."""
+    return {
+        "data": job.data,
+        "split": job.split,
+        "trained_on": "all videos" if job.split is None else "train + val",
+        "checkpoint": "last epoch",
+    } | missing_facts(job.prepared, job.split)
+
+
+def write(
+    job: PretrainJob,
+    encoder: "nn.Module",
+    seen: pd.DataFrame,
+    *,
+    adopted: dict[str, Any] | None = None,
+    **record: Any,
+) -> None:
+    """Write an encoder, the list of the videos that it saw, and the record of how it was made.
+
+    `adopted`: what stays true of an encoder that was trained elsewhere.
+    """
+    from hdc.encoders.build import write_encoder
+
+    output = job.output_dir
+    write_table(output / "videos.csv", seen)
+    write_text(output / "config.yaml", job.settings_text)
+    facts = {
+        "ablation": job.ablation,
+        "backbone": job.backbone,
+        "build": job.network,
+        "seed": job.seed,
+        "settings": digest(job.settings_text),
+        "videos": digest(seen.to_csv(index=False)),
+        "width": job.network.get("width"),
+    }
+    write_encoder(output / "encoder.safetensors", encoder, facts | (adopted or {}))
+    # Last: a record says that the job is done.
+    write_record(
+        output / "pretrain.json",
+        stage="pretrain",
+        settings=job.settings_record,
+        seed=job.seed,
+        **record,
+    )
 
 
 if __name__ == "__main__":

@@ -7,15 +7,15 @@ the page says which and why.
 
 import base64
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import jinja2
 from PIL import Image
 
 from hdc.analysis.number_formats import sentence
-from hdc.analysis.results import STAGES, Results, read_results
+from hdc.analysis.results import Results, read_results
 from hdc.analysis.video_outcomes import read_outcomes
 from hdc.reporting.captions import protocols
 from hdc.reporting.figures.all import all_figures
@@ -30,27 +30,27 @@ from hdc.reporting.tables.all import all_tables
 from hdc.reporting.tables.table import Table
 from hdc.runtime.atomic_files import write_text
 from hdc.runtime.errors import InputError
-from hdc.settings.stage import Stage
+from hdc.settings.stage import Stage, StageJob, argument
+from hdc.study.stages import RECORDED, STAGES
 
 FIRST = ("preregistered", "ablation")  # the tables and figures that answer the study's question
 SHOWN_RUNS = 3  # whose augmented views and nearest neighbors the page shows
 
-STAGE = Stage(
-    name="report",
-    about=__doc__,
-    choices=(),
-    arguments={
-        "study": "results/<study>/study.json, which says what to expect",
-        "output_dir": "results/<study>",
-    },
-    reads=(),
-)
+
+@dataclass(frozen=True, kw_only=True)
+class ReportJob(StageJob):
+    """What a report is told."""
+
+    study: Path = argument("results/<study>/study.json, which says what to expect")
+    output_dir: Path = argument("results/<study>")
 
 
-def main(_: SimpleNamespace, arguments: SimpleNamespace) -> None:
+STAGE = Stage("report", __doc__, ReportJob)
+
+
+def main(job: ReportJob) -> None:
     """Write the tables, the figures and the page of a study."""
-    output = Path(arguments.output_dir)
-    results = read_results(arguments.study)
+    output, results = job.output_dir, read_results(job.study)
     tables, pictures = all_tables(results), all_figures(results)
     for table in tables:
         table.write(output / "tables")
@@ -84,17 +84,27 @@ def page(results: Results, tables: list[Table], pictures: list[Picture]) -> str:
         tables=[table for name, table in filled.items() if name not in FIRST],
         runs=runs(results),
         pictures=[image for name, image in images.items() if name not in FIRST],
-        views=pictures_of_runs(results, "run_folder", "views.png"),
-        neighbors=pictures_of_runs(results, "folder", "neighbors.png"),
+        views=pictures_of_runs(results, "run_folder", STAGES["pretrain"].outputs["views"]),
+        neighbors=pictures_of_runs(results, "folder", STAGES["evaluate"].outputs["neighbors"]),
         protocols=protocols_by_stage(results),
         videos=plain("videos", **video_facts(results)),
         dag=dag(results),
         cards=list(opened.values()),
         without_font=without_font(names_drawn(results, pictures)),
         provenance=provenance(results.records.values()),
-        missing=[why for path, why in results.missing.items() if path not in results.damaged],
+        gaps=[f"{run}: {why}" for run, why in results.study.get("gaps", {}).items()],
+        missing=missing(results),
         damaged=list(results.damaged.values()),  # last: what is read above may be damaged, too
     )
+
+
+def missing(results: Results) -> list[str]:
+    """Why records are not there, but for damaged ones and those of runs that cannot be."""
+    return [
+        why
+        for path, why in results.missing.items()
+        if path not in results.damaged and path not in results.impossible
+    ]
 
 
 def pictures_of_runs(results: Results, folder: str, name: str) -> list[dict[str, str]]:
@@ -133,7 +143,7 @@ def protocols_by_stage(results: Results) -> list[dict[str, Any]]:
     """How the numbers of each stage and data set were made, over all runs."""
     return [
         {"title": f"{sentence(WORDS[stage])} on {data}", "facts": facts}
-        for stage in STAGES
+        for stage in RECORDED
         for data in results.evaluations["data"].unique()
         if (facts := protocols(results, stage, data))
     ]

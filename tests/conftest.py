@@ -187,7 +187,7 @@ def bring(tmp_path, root, monkeypatch):
             "checkpoint": checkpoint, "scale": "smoke", "backbone": "r3d18", "mapping": mapping,
             "pretrained_on": "planted videos", "videos": videos, "output": output,
         } | changes  # fmt: skip
-        main(*STAGE.read([f"{key}={value}" for key, value in arguments.items()]))
+        main(STAGE.read([f"{key}={value}" for key, value in arguments.items()]))
         return output
 
     return run

@@ -10,7 +10,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from hdc.study.batch_sizes import require_enough_videos
-from hdc.study.clip_sizes import require_clips_taken
+from hdc.study.impossible_runs import without_impossible_runs
 from hdc.settings.compose import settings_text
 from hdc.data.preparation.changes import CHANGED, note_changes
 from hdc.runtime.gpus import visible_gpus
@@ -26,6 +26,7 @@ from hdc.settings.schema import (
     PRETRAIN_READS,
 )
 from hdc.study.runs import Run, part_of
+from hdc.study.stages import STAGES
 from hdc.study.study import Study
 from hdc.study.names import split_numbers
 
@@ -57,7 +58,7 @@ except WorkflowError as error:
     problem = found[1] if found else " ".join(str(error).split())
     refuse(f"{where}: {problem}; config/README.md explains every key".removeprefix(": "))
 try:
-    STUDY = Study.read(config)
+    STUDY = without_impossible_runs(Study.read(config))
     EVALUATIONS = list(STUDY.evaluations())
     # A target by that name is asked for before there is any video.
     sets = [] if "download" in sys.argv else STUDY.data_sets()
@@ -66,7 +67,6 @@ try:
     OUTDATED = {}
     if sets and workflow.is_main_process:  # no process that does a single job, as on a cluster
         require_enough_videos(STUDY, SOURCES)
-        require_clips_taken(STUDY)
         OUTDATED = outdated(STUDY)
 except InputError as error:
     refuse(error)
@@ -171,13 +171,13 @@ ALLOW = " ".join(
 def encoder(wildcards):
     """The encoder that a run is judged by: its own, or that of the run named in `pretrained_by`."""
     ablation = run_of(wildcards).pretrained_by or wildcards.ablation
-    return f"{run_folder(wildcards, ablation)}/encoder.safetensors"
+    return f"{run_folder(wildcards, ablation)}/{STAGES['pretrain'].outputs['encoder']}"
 
 
 def measured(wildcards):
     """The record whose invariance gives frozen weights; nothing for other runs."""
     ablation = run_of(wildcards).objective.measured_by
-    return [] if ablation is None else f"{run_folder(wildcards, ablation)}/pretrain.json"
+    return [] if ablation is None else f"{run_folder(wildcards, ablation)}/{STAGES['pretrain'].outputs['record']}"
 
 
 def run_folder(wildcards, ablation):
@@ -196,14 +196,18 @@ for what, jobs in Counter(OUTDATED.values()).items():
     print(f"made again: {jobs} for other {what}", file=sys.stderr)
 
 
-def again(output):
-    """An input function without files: jobs run again whose output was made otherwise.
+PLAN = "results/{study}/study.json"
+
+
+def again(stage):
+    """An input function without files: jobs of a stage run again whose output was made otherwise.
 
     Snakemake's own memory of settings and inputs is not with results that were copied.
     """
+    first = PLAN if stage == "plan" else next(iter(STAGES[stage].patterns.values()))
 
     def force(wildcards):
-        workflow.dag.forcefiles.update({output.format(**wildcards)} & OUTDATED.keys())
+        workflow.dag.forcefiles.update({first.format(**wildcards)} & OUTDATED.keys())
         return []
 
     return force

@@ -1,9 +1,13 @@
 """What is measured of a run: the numbers that tables show and that comparisons ask for."""
 
+from typing import Any
+
 from hdc.analysis.measure import Measure
 from hdc.analysis.number_formats import percent
 from hdc.analysis.results import LEVEL, Results, factors_of
 from hdc.analysis.video_outcomes import PREDICTED
+from hdc.evaluation import judgements
+from hdc.evaluation.judgements import Judgement
 from hdc.runtime.errors import InputError
 
 
@@ -24,31 +28,28 @@ def fine_tuned(metric: str = "top1", title: str = "top-1 (%)") -> Measure:
     return Measure(metric, title, "finetune", ("metrics", metric), outcome=outcome)
 
 
+def of_features(judged: Judgement, **shown: Any) -> Measure:
+    """What the stage evaluate has made of frozen features; `shown`: how it is, where it differs."""
+    path = ("metrics", *judged.path)
+    return Measure(judged.name, judged.title, "evaluate", path, outcome=judged.outcome, **shown)
+
+
 def recall(rank: int) -> Measure:
     """Retrieval at the last level: whether one of the nearest `rank` videos has the label."""
-    path = ("metrics", "retrieval", LEVEL, f"r{rank}")
-    outcome = f"retrieval_{LEVEL}_r{rank}"
-    return Measure(f"r{rank}", f"R@{rank} (%)", "evaluate", path, outcome=outcome)
+    return of_features(judgements.recall(LEVEL, rank))
 
 
 def nearest_neighbors() -> list[Measure]:
     """Other numbers from nearest neighbors at the last level."""
-    return [
-        Measure(name, title, "evaluate", ("metrics", name, LEVEL), outcome=f"{column}_{LEVEL}")
-        for name, title, column in (
-            ("mean_average_precision", "mAP (%)", "average_precision"),
-            ("knn", "kNN (%)", "knn"),
-        )
-    ]
+    made = (judgements.average_precision, judgements.neighbor_vote)
+    return [of_features(judge(LEVEL)) for judge in made]
 
 
 def probe(factor: str, kind: str = "accuracy") -> Measure:
-    """A linear probe: accuracy, or R2 for a factor on a scale."""
+    """A linear probe at the last level: accuracy, or R2 for a factor on a scale."""
     show = percent if kind == "accuracy" else "{:z.2f}".format
-    title = f"{factor} (%)" if kind == "accuracy" else f"{factor} (R²)"
-    path = ("metrics", "linear", LEVEL, factor, kind)
-    outcome = f"linear_{LEVEL}_{factor}" if kind == "accuracy" else ""
-    return Measure(factor, title, "evaluate", path, show, show, outcome=outcome)
+    judged = judgements.linear_probe(LEVEL, factor, kind)
+    return of_features(judged, show=show, show_spread=show)
 
 
 def probes(results: Results) -> list[Measure]:

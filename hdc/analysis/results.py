@@ -13,10 +13,10 @@ import pandas as pd
 from hdc.analysis.seed_statistics import summary
 from hdc.runtime.errors import InputError
 from hdc.study.record_rules import read_record
+from hdc.study.stages import RECORDED, RUN, STAGES
 
 BASE = "hdc"  # the run that every other run is compared with
 LEVEL = "<level>"  # in a path: the row's level, or the record's last where rows have none
-STAGES = {"pretrain": "run_folder", "finetune": "folder", "evaluate": "folder"}  # where each writes
 DAMAGED = (ValueError, OSError, OverflowError, RecursionError)  # what readers raise
 
 Content = TypeVar("Content")
@@ -32,6 +32,7 @@ class Results:
     missing: dict[str, str]  # path of a record -> reason; a damaged one is missing, too
     folder: Path  # of study.json
     damaged: dict[str, str] = field(default_factory=dict)  # path of a file left out -> reason
+    impossible: set[str] = field(default_factory=set)  # missing: records of runs that cannot be
 
     def file(self, path: str) -> Path:
         """Where a path that the study names lies: a study may have been copied elsewhere."""
@@ -83,17 +84,24 @@ def read_results(path: str | Path) -> Results:
             "let the workflow write it again"
         ) from error
     results = Results(study, evaluations, {}, {}, Path(path).parent)
+    gaps = study.get("gaps", {})
     for row in evaluations.itertuples(index=False):
-        for stage in STAGES:
+        run = f"{row.backbone}/{row.ablation}"
+        for stage in RECORDED:
             place = record_path(row, stage)
-            if place not in results.records and place not in results.missing:
+            if run in gaps:
+                results.impossible.add(place)
+                results.missing[place] = f"{run} cannot be: {gaps[run]}"
+            elif place not in results.records and place not in results.missing:
                 _read_record(place, results)
     return results
 
 
 def record_path(evaluation: Any, stage: str) -> str:
     """Where a stage's record for an evaluation lies."""
-    return f"{getattr(evaluation, STAGES[stage])}/{stage}.json"
+    facts = RECORDED[stage]
+    folder = evaluation.run_folder if facts.folder == RUN else evaluation.folder
+    return f"{folder}/{facts.outputs['record']}"
 
 
 def cells(
@@ -181,7 +189,9 @@ def read_logs(results: Results) -> pd.DataFrame:
     """The training logs, one row a logging step, each pretraining once."""
     frames = []
     for row in results.evaluations.drop_duplicates("run_folder").itertuples(index=False):
-        lines = pd.DataFrame(results.read(f"{row.run_folder}/log.jsonl", read_log))
+        lines = pd.DataFrame(
+            results.read(f"{row.run_folder}/{STAGES['pretrain'].training_log}", read_log)
+        )
         facts = {"backbone": row.backbone, "ablation": row.ablation, "run_folder": row.run_folder}
         frames.append(lines.assign(**facts))
     return pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame()])

@@ -12,8 +12,12 @@ import pandas as pd
 from hdc.analysis.measure import Measure
 from hdc.analysis.results import Results, record_path, resolved, value_at
 from hdc.runtime.errors import InputError
+from hdc.study.stages import STAGES
 
-FILES = {"finetune": "predictions.csv", "evaluate": "outcomes.csv"}
+FILES = {
+    "finetune": STAGES["finetune"].outputs["predictions"],
+    "evaluate": STAGES["evaluate"].outputs["outcomes"],
+}
 PREDICTED = "predicted"  # the outcome of a classifier: right where it equals the label
 ROUNDING = 1e-6  # of a mean; one video more or less counts far more
 _NAMES = dict.fromkeys(("video", "label", "group", PREDICTED), str)

@@ -4,6 +4,8 @@ import torch.nn as nn
 from jaxtyping import Float
 from torch import Tensor
 
+from hdc.backbones.level import Level
+
 # Stage -> channels of its convolutions, as published; each stage ends in a pool.
 STAGES = {
     "conv1": (64,),
@@ -14,6 +16,7 @@ STAGES = {
 }
 LEAST_CLIP = (1, 1)  # frames, pixels: paddings and pools leave a place of each
 LEVELS = {"conv3b": "conv3", "conv4b": "conv4", "conv5b": "conv5"}  # tapped before the pool
+STRIDES = {"c3d": {"conv3b": (2, 4), "conv4b": (4, 8), "conv5b": (8, 16)}}  # in time, in space
 
 
 class C3D(nn.Module):
@@ -38,7 +41,8 @@ class C3D(nn.Module):
         self.pool1 = nn.MaxPool3d((1, 2, 2), ceil_mode=True)
         self.pool = nn.MaxPool3d(2, ceil_mode=True)
         self.levels = {
-            level: max(1, round(STAGES[stage][-1] * width)) for level, stage in LEVELS.items()
+            level: Level(max(1, round(STAGES[stage][-1] * width)), *STRIDES["c3d"][level])
+            for level, stage in LEVELS.items()
         }
         for module in self.modules():
             if isinstance(module, nn.Conv3d):

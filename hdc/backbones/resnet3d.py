@@ -1,6 +1,6 @@
 """torchvision's video residual networks as encoders, at any width."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch.nn as nn
 from jaxtyping import Float
@@ -15,7 +15,15 @@ from torchvision.models.video.resnet import (
     VideoResNet,
 )
 
+from hdc.backbones.level import Level
+
 LEAST_CLIP = (1, 1)  # frames, pixels: paddings and pools leave a place of each
+STRIDES = {  # in time, in space
+    "r3d18": {"layer2": (2, 4), "layer3": (4, 8), "layer4": (8, 16)},
+    "r2plus1d10": {"layer2": (2, 4), "layer3": (4, 8), "layer4": (8, 16)},
+    "r2plus1d18": {"layer2": (2, 4), "layer3": (4, 8), "layer4": (8, 16)},
+    "mc318": {"layer2": (1, 4), "layer3": (1, 8), "layer4": (1, 16)},
+}
 PUBLISHED_CHANNELS = 64  # of the stem and the first stage, at width 1
 
 
@@ -33,11 +41,16 @@ class ResNet3d(VideoResNet):
         stem: Callable[[], nn.Sequential],
         *,
         width: float | int,
+        strides: Mapping[str, tuple[int, int]],
     ) -> None:
+        """`strides`: of every level, in time and in space."""
         self.width = width  # before the base class builds its stages, which ask for it
         super().__init__(block, convolutions, blocks, lambda: _scaled_stem(stem(), width))
         del self.fc, self.avgpool
-        self.levels = {f"layer{stage}": self._scaled(32 * 2**stage) for stage in (2, 3, 4)}
+        self.levels = {
+            f"layer{stage}": Level(self._scaled(32 * 2**stage), *strides[f"layer{stage}"])
+            for stage in (2, 3, 4)
+        }
 
     def _scaled(self, channels: int) -> int:
         return max(1, round(channels * self.width))
@@ -80,12 +93,25 @@ def _scaled_stem(stem: nn.Sequential, width: float | int) -> nn.Sequential:
     return stem
 
 
+def _network(
+    name: str,
+    convolutions: list[type[nn.Module]],
+    blocks: int,
+    stem: Callable[[], nn.Sequential],
+    width: float | int,
+) -> ResNet3d:
+    """A network of four stages with so many basic blocks each; `name` is its entry in STRIDES."""
+    return ResNet3d(
+        BasicBlock, convolutions, [blocks] * 4, stem, width=width, strides=STRIDES[name]
+    )
+
+
 def r3d18(*, width: float | int) -> ResNet3d:
     """3D-ResNet18: plain 3D convolutions, two basic blocks a stage.
 
     Source: Tran et al. 2018 (arXiv 1711.11248), R3D-18, as torchvision's `r3d_18`.
     """
-    return ResNet3d(BasicBlock, [Conv3DSimple] * 4, [2, 2, 2, 2], BasicStem, width=width)
+    return _network("r3d18", [Conv3DSimple] * 4, 2, BasicStem, width)
 
 
 def r2plus1d10(*, width: float | int) -> ResNet3d:
@@ -93,7 +119,7 @@ def r2plus1d10(*, width: float | int) -> ResNet3d:
 
     Source: Tran et al. 2018 (arXiv 1711.11248), R(2+1)D, as torchvision's `VideoResNet` builds it.
     """
-    return ResNet3d(BasicBlock, [Conv2Plus1D] * 4, [1, 1, 1, 1], R2Plus1dStem, width=width)
+    return _network("r2plus1d10", [Conv2Plus1D] * 4, 1, R2Plus1dStem, width)
 
 
 def r2plus1d18(*, width: float | int) -> ResNet3d:
@@ -101,7 +127,7 @@ def r2plus1d18(*, width: float | int) -> ResNet3d:
 
     Source: Tran et al. 2018 (arXiv 1711.11248), R(2+1)D-18, as torchvision's `r2plus1d_18`.
     """
-    return ResNet3d(BasicBlock, [Conv2Plus1D] * 4, [2, 2, 2, 2], R2Plus1dStem, width=width)
+    return _network("r2plus1d18", [Conv2Plus1D] * 4, 2, R2Plus1dStem, width)
 
 
 def mc318(*, width: float | int) -> ResNet3d:
@@ -110,4 +136,4 @@ def mc318(*, width: float | int) -> ResNet3d:
     Source: Tran et al. 2018 (arXiv 1711.11248), MC3, as torchvision's `mc3_18`.
     """
     convolutions = [Conv3DSimple, *[Conv3DNoTemporal] * 3]
-    return ResNet3d(BasicBlock, convolutions, [2, 2, 2, 2], BasicStem, width=width)
+    return _network("mc318", convolutions, 2, BasicStem, width)

@@ -7,6 +7,7 @@ import torch.nn as nn
 from jaxtyping import Float
 from torch import Tensor
 
+from hdc.backbones.level import Level
 from hdc.runtime.errors import InputError
 
 LEVELS = 3  # the last stages, as in the other families
@@ -27,7 +28,8 @@ class Timm2Plus1D(nn.Module):
         """
         super().__init__()
         self.frames = _timm_stages(model, pretrained)
-        channels, modules = self.frames.feature_info.channels(), _stage_ends(self.frames, model)
+        stages, modules = self.frames.feature_info, _stage_ends(self.frames, model)
+        channels, space_strides = stages.channels(), stages.reduction()
         first_level = len(channels) - LEVELS
         self.times = nn.ModuleList(
             TemporalConvolution(count, width, stride=2 if stage >= first_level else 1)
@@ -36,7 +38,10 @@ class Timm2Plus1D(nn.Module):
         for module, time in zip(modules, self.times, strict=True):
             module.register_forward_hook(partial(self._over_time, time))
         self.levels = {
-            f"stage{stage + 1}": channels[stage] for stage in range(len(channels))[-LEVELS:]
+            f"stage{stage + 1}": Level(
+                channels[stage], 2 ** (stage - first_level + 1), space_strides[stage]
+            )
+            for stage in range(first_level, len(channels))
         }
         self.videos = 0  # in the batch at hand; the 2D part sees frames only
 

@@ -16,18 +16,15 @@ from typing import Any
 
 from hdc.runtime.errors import InputError
 from hdc.runtime.lock import holder
+from hdc.study.stages import RUNS, STAGES
 
-STAGES = ("pretrain", "finetune", "embed", "evaluate")  # of each run, in their order
 STATES = ("done", "running", "failed", "stopped", "unclear", "missing")
 OUTPUTS = {
     "prepare": "index.csv",
-    "pretrain": "pretrain.json",
-    "finetune": "finetune.json",
-    "embed": "features.safetensors",
-    "evaluate": "evaluate.json",
+    **{name: facts.first_output for name, facts in STAGES.items()},
     "report": "report.html",
 }
-TRAINING_LOGS = {"pretrain": "log.jsonl", "finetune": "finetune.log.jsonl"}
+TRAINING_LOGS = {name: facts.training_log for name, facts in STAGES.items() if facts.training_log}
 TAIL_BYTES = 2**16  # of a log: its last words
 
 _ERROR = re.compile(r"error: |\S*python[\d.]*: |[A-Za-z_][\w.]*(Error|Exception|Interrupt)\b")
@@ -66,13 +63,18 @@ def read_plan(folder: Path) -> Plan:
     try:
         content = json.loads(path.read_text())
         plan = Plan(content["study"], folder, {}, {})
-        evaluations = content["evaluations"]
+        gaps = content.get("gaps", {})
+        evaluations = [
+            one
+            for one in content["evaluations"]
+            if f"{one['backbone']}/{one['ablation']}" not in gaps
+        ]
         for data in dict.fromkeys(name for one in evaluations for name in _data_sets(one)):
             plan.jobs["prepare", data] = _job(plan, "prepare", data, folder.parent / "data" / data)
         for one in evaluations:
             row = plan.rows.setdefault((one["backbone"], one["ablation"]), {})
             for stage, place in _places(one).items():
-                name = Path(place).relative_to(Path("results", plan.study, "runs")).as_posix()
+                name = Path(place).relative_to(RUNS.format(study=plan.study)).as_posix()
                 plan.jobs[stage, name] = _job(plan, stage, name, folder / "runs" / name)
                 if name not in row.setdefault(stage, []):
                     row[stage].append(name)
@@ -215,7 +217,8 @@ def _ending(job: Job) -> tuple[str, str]:
         for kind, line in endings:
             if kind == state:
                 return kind, line
-    finished = [f"{OUTPUTS[job.stage]}: ", "encoder.safetensors: ", "prepared "]
+    encoder = STAGES["pretrain"].outputs["encoder"]
+    finished = [f"{OUTPUTS[job.stage]}: ", f"{encoder}: ", "prepared "]
     if not endings or any(word in line for _, line in endings for word in finished):
         return "missing", ""  # never begun, or done once and its output deleted since
     return "unclear", "its log ends without a word: killed, or at work on another host"

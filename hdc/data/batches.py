@@ -69,6 +69,17 @@ class VideoBatches:
         self.clip, self.augment = clip, augment
         self.batch_size, self.seed, self.part = batch_size, seed, part
 
+    def of_size(self, batch_size: int) -> "VideoBatches":
+        """Batches of the same videos of another size, made by this process alone."""
+        return VideoBatches(
+            self.store,
+            self.rows,
+            clip=self.clip,
+            augment=self.augment,
+            batch_size=batch_size,
+            seed=self.seed,
+        )
+
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches in an epoch; the videos left over, others each time, are not used."""

@@ -20,17 +20,17 @@ SHOWN_VIDEOS, SHOWN_FRAMES, SHOWN_PIXELS = 4, 8, 64  # of views.png; readable an
 
 def augmented(
     batch: Mapping[str, ClipBatch], *, pixels: int, device: torch.device
-) -> list[Float[Tensor, "video 3 time pixels pixels"]]:
-    """The views of a batch in their order, augmented on `device`."""
-    return [
-        augment(view.clips.to(device, non_blocking=True), view.draws, pixels=pixels)
-        for view in batch.values()
-    ]
+) -> dict[str, Float[Tensor, "video 3 time pixels pixels"]]:
+    """The views of a batch by name, augmented on `device`."""
+    return {
+        name: augment(view.clips.to(device, non_blocking=True), view.draws, pixels=pixels)
+        for name, view in batch.items()
+    }
 
 
-def see_views(batches: VideoBatches, views: Mapping[str, View], *, pixels: int, path: Path) -> None:
+def see_views(batches: VideoBatches, views: Mapping[str, View], *, path: Path) -> None:
     """Draw the first batch as the network sees it: a row a video and view, frames left to right."""
-    batch = batches.epoch(0, dict(views))[0]()
+    batch, pixels = batches.epoch(0, dict(views))[0](), batches.clip.pixels
     rows = []
     for video in range(min(SHOWN_VIDEOS, batches.batch_size // batches.part[1])):
         for view in batch.values():

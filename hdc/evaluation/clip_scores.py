@@ -5,17 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import nn
 
 from hdc.data.augment import augment
 from hdc.data.store import ClipStore
 from hdc.data.whole_videos import video_batches
+from hdc.objectives.supervised import SupervisedTask
 from hdc.settings.schema import Clip, Inference
 
 
 @torch.inference_mode()
 def clip_scores(
-    model: nn.Module,
+    task: SupervisedTask,
     store: ClipStore,
     rows: Sequence[int],
     *,
@@ -27,21 +27,21 @@ def clip_scores(
 ) -> Float[np.ndarray, "video clip label"]:
     """Scores before softmax of each video's clips, a square of a clip being one of its own.
 
-    Leaves the model in evaluation mode. A bar named `what` shows how far it is.
+    Leaves the task in evaluation mode. A bar named `what` shows how far it is.
     """
-    model.eval()
+    task.eval()
     batches = video_batches(
         store,
         rows,
         clip=clip,
         inference=inference,
-        device=next(model.parameters()).device,
+        device=next(task.parameters()).device,
         workers=workers,
         what=what,
         crops=crops,
     )
     scores = []
     for batch in batches:
-        one = model(augment(batch.clips, batch.draws, pixels=clip.pixels)).float()
+        one = task.scores(augment(batch.clips, batch.draws, pixels=clip.pixels)).float()
         scores.append(one.unflatten(0, (-1, inference.clips * crops)).cpu())
     return torch.cat(scores).numpy()

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from hdc.data.index import factor_columns, rows_of
 from hdc.data.synthetic.motions import PERIODS
+from hdc.evaluation import judgements
 from hdc.evaluation.chance import hit_by_chance
 from hdc.evaluation.factor_probes import (
     LEFT_OUT,
@@ -18,6 +19,7 @@ from hdc.evaluation.factor_probes import (
     classify_within,
 )
 from hdc.evaluation.few_labels import few_label_outcomes
+from hdc.evaluation.judgements import Judgement
 from hdc.evaluation.linear_probes import (
     classify,
     explained,
@@ -71,7 +73,8 @@ class Judge:
         recall = {}
         for k in settings.recall_at:
             right = hits(rows, own, gallery_labels, k=k)
-            recall[f"r{k}"] = self._record(f"retrieval_{name}_r{k}", right)
+            judged = judgements.recall(name, k)
+            recall[judged.name] = self._record(judged, right)
         precision = average_precision(queries, own, entries, gallery_labels)
         votes = vote(
             similarity,
@@ -82,8 +85,8 @@ class Judge:
         )
         return {
             "recall": recall,
-            "mean_average_precision": self._record(f"average_precision_{name}", precision),
-            "knn": self._record(f"knn_{name}", np.asarray(votes) == own),
+            "mean_average_precision": self._record(judgements.average_precision(name), precision),
+            "knn": self._record(judgements.neighbor_vote(name), np.asarray(votes) == own),
             "found": (similarity, gallery[rows]),
         }
 
@@ -114,7 +117,7 @@ class Judge:
                 iterations=self.settings.probe_iterations,
             )
             seen, unseen = (
-                self._record(f"left_out_{which}_{name}_{factor}", right[which])
+                self._record(judgements.left_out(name, factor, which), right[which])
                 for which in ("seen", "unseen")
             )
             results[factor] = {"seen": seen, "unseen": unseen, "drop": seen - unseen}
@@ -137,16 +140,16 @@ class Judge:
         usable = len(self.rows["test"]) / len(self.outcomes)
         return {
             amount: {
-                "accuracy": self._record(f"few_labels_{name}_{amount}", right.mean(axis=0)),
+                "accuracy": self._record(judgements.few_labels(name, amount), right.mean(axis=0)),
                 "spread_over_draws": float(right.mean(axis=1).std() * usable),
                 "labels": float(np.mean(used)),
             }
             for amount, (right, used) in found.items()
         }
 
-    def by_label(self, column: str) -> dict[str, float]:
+    def by_label(self, judged: Judgement) -> dict[str, float]:
         """The mean of an outcome over the test videos of each label."""
-        means = self.table()[column].groupby(self.outcomes.label).mean()
+        means = self.table()[judged.outcome].groupby(self.outcomes.label).mean()
         return {str(label): float(mean) for label, mean in means.items()}
 
     def retrieval_chance(self) -> float:
@@ -159,7 +162,9 @@ class Judge:
         sizes = self.index.label.iloc[self.gallery].value_counts()
         same = self.outcomes.label.map(sizes).fillna(0).to_numpy()
         return {
-            f"r{k}": float(hit_by_chance(same, entries=len(self.gallery), k=k).mean())
+            judgements.recall("", k).name: float(
+                hit_by_chance(same, entries=len(self.gallery), k=k).mean()
+            )
             for k in self.settings.recall_at
         }
 
@@ -206,7 +211,7 @@ class Judge:
         )
         self.strengths[name, target] = read.strength
         right = read.predicted == truth["test"]
-        accuracy = self._record(f"linear_{name}_{target}", right)
+        accuracy = self._record(judgements.linear_probe(name, target), right)
         trained = pd.Series(np.concatenate([truth["train"], truth["val"]]))
         chance = float(trained.value_counts(normalize=True).max())
         return {
@@ -225,7 +230,8 @@ class Judge:
             strengths=settings.probe_strengths,
             iterations=settings.probe_iterations,
         )
-        accuracy = self._record(f"linear_{name}_{target}", predicted == truth["test"])
+        judged = judgements.linear_probe(name, target)
+        accuracy = self._record(judged, predicted == truth["test"])
         trained = pd.DataFrame({part: np.concatenate([each["train"], each["val"]]) for part, each in
                                 (("own", truth), ("within", within))})  # fmt: skip
         most = trained.groupby("within").own.value_counts(normalize=True).groupby("within").max()
@@ -238,7 +244,8 @@ class Judge:
             truth = {part: on_circle(values, period) for part, values in truth.items()}
         read = regress(features, truth, strengths=self.settings.probe_strengths)
         shown = off_circle(read.predicted, period) if period else read.predicted
-        self._new[f"linear_{name}_{target}"] = self._placed(shown, np.nan)
+        # A column of predictions: nobody is right or wrong on a scale.
+        self._new[judgements.linear_probe(name, target).outcome] = self._placed(shown, np.nan)
         return {
             "r2": explained(read.predicted, truth["test"]),
             "strength": read.strength,
@@ -249,11 +256,11 @@ class Judge:
         column = self.index[target].to_numpy()
         return {part: column[rows] for part, rows in self.rows.items()}
 
-    def _record(self, name: str, outcome: Shaped[np.ndarray, " usable"]) -> float:
+    def _record(self, judged: Judgement, outcome: Shaped[np.ndarray, " usable"]) -> float:
         """Keep an outcome, and return its mean over all test videos, the unusable counted as 0."""
         placed = self._placed(outcome, 0.0)
         whole = (placed == placed.astype(int)).all()
-        self._new[name] = placed.astype(int) if whole else placed
+        self._new[judged.outcome] = placed.astype(int) if whole else placed
         return float(placed.mean())
 
     def _placed(self, values: ArrayLike, missing: float) -> Float[np.ndarray, " row"]:

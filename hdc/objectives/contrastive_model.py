@@ -1,19 +1,20 @@
-"""An encoder and a contrast as one model."""
+"""HD-NCE as a pretext task: an encoder under a hierarchical contrast."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from hdc.objectives.hd_nce import Embedded, HierarchicalContrast
 from hdc.objectives.large_batch import gathered, in_chunks
+from hdc.objectives.pretext_task import PretextTask, TaskLoss, Views
 from hdc.runtime.seeding import torch_seed
-from hdc.settings.schema import Objective, Subtask, View
+from hdc.settings.schema import Objective
 
 
-class ContrastiveModel(nn.Module):
-    """Encoder, heads and loss: clips in, loss and terms out, in one forward pass over all views."""
+class ContrastiveModel(PretextTask):
+    """Encoder, heads and loss, in one forward pass over all views."""
 
     def __init__(
         self, encoder: nn.Module, contrast: HierarchicalContrast, *, chunk: int | None = None
@@ -21,29 +22,39 @@ class ContrastiveModel(nn.Module):
         """`chunk`: videos whose activations are kept at a time; None: those of all."""
         super().__init__()
         self.encoder, self.contrast, self.chunk = encoder, contrast, chunk
-        self.views: dict[str, View] = contrast.views
-        self.subtasks: dict[str, Subtask] = contrast.subtasks
+        self.views = contrast.views
+        self.pairs = {name: subtask.pairs for name, subtask in contrast.subtasks.items()}
 
-    def forward(
-        self, clips: Float[Tensor, "batch 3 time height width"], rows: list[int], step: int
-    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Loss and terms of a batch that holds the views one after the other.
+    def forward(self, views: Views, rows: Sequence[int], step: int) -> TaskLoss:
+        """The loss of a batch, of which a process may see a part.
 
         Negatives come from the whole batch, also where it is split over processes or chunks.
         """
-        if self.chunk is None:
-            embedded = self._embed(clips)
-        else:
-            embedded = in_chunks(self._embed, clips, views=len(self.views), chunk=self.chunk)
+        embedded = (
+            self._embed(views) if self.chunk is None else in_chunks(self._embed, views, self.chunk)
+        )
         return self.contrast.compare(gathered(embedded), step=step)
 
-    def _embed(self, clips: Float[Tensor, "batch 3 time height width"]) -> Embedded:
-        return self.contrast.embed(self.encoder(clips))
+    def _embed(self, views: Views) -> Embedded:
+        return self.contrast.embed(self._features(views))
 
-    def invariance(self, steps: int) -> dict[str, float]:
-        """The running invariance of every term after `steps` steps, for the record."""
-        weights = self.contrast.weights
-        return dict(zip(weights.names, weights.invariance(steps).tolist(), strict=True))
+    def _features(self, views: Views) -> dict[str, dict[str, Tensor]]:
+        """The encoder's features by view and level, all views seen as one batch."""
+        levels = self.encoder(torch.cat([views[name] for name in self.views]))
+        found: dict[str, dict[str, Tensor]] = {name: {} for name in self.views}
+        for level, features in levels.items():
+            for name, own in zip(self.views, features.chunk(len(self.views)), strict=True):
+                found[name][level] = own
+        return found
+
+    def facts(self, steps: int) -> dict[str, Any]:
+        """The subtask and the level of every term, and its running invariance in the end."""
+        weights, terms = self.contrast.weights, self.contrast.terms
+        invariance = dict(zip(weights.names, weights.invariance(steps).tolist(), strict=True))
+        named = {
+            name: {"subtask": subtask, "level": level} for name, (subtask, level) in terms.items()
+        }
+        return {"invariance": invariance, "terms": named}
 
 
 def contrastive_model(
@@ -56,9 +67,10 @@ def contrastive_model(
     chunk: int | None = None,
 ) -> ContrastiveModel:
     """An encoder with its contrast; the heads' first weights are drawn apart from the encoder's."""
+    channels = {name: level.channels for name, level in encoder.levels.items()}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "heads"))
         contrast = HierarchicalContrast(
-            settings, encoder.levels, seed=seed, total_steps=total_steps, frozen=frozen
+            settings, channels, seed=seed, total_steps=total_steps, frozen=frozen
         )
     return ContrastiveModel(encoder, contrast, chunk=chunk)

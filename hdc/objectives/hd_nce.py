@@ -17,6 +17,7 @@ from hdc.losses.subtasks import (
     spatial_whole_clip,
     temporal_contrast,
 )
+from hdc.objectives.pretext_task import TaskLoss, Term
 from hdc.objectives.projection_head import projection_head
 from hdc.objectives.term_weights import TermWeights, instance_top1
 from hdc.runtime.errors import InputError
@@ -78,6 +79,11 @@ class HierarchicalContrast(nn.Module):
             if getattr(settings, name) is not None
         }
         self.views = views_in_use(settings)
+        self.terms = {
+            f"{subtask}_{level}": (subtask, level)
+            for subtask in self.subtasks
+            for level in self.levels
+        }
         self.weights = TermWeights(
             self._fixed_weights(settings, frozen),
             measured=settings.weighting == "measured",
@@ -87,9 +93,8 @@ class HierarchicalContrast(nn.Module):
         )
         self.heads = nn.ModuleDict(
             {
-                f"{subtask}_{level}": projection_head(channels[level], settings.head_dim)
-                for subtask in self.subtasks
-                for level in self.levels
+                name: projection_head(channels[level], settings.head_dim)
+                for name, (_, level) in self.terms.items()
             }
         )
 
@@ -115,59 +120,56 @@ class HierarchicalContrast(nn.Module):
         return {name: max(frozen[name], settings.measuring_floor) for name in weights}
 
     def forward(
-        self, features: Mapping[str, Float[Tensor, "batch _ _ _ _"]], *, step: int
-    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        self, features: Mapping[str, Mapping[str, Float[Tensor, "video _ _ _ _"]]], *, step: int
+    ) -> TaskLoss:
         """The loss and its terms, as `compare` gives them, of the features of a whole batch."""
         return self.compare(self.embed(features), step=step)
 
-    def embed(self, features: Mapping[str, Float[Tensor, "batch _ _ _ _"]]) -> Embedded:
+    def embed(
+        self, features: Mapping[str, Mapping[str, Float[Tensor, "video _ _ _ _"]]]
+    ) -> Embedded:
         """Pooled features and embeddings of every term and view that it uses.
 
-        `features` are those of the views in the order of `self.views`, one after the other in the
-        batch: (views * video, channel, time, height, width) a level. Each video is embedded for
-        itself, so the videos of a batch may come in parts.
+        `features` are those of each view by level, (video, channel, time, height, width). Each
+        video is embedded for itself, so the videos of a batch may come in parts.
         """
         found: Embedded = {}
-        for subtask, settings in self.subtasks.items():
-            used = {view for pair in settings.pairs for view in pair}
-            for level in self.levels:
-                name = f"{subtask}_{level}"
-                for view, pooled in self._pooled(subtask, level, features[level]).items():
-                    if view in used:
-                        found[name, view, "pooled"] = pooled.detach()
-                        found[name, view, "embedded"] = self.heads[name](pooled)
+        for name, (subtask, level) in self.terms.items():
+            used = {view for pair in self.subtasks[subtask].pairs for view in pair}
+            for view in self.views:
+                if view in used:
+                    pooled = self._pooled(subtask, level, features[view][level])
+                    found[name, view, "pooled"] = pooled.detach()
+                    found[name, view, "embedded"] = self.heads[name](pooled)
         return found
 
-    def compare(
-        self, embedded: Embedded, *, step: int
-    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """The loss, and every term by `<subtask>_<level>` with its `weight_` and `invariance_`.
-
-        `embedded` are those of all videos of the batch. Terms are in nats.
-        """
-        terms, invariance = {}, {}
-        for subtask, settings in self.subtasks.items():
-            for level in self.levels:
-                name = f"{subtask}_{level}"
-                terms[name] = self._term(name, settings, _views(embedded, name, "embedded"), step)
-                invariance[name] = self._invariance(settings, _views(embedded, name, "pooled"))
+    def compare(self, embedded: Embedded, *, step: int) -> TaskLoss:
+        """The loss and every term; `embedded` are those of all videos of the batch."""
+        losses, invariance = {}, {}
+        for name, (subtask, _) in self.terms.items():
+            settings = self.subtasks[subtask]
+            losses[name] = self._term(name, settings, _views(embedded, name, "embedded"), step)
+            invariance[name] = self._invariance(settings, _views(embedded, name, "pooled"))
         weights = self.weights.current(step)
-        loss = (weights / weights.sum() * torch.stack(list(terms.values()))).sum()
+        loss = (weights / weights.sum() * torch.stack(list(losses.values()))).sum()
         if self.training:
             self.weights.update(invariance)
-        logged = {f"weight_{name}": weight for name, weight in zip(terms, weights, strict=True)}
-        return loss, terms | logged | {f"invariance_{name}": x for name, x in invariance.items()}
+        terms = [
+            Term(*self.terms[name], losses[name], weight, invariance[name])
+            for name, weight in zip(losses, weights, strict=True)
+        ]
+        return TaskLoss(loss, terms, {})
 
-    def _pooled(self, subtask: str, level: str, features: Tensor) -> dict[str, Tensor]:
-        """The pooled features of each view, before any head."""
+    def _pooled(self, subtask: str, level: str, features: Tensor) -> Tensor:
+        """The pooled features of a view, before any head."""
         pooling = self.subtasks[subtask].pooling
-        by_view = pool(features, pooling).unflatten(0, (len(self.views), -1))
-        if pooling == "space" and by_view.shape[2] < 2:
+        pooled = pool(features, pooling)
+        if pooling == "space" and pooled.shape[1] < 2:
             raise InputError(
                 f"objective.{subtask}.pooling: expected at least 2 time steps at {level} to pool "
-                f"over space only, got {by_view.shape[2]}; use longer clips or fewer levels"
+                f"over space only, got {pooled.shape[1]}; use longer clips or fewer levels"
             )
-        return dict(zip(self.views, by_view, strict=True))
+        return pooled
 
     def _term(
         self, name: str, settings: Subtask, views: Mapping[str, Tensor], step: int

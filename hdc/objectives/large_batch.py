@@ -13,15 +13,10 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from hdc.objectives.hd_nce import Embedded
+from hdc.objectives.pretext_task import Views
 
 
-def in_chunks(
-    embed: Callable[[Tensor], Embedded],
-    clips: Float[Tensor, "batch 3 time height width"],
-    *,
-    views: int,
-    chunk: int,
-) -> Embedded:
+def in_chunks(embed: Callable[[Views], Embedded], views: Views, chunk: int) -> Embedded:
     """Embed `chunk` videos at a time, with all their views, and compute them again for gradients.
 
     Activations are kept for one chunk only, so memory hardly grows with the batch, and gradients
@@ -29,16 +24,15 @@ def in_chunks(
     norm is the exception: it sees one chunk at a time, so in training mode a chunk smaller than the
     batch is another network. Its running statistics are updated once a chunk.
     """
-    by_view = clips.unflatten(0, (views, -1))
     parts = [
         checkpoint(
-            lambda part: embed(part.flatten(0, 1)),  # in there, so that no copy of it is kept
-            part,
+            embed,
+            dict(zip(views, part, strict=True)),
             use_reentrant=False,
             preserve_rng_state=False,
             context_fn=lambda: (nullcontext(), _statistics_kept(embed.__self__)),
         )
-        for part in by_view.split(chunk, dim=1)
+        for part in zip(*(clips.split(chunk) for clips in views.values()), strict=True)
     ]
     return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
 

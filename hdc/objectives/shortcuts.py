@@ -6,7 +6,7 @@ and, as they are known of synthetic videos, where and how the shape lies in the 
 and the phase that the motion is in.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from hdc.data.batches import ClipBatch, VideoBatches
 from hdc.data.synthetic.motions import MOTION_TABLE, STATE_PERIODS, state_at, steps_of
 from hdc.data.synthetic.rendering import outline_at, shown_copy
 from hdc.objectives.hd_nce import SUBTASKS
-from hdc.settings.schema import Subtask, View
+from hdc.settings.schema import View
 
 VIDEOS = 64
 BATCHES = 8  # 512 videos: a standard error of at most 2.2 points
@@ -35,35 +35,29 @@ STATE = ("motion", "speed", "size", *STATE_PERIODS)  # what the index knows of a
 
 def shortcuts(
     batches: VideoBatches,
-    subtasks: Mapping[str, Subtask],
+    pairs: Mapping[str, Sequence[Sequence[str]]],
     views: Mapping[str, View],
     index: pd.DataFrame,
-    *,
-    pixels: int,
 ) -> dict[str, dict[str, float | None]]:
     """Share of pairs that each shortcut alone finds, by subtask.
 
     Args:
         batches: of at most 64 videos, with the crops and augmentation of pretraining.
-        subtasks: of the objective, by name.
-        views: that the subtasks' pairs use.
+        pairs: of views that are compared, by subtask.
+        views: that the pairs use, by name.
         index: of the prepared data set.
-        pixels: height and width of a clip.
 
     Returns:
         For each subtask `videos` (among how many the partner was sought) and `appearance`, and for
         synthetic videos `place`, `motion` and `phase`: shares from 0 to 1. None for a subtask
         that the run does not have.
     """
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in subtasks}
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in pairs}
     for make in batches.epoch(0, dict(views))[:BATCHES]:
         batch = make()
-        clues = {
-            name: clues_of(each, views[name], batches, index, pixels=pixels)
-            for name, each in batch.items()
-        }
-        for name, subtask in subtasks.items():
-            for one, other in subtask.pairs:
+        clues = {name: clues_of(each, views[name], batches, index) for name, each in batch.items()}
+        for name, compared in pairs.items():
+            for one, other in compared:
                 both = {clue: (clues[one][clue], clues[other][clue]) for clue in clues[one]}
                 found[name].append({clue: share_found(*pair) for clue, pair in both.items()})
     videos = {"videos": float(batches.batch_size)}
@@ -71,14 +65,12 @@ def shortcuts(
     return {name: shares.get(name, dict.fromkeys(CLUES)) for name in SUBTASKS}
 
 
-def clues_of(
-    batch: ClipBatch, view: View, batches: VideoBatches, index: pd.DataFrame, *, pixels: int
-) -> Clues:
+def clues_of(batch: ClipBatch, view: View, batches: VideoBatches, index: pd.DataFrame) -> Clues:
     """What each shortcut sees of one view of some videos."""
-    clues = {"appearance": mean_images(augment(batch.clips, batch.draws, pixels=pixels))}
+    clip = batches.clip
+    clues = {"appearance": mean_images(augment(batch.clips, batch.draws, pixels=clip.pixels))}
     if not set(STATE) <= set(index):
         return clues
-    clip = batches.clip
     later = 0 if view.still else clip.stride * (clip.frames // 2)  # the middle frame
     known: dict[str, list] = {"place": [], "motion": [], "phase": []}
     for row, first, draw in zip(batch.rows, batch.first_frames, batch.draws, strict=True):

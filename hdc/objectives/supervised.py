@@ -1,39 +1,76 @@
-"""The same encoder trained on labels: the ceiling that a run without labels is held against."""
+"""Labels instead of a contrast: what fine-tuning learns by, and the ceiling of pretraining."""
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from hdc.encoders.classifier import Classifier
-from hdc.settings.schema import Subtask, View
+from hdc.objectives.pretext_task import PretextTask, TaskLoss, Views
+from hdc.runtime.seeding import torch_seed
+from hdc.settings.schema import View
+
+CLIP = "clip"  # the only view: a random crop of each video
 
 
-class SupervisedModel(nn.Module):
-    """Encoder, linear head and cross-entropy: clips in, loss out, on one view of each video."""
+class SupervisedTask(PretextTask):
+    """Encoder, mean over time, height and width of its last level, dropout, one linear layer."""
 
-    def __init__(self, encoder: nn.Module, labels: Sequence[str], *, seed: int) -> None:
-        """`labels`: of every video of the index, in its order."""
+    def __init__(
+        self,
+        encoder: nn.Module,
+        targets: Int[np.ndarray, " video"],
+        *,
+        labels: int,
+        seed: int,
+        dropout: float = 0.0,
+        label_weights: Float[np.ndarray, " label"] | None = None,
+    ) -> None:
+        """`targets`: the number of the label of every video of the index, in its order.
+
+        `dropout`: a probability. `label_weights`: what a video of each label counts; None: alike.
+        """
         super().__init__()
-        names = sorted(set(labels))
-        self.encoder = encoder
-        self.classifier = Classifier(encoder, len(names), dropout=0.0, seed=seed)
-        self.views = {"a": View(crop=1, draw="a")}
-        self.subtasks: dict[str, Subtask] = {}  # no contrast
-        targets = torch.tensor([names.index(label) for label in labels])
-        self.register_buffer("targets", targets, persistent=False)
+        self.views = {CLIP: View(crop=1, draw="a")}
+        self.pairs = {}
+        self.encoder, self.seed = encoder, seed
+        self.dropout = nn.Dropout(dropout)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(torch_seed(seed, "classifier"))
+            last = list(encoder.levels.values())[-1]
+            self.linear = nn.Linear(last.channels, labels)
+        weights = None if label_weights is None else torch.tensor(label_weights)
+        self.register_buffer("targets", torch.tensor(targets), persistent=False)
+        self.register_buffer("label_weights", weights, persistent=False)
 
-    def forward(
-        self, clips: Float[Tensor, "batch 3 time height width"], rows: list[int], step: int
-    ) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
-        """Cross-entropy in nats, and the accuracy on the batch; `rows` are the videos' rows."""
-        scores = self.classifier(clips).float()
+    def forward(self, views: Views, rows: Sequence[int], step: int) -> TaskLoss:
+        """Cross-entropy in nats, and the accuracy on the batch.
+
+        Dropout draws from torch's own generator: seeded per step, a resumed run repeats it.
+        """
+        if self.dropout.p:
+            torch.manual_seed(torch_seed(self.seed, f"dropout {step}"))
+        scores = self.scores(views[CLIP]).float()
         targets = self.targets[rows]
+        loss = F.cross_entropy(scores, targets, weight=self.label_weights)
         accuracy = (scores.argmax(dim=1) == targets).float().mean()
-        return F.cross_entropy(scores, targets), {"training_accuracy": accuracy}
+        return TaskLoss(loss, (), {"training_accuracy": accuracy})
 
-    def invariance(self, steps: int) -> dict[str, float]:
-        """None: nothing is contrasted."""
-        return {}
+    def scores(
+        self, clips: Float[Tensor, "batch 3 time height width"]
+    ) -> Float[Tensor, "batch label"]:
+        """Scores before softmax."""
+        last = list(self.encoder(clips).values())[-1]
+        return self.linear(self.dropout(last.mean(dim=(2, 3, 4))))
+
+
+def label_weights(targets: np.ndarray, labels: int) -> np.ndarray:
+    """What a video of each label weighs so that all labels weigh alike, 1 on average, float32.
+
+    A label without videos weighs nothing.
+    """
+    counts = np.bincount(targets, minlength=labels)
+    weights = len(targets) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return np.where(counts > 0, weights, 0).astype(np.float32)

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from hdc.analysis.number_formats import percent
+from hdc.analysis.number_formats import percent, sentence
 from hdc.analysis.results import LEVEL, Results, cells, record_path
 from hdc.evaluation.chance import recorded_chance
+from hdc.study.stages import RECORDED, STAGES
 
 _LATEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
@@ -46,7 +47,6 @@ def protocols(results: Results, stage: str, data: str, **where: str) -> dict[str
 
 def protocol_line(results: Results, *stages: str) -> str:
     """One sentence a stage and data set: splits, test videos, clips, averaging, checkpoint."""
-    names = {"finetune": "Fine-tuning", "evaluate": "Evaluation", "pretrain": "Pretraining"}
     lines = []
     for stage in stages:
         for data in results.evaluations["data"].unique():
@@ -55,14 +55,14 @@ def protocol_line(results: Results, *stages: str) -> str:
                 facts.pop(key, None)
             if facts:
                 text = "; ".join(f"{key}: {value}" for key, value in facts.items())
-                lines.append(f"{names[stage]} on {data}: {text}.")
+                lines.append(f"{sentence(STAGES[stage].title)} on {data}: {text}.")
     return " ".join(lines)
 
 
 def missing_line(results: Results) -> str:
     """How many listed videos were not there, by data set and part; empty if all were."""
     found: dict[str, dict[str, int]] = {}
-    for stage in ("pretrain", "finetune", "evaluate"):
+    for stage in RECORDED:
         for record in results.of(stage):
             facts = record.get("protocol", {})
             split = f" split {facts['split']}" if facts.get("split") else ""

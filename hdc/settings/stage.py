@@ -3,10 +3,10 @@
 import errno
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 from omegaconf import OmegaConf
 
@@ -14,6 +14,7 @@ from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
 from hdc.runtime.signals import EXIT_STATUS, Stopped
 from hdc.settings.compose import allowed, compose_run, plain, require_allowed, settings_text
+from hdc.settings.schema import Progress
 
 CHOICES = {
     "scale": "sizes and budgets",
@@ -28,36 +29,71 @@ _ANY |= {"protocol": "ours"}
 
 _SINGLE = ("encoder",)  # settings with none below them; each is a path
 
-# What the arguments of stages are; the rest are words.
-PATHS = (
-    "folder", "output_dir", "output", "prepared", "measured", "encoder", "features", "study",
-    "checkpoint", "mapping", "videos",
-)  # fmt: skip
-NUMBERS = ("seed", "split", "shard", "shards")
-SWITCHES = ("allow_missing", "allow_copies", "allow_pretrain_on_test")
-
 # What goes wrong outside of the program: no traceback helps.
 _OF_THE_DISK = (
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EIO,
 )  # fmt: skip
 
 
+def choice(default: Any = MISSING) -> Any:
+    """A field for a file of settings by its name, such as `backbone=r3d18`."""
+    return field(default=default, metadata={"kind": "choice"})
+
+
+def argument(meaning: str, *, default: Any = MISSING) -> Any:
+    """A field for what a stage is told of files and such; its type says what it may be."""
+    return field(default=default, metadata={"kind": "argument", "meaning": meaning})
+
+
+def node(name: str = "") -> Any:
+    """A field for a node of settings; `name` where it is not the field's."""
+    return field(metadata={"kind": "node", "name": name})
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageJob:
+    """What a stage is called with, each value with its type; every stage adds its own fields."""
+
+    progress: Progress
+    settings_text: str  # of the nodes that it reads; changes exactly when one of their values does
+    settings_record: dict[str, Any]  # choices and nodes as plain values
+
+
+Job = TypeVar("Job", bound=StageJob)
+
+
 @dataclass(frozen=True)
-class Stage:
-    """What a stage takes: choices, arguments of its own (name -> meaning), nodes of settings."""
+class Stage(Generic[Job]):
+    """A stage by its name, what it does, and what it is called with."""
 
     name: str
     about: str
-    choices: Sequence[str]
-    arguments: dict[str, str]
-    reads: Sequence[str]
-    optional: Sequence[str] = ()  # arguments that may be left out, which is the same as empty
+    job: type[Job]
+
+    def _fields(self, kind: str) -> dict[str, Field]:
+        return {one.name: one for one in fields(self.job) if one.metadata.get("kind") == kind}
+
+    @property
+    def choices(self) -> list[str]:
+        """The files of settings that it is given by name."""
+        return list(self._fields("choice"))
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """Its arguments and what each means."""
+        return {name: one.metadata["meaning"] for name, one in self._fields("argument").items()}
+
+    @property
+    def reads(self) -> list[str]:
+        """The nodes of settings that it reads."""
+        return [one.metadata["name"] or name for name, one in self._fields("node").items()]
 
     def help(self) -> str:
         """The text of `--help`."""
         rows = [(name, f"{CHOICES[name]}: {', '.join(allowed(name))}") for name in self.choices]
         rows += self.arguments.items()
-        lines = [f"  {name + '=':<12} {meaning}" for name, meaning in rows]
+        width = max(len(name) for name, _ in rows) + 1
+        lines = [f"  {name + '=':<{width}} {meaning}" for name, meaning in rows]
         nodes = ", ".join((*self.reads, "progress"))
         return "\n".join(
             [
@@ -69,8 +105,8 @@ class Stage:
             ]
         )
 
-    def run(self, main: Callable[[SimpleNamespace, SimpleNamespace], None]) -> None:
-        """Call `main(settings, arguments)` on the command line's words.
+    def run(self, main: Callable[[Job], None]) -> None:
+        """Call `main` with what the command line's words say.
 
         Exits with 1 for bad input, with 75 if a signal stopped work that can go on.
         """
@@ -79,7 +115,7 @@ class Stage:
             print(self.help())
             return
         try:
-            main(*self.read(words))
+            main(self.read(words))
         except Stopped as stop:
             print(f"stopped: {stop}", file=sys.stderr)
             sys.exit(EXIT_STATUS)
@@ -93,14 +129,13 @@ class Stage:
                 raise
             sys.exit(f"error: {error}; mend that and run the same again")
 
-    def read(self, words: Sequence[str]) -> tuple[SimpleNamespace, SimpleNamespace]:
-        """The settings this stage reads, one attribute a node, and its arguments as texts.
+    def read(self, words: Sequence[str]) -> Job:
+        """The job that words of a command line ask for.
 
-        `settings.record` holds choices and settings as plain values, `settings.text` as one text.
-        Raises InputError for an unknown or a missing argument.
+        Raises InputError for an unknown, a missing or a wrong argument.
         """
         given, overrides = self._sort(words)
-        chosen = {name: given.pop(name, _ANY[name]) for name in CHOICES}
+        chosen = {name: given.get(name, _ANY[name]) for name in CHOICES}
         run = compose_run(
             chosen["ablation"],
             backbone=chosen["backbone"],
@@ -109,16 +144,19 @@ class Stage:
             protocol=chosen["protocol"],
             overrides=overrides,
         )
-        nodes = (*self.reads, "progress")
-        values: Any = OmegaConf.to_object(OmegaConf.masked_copy(run, list(nodes)))
-        settings = SimpleNamespace(**{node: values[node] for node in nodes})
-        settings.text = settings_text(run, self.reads)
+        values: Any = OmegaConf.to_object(OmegaConf.masked_copy(run, [*self.reads, "progress"]))
         named = {name: chosen[name] for name in self.choices}
-        settings.record = named | {node: plain(run[node]) for node in self.reads}
-        return settings, SimpleNamespace(**given, **named)
+        nodes = zip(self._fields("node"), self.reads, strict=True)
+        return self.job(
+            **given,
+            **{name: values[read] for name, read in nodes},
+            progress=values["progress"],
+            settings_text=settings_text(run, self.reads),
+            settings_record=named | {name: plain(run[name]) for name in self.reads},
+        )
 
-    def _sort(self, words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-        """Arguments and choices by name, and the words that override a setting.
+    def _sort(self, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+        """Arguments and choices with their values, and the words that override a setting.
 
         Raises InputError that names everything wrong at once.
         """
@@ -139,33 +177,48 @@ class Stage:
                     f"expected one of {', '.join(known)} or a setting of "
                     f"{', '.join((*self.reads, 'progress'))}, got {key}"
                 )
-        given = dict.fromkeys(self.optional, "") | given
-        if "protocol" in self.choices:  # the only choice that has a default
-            given = {"protocol": _ANY["protocol"]} | given
-        problems += self._wrong_values(given)
-        missing = [f"{name}=" for name in known if name not in given]
-        if missing:
-            problems.append(f"missing {', '.join(missing)}")
+        values, wrong = self._values(given)
+        asked = self._fields("choice") | self._fields("argument")
+        missing = [
+            f"{name}=" for name in asked if asked[name].default is MISSING and name not in given
+        ]
+        problems += wrong + ([f"missing {', '.join(missing)}"] if missing else [])
         if problems:
             raise InputError(f"{self.name}: {'; '.join(problems)}")
-        paths = given.keys() & set(PATHS)
-        given |= {name: expanded(given[name], f"{self.name}: {name}") for name in paths}
-        return given, overrides
+        return values, overrides
 
-    def _wrong_values(self, given: dict[str, str]) -> Iterator[str]:
-        """What is wrong with each argument that is given."""
-        for name in self.choices:
-            if name in given:
-                try:
-                    require_allowed(name, given[name], name)
-                except InputError as error:
-                    yield str(error)
-        for name in NUMBERS:
-            if given.get(name) and not given[name].isdecimal():
-                yield f"{name}: expected a whole number, got {given[name]}"
-        for name in SWITCHES:
-            if given.get(name) not in (None, "", "true", "false"):
-                yield f"{name}: expected true or false, got {given[name]}"
+    def _values(self, given: dict[str, str]) -> tuple[dict[str, Any], list[str]]:
+        """Choices and arguments as what their types say, and what is wrong with some."""
+        types, values, problems = get_type_hints(self.job), {}, []
+        for name, text in given.items():
+            try:
+                if name in self.choices:
+                    require_allowed(name, text, name)
+                values[name] = _value(text, types[name], f"{self.name}: {name}")
+            except InputError as error:
+                problems.append(str(error).removeprefix(f"{self.name}: "))
+        return values, problems
+
+
+def _value(text: str, kind: Any, where: str) -> Any:
+    """What a word of the command line is as an argument of a type; empty is None where it may be.
+
+    Raises InputError if it is none; `where` names the argument.
+    """
+    options = get_args(kind) or (kind,)
+    if not text and type(None) in options:
+        return None
+    if int in options and not text.isdecimal():
+        raise InputError(f"{where}: expected a whole number, got {text or 'nothing'}")
+    if bool in options and text not in ("", "true", "false"):
+        raise InputError(f"{where}: expected true or false, got {text}")
+    if Path in options and not text:
+        raise InputError(f"{where}: expected a path, got nothing")
+    if int in options:
+        return int(text)
+    if bool in options:
+        return text == "true"
+    return Path(expanded(text, where)) if Path in options else text
 
 
 def _literal(path: str) -> str:

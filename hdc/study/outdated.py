@@ -18,25 +18,9 @@ from hdc.encoders.file import pretraining_list
 from hdc.runtime.digest import digest
 from hdc.runtime.inputs import file_digest, prepared_files
 from hdc.settings.compose import plain, settings_text
-from hdc.settings.schema import EMBED_READS, EVALUATE_READS, FINETUNE_READS, PRETRAIN_READS
 from hdc.study.runs import Evaluation, Run, part_of
+from hdc.study.stages import STAGES
 from hdc.study.study import Study
-
-# Stage -> its outputs; the first says what they were made with.
-OUTPUTS = {
-    "pretrain": (
-        "pretrain.json", "encoder.safetensors", "videos.csv", "config.yaml", "views.png",
-    ),
-    "finetune": ("finetune.json", "predictions.csv", "clip_scores.safetensors"),
-    "embed": ("features.safetensors",),
-    "evaluate": ("evaluate.json", "outcomes.csv", "map.csv", "neighbors.png"),
-}  # fmt: skip
-READS = {
-    "pretrain": PRETRAIN_READS,
-    "finetune": FINETUNE_READS,
-    "embed": EMBED_READS,
-    "evaluate": EVALUATE_READS,
-}
 
 
 @dataclass(frozen=True)
@@ -69,7 +53,7 @@ class Job:
     @property
     def outputs(self) -> list[str]:
         """The paths of all that it makes."""
-        return [f"{self.folder}/{name}" for name in OUTPUTS[self.stage]]
+        return [f"{self.folder}/{name}" for name in STAGES[self.stage].outputs.values()]
 
 
 def outdated(study: Study) -> dict[str, str]:
@@ -117,7 +101,7 @@ class Jobs:
         if measured_by := settings.run.objective.measured_by:
             measured = replace(run, ablation=measured_by)
             yield from self._pretraining(measured)
-            inputs.append(f"{measured.folder}/pretrain.json")
+            inputs.append(f"{measured.folder}/{STAGES['pretrain'].outputs['record']}")
         if encoder := settings.run.encoder:
             inputs += [encoder, str(pretraining_list(encoder))]
         yield Job("pretrain", run.folder, tuple(inputs), settings)
@@ -125,20 +109,21 @@ class Jobs:
     def _judging(self, one: Evaluation) -> Iterator[Job]:
         """What an encoder is judged by."""
         run, prepared = (one.run.backbone, one.run.ablation, one.data), f"results/data/{one.data}"
-        encoder = f"{self.study.pretrained(one).folder}/encoder.safetensors"
+        encoder = f"{self.study.pretrained(one).folder}/{STAGES['pretrain'].outputs['encoder']}"
         whole, lists = prepared_files(prepared), prepared_files(prepared, one.split)
-        embedded, features = f"{one.run.folder}/{one.data}", OUTPUTS["embed"][0]
+        embedded = f"{one.run.folder}/{one.data}"
+        features = f"{embedded}/{STAGES['embed'].first_output}"
         for stage, folder, inputs in (
             ("finetune", one.folder, (*lists, encoder)),
             ("embed", embedded, (*whole, encoder)),
-            ("evaluate", one.folder, (*lists, encoder, f"{embedded}/{features}")),
+            ("evaluate", one.folder, (*lists, encoder, features)),
         ):
             yield Job(stage, folder, inputs, self._settings(stage, *run))
 
     def _read_settings(self, stage: str, backbone: str, ablation: str, data: str) -> Settings:
         # As the stage does: it is told no protocol.
         study = replace(self.study, protocol="ours") if stage == "pretrain" else self.study
-        return Settings(study.compose(backbone, ablation, data), READS[stage])
+        return Settings(study.compose(backbone, ablation, data), STAGES[stage].reads)
 
 
 def _keep_lists(prepared: Path) -> None:

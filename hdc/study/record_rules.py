@@ -2,13 +2,13 @@
 
 import json
 import math
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from hdc.runtime.errors import InputError
 from hdc.study.runs import part_of
+from hdc.study.stages import place_of
 
 FIELDS = {"stage": str, "metrics": dict, "settings": dict, "protocol": dict, "seed": int}
 OPTIONAL = {"versions": dict, "device": str}  # what records of before may lack
@@ -29,11 +29,6 @@ COUNTS = ("seconds", "peak_memory_bytes", "steps", "parameters", "multiply_adds"
 ANY = (-math.inf, math.inf)
 ROUNDING = 1e-9  # a mean of shares may pass 1 by that
 
-_FOLDER = re.compile(
-    r"runs/[^/]+/(?P<ablation>[^/]+)/seed(?P<seed>\d+)/(?P<pretrained_on>[^/]+)"
-    r"(?:/(?P<data>[^/]+)/split(?P<split>\d+))?/(?P<stage>\w+)\.json$"
-)
-
 
 def read_record(path: Path) -> dict[str, Any]:
     """A record of the run, seed, split and stage that its path names, if it names any.
@@ -50,6 +45,19 @@ def read_record(path: Path) -> dict[str, Any]:
             _require_in_range(keys, value)
     _require_place(record, path)
     return record
+
+
+def measured_invariance(path: Path) -> dict[str, float]:
+    """The invariance of every term at the end of a pretraining, out of its record."""
+    if not path.is_file():
+        raise InputError(f"{path}: expected the record of a pretraining, found none")
+    try:
+        found = read_record(path)["metrics"].get("invariance")
+        if not found:
+            raise InputError("expected metrics invariance, found none")
+    except InputError as error:
+        raise InputError(f"{path}: {error}; pretrain that run again") from error
+    return found
 
 
 def _refuse(constant: str) -> None:
@@ -122,11 +130,10 @@ def _range(keys: tuple[str, ...]) -> tuple[float, float]:
 
 def _require_place(record: dict[str, Any], path: Path) -> None:
     """Refuse a record that was made for another folder than it lies in."""
-    found = _FOLDER.search(path.absolute().as_posix())
-    if found is None:
+    named: dict[str, Any] | None = place_of(path)
+    if named is None:
         return
-    named: dict[str, Any] = found.groupdict()
-    if named["data"] is None:
+    if "data" not in named:
         named["data"], named["split"] = part_of(named["pretrained_on"])
     # An encoder that was taken over is of no data; old records do not say all.
     said = {"stage": record["stage"], "seed": record["seed"], "ablation": named["ablation"]}

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from hdc.study.stages import RUN, SPLIT
+
 
 @dataclass(frozen=True)
 class Run:
@@ -16,10 +18,7 @@ class Run:
     @property
     def folder(self) -> str:
         """Where its encoder and record lie."""
-        return (
-            f"results/{self.study}/runs/{self.backbone}/{self.ablation}/"
-            f"seed{self.seed}/{self.pretrained_on}"
-        )
+        return RUN.format(**vars(self))
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Evaluation:
     @property
     def folder(self) -> str:
         """Where its records lie."""
-        return f"{self.run.folder}/{self.data}/split{self.split}"
+        return SPLIT.format(**vars(self.run), data=self.data, split=self.split)
 
 
 def part_of(pretrained_on: str) -> tuple[str, int | None]:

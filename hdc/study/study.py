@@ -26,7 +26,12 @@ from hdc.study.runs import Evaluation, Run, part_of
 
 MAIN_RUNS = ("hdc", "coupled_single_level", "random_init")  # what every backbone gets
 NAME = re.compile(r"[a-z0-9_]+")  # of everything that names a folder
-ALLOWED = ("missing", "copies", "pretrain_on_test")  # what a study may allow by `allow_<what>`
+ALLOWED = (
+    "missing",
+    "copies",
+    "pretrain_on_test",
+    "gaps",
+)  # what a study may allow by `allow_<what>`
 
 
 @dataclass(frozen=True)
@@ -57,10 +62,12 @@ class Study:
     allow_missing: bool
     allow_copies: bool
     allow_pretrain_on_test: bool
+    allow_gaps: bool
     question: str = ""
     note: str = ""  # what every table says of the study
     duration: str = ""  # what to expect, said when it starts
     comparisons: tuple[Comparison, ...] = ()
+    gaps: Mapping[str, str] = field(default_factory=dict)  # `<backbone>/<ablation>` -> why not
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> "Study":
@@ -165,7 +172,13 @@ class Study:
                     raise InputError(f"ablations/{ablation}.yaml: encoder: {error}") from error
 
     def evaluations(self) -> Iterator[Evaluation]:
-        """Every encoder on every split it is judged on, in the order of the tables."""
+        """Every encoder on every split it is judged on, in the order of the tables; no gaps."""
+        for one in self.asked_evaluations():
+            if f"{one.run.backbone}/{one.run.ablation}" not in self.gaps:
+                yield one
+
+    def asked_evaluations(self) -> Iterator[Evaluation]:
+        """The same with those that cannot be."""
         for backbone in self.backbones:
             for ablation in self.runs_of(backbone):
                 for seed in self.seeds:
@@ -188,7 +201,7 @@ class Study:
             asdict(one.run)
             | {"data": one.data, "split": one.split}
             | {"run_folder": self.pretrained(one).folder, "folder": one.folder}
-            for one in self.evaluations()
+            for one in self.asked_evaluations()
         ]
         questions = {}
         for name in self.ablations:
@@ -204,6 +217,7 @@ class Study:
                 "ablations": questions,
                 "evaluations": evaluations,
             }
+            | ({"gaps": dict(self.gaps)} if self.gaps else {})
         )
 
     def pretrained(self, evaluation: Evaluation) -> Run:

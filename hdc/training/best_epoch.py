@@ -35,12 +35,12 @@ class BestEpoch:
             )
         judged.append(loss)
         if judged[-1] <= min(judged) and judged.count(judged[-1]) == 1:
-            kept["epoch"], kept["model"] = epoch, _copied(training.model.module.state_dict())
+            kept["epoch"], kept["model"] = epoch, _copied(training.task.state_dict())
         training.model.train()
 
     def load(self) -> None:
         """Put the best epoch's weights into the model."""
-        self.training.model.module.load_state_dict(self.training.kept["model"])
+        self.training.task.load_state_dict(self.training.kept["model"])
 
     def facts(self) -> dict[str, Any]:
         """Which epoch it is, counted from 1, and the loss after each, for the record."""

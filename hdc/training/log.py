@@ -95,7 +95,7 @@ class Log:
         epoch: float,
         total: int,
         clips: int,
-        values: dict[str, Tensor | float],
+        values: dict[str, Tensor | float],  # by column
         memory: Callable[[], int],
     ) -> None:
         """Count one step; at the end of a group write its line."""

@@ -3,7 +3,7 @@
 The second is asked only after a step has failed, and then the step is computed again, with hooks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from hdc.objectives.pretext_task import Term
 
 Again = Callable[[nn.Module], Tensor]  # computes the loss of a step anew by the model it is given
 
@@ -21,27 +23,26 @@ class Unchecked:
 
     step: int
     rate: float
-    terms: dict[str, Tensor | float]  # with the loss
+    shown: dict[str, Tensor]  # what the log is told, by column
+    terms: Sequence[Term]
     gradients_finite: Tensor
     again: Again | None
 
     def is_finite(self) -> bool:
         """Whether its loss and all its gradients are; waits for the device."""
-        loss_finite = torch.isfinite(torch.as_tensor(self.terms["loss"]))
-        return bool(loss_finite & self.gradients_finite)
+        return bool(torch.isfinite(self.shown["loss"]) & self.gradients_finite)
 
     def words(self) -> str:
         """What was expected and what was found."""
-        wrong = [name for name, value in self.terms.items() if not _finite(torch.as_tensor(value))]
         found = "a gradient that is not"
-        if "loss" in wrong:
-            found = torch.as_tensor(self.terms["loss"]).item()
-        names = [
-            name.replace("_", " at level ", 1)
-            for name in wrong
-            if name != "loss" and not name.startswith(("weight_", "invariance_"))
+        if not _finite(self.shown["loss"]):
+            found = self.shown["loss"].item()
+        wrong = [
+            f"{term.subtask} at level {term.level}"
+            for term in self.terms
+            if not _finite(self.shown[term.name])
         ]
-        terms = f"; terms that are not finite: {', '.join(names)}" if names else ""
+        terms = f"; terms that are not finite: {', '.join(wrong)}" if wrong else ""
         return (
             f"expected a finite loss and finite gradients, got {found} at step {self.step} with "
             f"learning rate {self.rate:g}{terms}"

@@ -7,7 +7,7 @@ or, as often, finite and wrong. Other shapes are sound, so only a network's own 
 
 import copy
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from hdc.objectives.pretext_task import PretextTask
 from hdc.runtime.errors import InputError
 from hdc.runtime.fabric import laid_out, precision_name
 from hdc.runtime.gpus import TOLERANCE
@@ -34,16 +35,23 @@ class LayersCheck:
 
 
 def require_sound(
-    network: nn.Module, clips: Sequence[int], *others: Any, fabric: Fabric, key: str
+    task: PretextTask, clips: Sequence[int], rows: Sequence[int], *, fabric: Fabric, key: str
 ) -> None:
     """Refuse to train on a processor in reduced precision unless `check_layers` finds it right.
 
-    `key`: the setting that asks for the precision. Raises InputError.
+    `clips`: the shape of each view, of the videos in `rows`. `key`: the setting that asks for the
+    precision. Raises InputError.
     """
     precision = precision_name(fabric)
     if fabric.device.type != "cpu" or precision == EXACT:
         return
-    found = check_layers(network, clips, *others, device=fabric.device, precision=precision)
+    names = list(task.views)
+
+    def call(one: nn.Module, together: Tensor) -> None:
+        one(dict(zip(names, together.chunk(len(names)), strict=True)), rows, 0)
+
+    together = (len(names) * clips[0], *clips[1:])
+    found = check_layers(task, together, device=fabric.device, precision=precision, call=call)
     if found.problem:
         raise InputError(
             f"{key}: expected {precision} to be right on this processor, {processor()}, found "
@@ -60,16 +68,17 @@ def agreement(found: LayersCheck) -> str:
 def check_layers(
     network: nn.Module,
     clips: Sequence[int],
-    *others: Any,
+    *,
     device: torch.device,
     precision: str,
+    call: Callable[[nn.Module, Tensor], Any] = nn.Module.__call__,
 ) -> LayersCheck:
     """Compute every layer that has weights several times, and once in float64.
 
     The network, a copy on `device`, sees random clips of the shape `clips` (batch, 3, time, height,
-    width) and `others`, as in training; what reaches a layer there is what it is tried with, with
-    random gradients. Before each try memory is filled with NaN and freed, so that a read of what
-    nobody wrote shows. RuntimeError if memory does not suffice.
+    width), handed over by `call` as in training; what reaches a layer there is what it is tried
+    with, with random gradients. Before each try memory is filled with NaN and freed, so that a read
+    of what nobody wrote shows. RuntimeError if memory does not suffice.
     """
     network = laid_out(copy.deepcopy(network).to(device).train(), device)
     replay = _Replay(precision != EXACT)
@@ -78,7 +87,7 @@ def check_layers(
             layer.register_forward_hook(lambda one, taken, _, name=name: replay(name, one, *taken))
     random = torch.Generator(device).manual_seed(0)
     with torch.no_grad(), replay.precision(device):
-        network(torch.randn(*clips, device=device, generator=random), *others)
+        call(network, torch.randn(*clips, device=device, generator=random))
     return LayersCheck(len(replay.seen), replay.error, next(iter(replay.problems), None))
 
 

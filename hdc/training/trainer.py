@@ -1,10 +1,9 @@
-"""The part of training that is the same whatever is learned: steps, learning rate, log, resuming.
+"""Training whatever a pretext task asks for: steps, learning rate, log, resuming.
 
-The loop itself stands in each stage. Position and randomness follow from (seed, epoch, step), so a
+Position and randomness follow from (seed, epoch, step), so a
 resumed run needs only weights, the optimizer's state, the step and the log's unfinished line.
 """
 
-import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,11 +13,14 @@ from typing import Any, TypeVar
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 
+from hdc.data.batches import VideoBatches
 from hdc.data.prefetch import on_device
+from hdc.data.views import augmented
+from hdc.objectives.pretext_task import PretextTask, TaskLoss, Views
 from hdc.runtime.errors import InputError
-from hdc.runtime.fabric import laid_out, peak_device_memory, precision_name
+from hdc.runtime.fabric import device_name, laid_out, peak_device_memory, precision_name
 from hdc.runtime.lock import Lock
 from hdc.runtime.lookahead import ahead
 from hdc.runtime.signals import Stopped, StopRequest, listening
@@ -26,6 +28,7 @@ from hdc.settings.schema import Optimization, Progress
 from hdc.training.checkpoint import read_state, write_state
 from hdc.training.log import Log
 from hdc.training.nonfinite import Again, Unchecked, explain, gradients_finite
+from hdc.training.optimizer import build_optimizer, learning_rate
 
 Item = TypeVar("Item")
 
@@ -45,7 +48,7 @@ class Training:
 
     def __init__(
         self,
-        model: nn.Module,
+        task: PretextTask,
         settings: Optimization,
         progress: Progress,
         *,
@@ -62,10 +65,11 @@ class Training:
         self.state_folder = folder / "state" / name
         if fabric.is_global_zero:
             self.lock = Lock(folder / "state" / "lock")
-        model = laid_out(model, fabric.device)
+        self.task = laid_out(task, fabric.device)
         if settings.compile:
-            model.compile()
-        self.model, self.optimizer = fabric.setup(model, _optimizer(model, settings, fabric))
+            task.compile()
+        # What is called in training; the task itself is inside.
+        self.model, self.optimizer = fabric.setup(task, build_optimizer(task, settings, fabric))
         self.log = Log(folder / log_name, progress, writes=fabric.is_global_zero)
         self.stop_request = StopRequest()
         self.seconds_before = 0.0  # that earlier processes spent on this training
@@ -103,10 +107,26 @@ class Training:
                 return
             yield item
 
-    def update(
-        self, loss: Tensor, clips: int, *, again: Again | None = None, **terms: Tensor | float
+    def learn(
+        self, batches: VideoBatches, *, before_epoch: Callable[[], None] | None = None
     ) -> None:
-        """One optimizer step on `loss`, which `clips` clips went into; `terms` go to the log.
+        """Every step that is left."""
+        for epoch, first_step in self.epochs():
+            if before_epoch is not None:
+                before_epoch()
+            tasks = batches.epoch(epoch, dict(self.task.views), first_step=first_step)
+            for batch in self.batches(tasks):
+                views = augmented(batch, pixels=batches.clip.pixels, device=self.fabric.device)
+                self.take_step(views, next(iter(batch.values())).rows)
+
+    def take_step(self, views: Views, rows: Sequence[int]) -> None:
+        """One step of the task on a batch of videos; raises as `update` does."""
+        seen = (views, rows, self.step)
+        clips = sum(len(view) for view in views.values())
+        self.update(self.model(*seen), clips, again=partial(_loss_of, seen))
+
+    def update(self, found: TaskLoss, clips: int, *, again: Again | None = None) -> None:
+        """One optimizer step on a loss, which `clips` clips went into.
 
         Raises InputError if the loss or a gradient is not finite (on a GPU at the next step, so
         that no step waits for the one before), and Stopped after a signal. `again` computes the
@@ -114,19 +134,20 @@ class Training:
         """
         rate = learning_rate(self.step, self.settings, self.steps_per_epoch, self.total_steps)
         self._require_finite()
-        shown = self._over_processes({"loss": loss.detach(), **terms})
+        shown = self._over_processes(found.columns())
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
-        self.fabric.backward(loss)
+        self.fabric.backward(found.loss)
         finite = gradients_finite(self.model)
-        self.unchecked = Unchecked(self.step, rate, shown, finite, again)
+        self.unchecked = Unchecked(self.step, rate, shown, found.terms, finite, again)
         if self.fabric.device.type == "cpu":
             self._require_finite()
         else:  # a fused optimizer leaves the weights as they are where this is 1
             self.optimizer.optimizer.found_inf = (~finite).float()
         self.optimizer.step()
         self.step += 1
+        self.task.after_step(self.step)
         self.clips += clips * self.fabric.world_size
         self._note(clips, rate, shown)
         self.trained_until = time.monotonic()
@@ -135,17 +156,15 @@ class Training:
         if self._is_asked_to_stop():
             self._stop()
 
-    def _over_processes(self, values: dict[str, Tensor | float]) -> dict[str, Tensor | float]:
+    def _over_processes(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
         """Means over the processes: what is not computed on the whole batch differs in each."""
+        values = {name: value.detach() for name, value in values.items()}
         if self.fabric.world_size == 1:
             return values
-        device = self.fabric.device
-        own = torch.stack([torch.as_tensor(one, device=device).float() for one in values.values()])
-        return dict(
-            zip(values, self.fabric.all_reduce(own.detach(), reduce_op="mean"), strict=True)
-        )
+        own = torch.stack([value.float() for value in values.values()])
+        return dict(zip(values, self.fabric.all_reduce(own, reduce_op="mean"), strict=True))
 
-    def _note(self, clips: int, rate: float, values: dict[str, Tensor | float]) -> None:
+    def _note(self, clips: int, rate: float, values: dict[str, Tensor]) -> None:
         """Tell the log about a step."""
         self.log.add(
             self.step,
@@ -164,7 +183,7 @@ class Training:
         first = "on one device alone it is told which tensor was first"
         if one.again is not None and self.fabric.world_size == 1:
             first = explain(
-                self.model.module,
+                self.task,
                 one.again,
                 precision=precision_name(self.fabric),
                 inside=self.fabric.autocast(),
@@ -207,7 +226,7 @@ class Training:
         self._require_finite()
         state = {
             "step": self.step,
-            "model": self.model.module.state_dict(),
+            "model": self.task.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "seconds": self.seconds_before + time.monotonic() - self.started_at,
             "log": self.log.state(),
@@ -217,6 +236,14 @@ class Training:
             self.saving_seconds = write_state(self.state_folder, self.step, state)
             self.log.saved(self.saving_seconds)
         self.saved_at = time.monotonic()
+
+    def cost(self) -> dict[str, Any]:
+        """What a record says of it: where and how long it computed, and how much memory it took."""
+        return {
+            "seconds_before": self.seconds_before,
+            "device": device_name(self.fabric),
+            "peak_memory_bytes": peak_device_memory(self.fabric),
+        }
 
     def clips_per_second(self) -> float | None:
         """Clips a second since this process began to train; None if there were none."""
@@ -240,7 +267,7 @@ class Training:
                 print(f"settings changed: starting afresh, beside {names}", flush=True)
             self.log.restore(0, None)
             return 0
-        self.model.module.load_state_dict(state["model"])
+        self.task.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.log.restore(state["step"], state["log"])
         self.seconds_before = state["seconds"]
@@ -249,25 +276,6 @@ class Training:
         return state["step"]
 
 
-def learning_rate(
-    step: int, settings: Optimization, steps_per_epoch: int, total_steps: int
-) -> float:
-    """The rate of a step: linear from 0 over the warm-up, then constant or half a cosine down to 0.
-
-    Source: SGDR (arXiv 1608.03983), eq. 5, one period.
-    """
-    warmup = settings.warmup_epochs * steps_per_epoch
-    if step < warmup:
-        return settings.learning_rate * (step + 1) / (warmup + 1)
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    done = (step - warmup) / max(1, total_steps - warmup)
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def _optimizer(model: nn.Module, settings: Optimization, fabric: Fabric) -> torch.optim.Optimizer:
-    shared = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
-    shared["fused"] = True if fabric.device.type == "cuda" else None
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(model.parameters(), momentum=settings.momentum, **shared)
-    return torch.optim.AdamW(model.parameters(), betas=(settings.momentum, 0.999), **shared)
+def _loss_of(seen: tuple[Views, Sequence[int], int], task: PretextTask) -> Tensor:
+    """The loss of a step, computed by `task` of what it saw in it."""
+    return task(*seen).loss

@@ -70,33 +70,25 @@ def at_first_weights(prepared):
     """
     import torch
 
-    from hdc.data.batches import VideoBatches
-    from hdc.data.index import read_index
-    from hdc.data.store import ClipStore
     from hdc.data.views import augmented
-    from hdc.pretrain import STAGE, build_model, pretraining_rows, start
+    from hdc.encoders.build import build_encoder
+    from hdc.objectives.build import build_task
+    from hdc.pretrain import STAGE, clip_batches, read_videos
 
-    words = (f"prepared={prepared}", "split=1", "output_dir=")
-    settings, arguments = STAGE.read([*CHOICES, *words])
-    index = read_index(arguments.prepared)
-    batches = VideoBatches(
-        ClipStore(arguments.prepared, index.video.tolist()),
-        pretraining_rows(index, arguments.prepared, arguments.split, allow_copies=False),
-        clip=settings.clip,
-        augment=settings.augment,
-        batch_size=settings.pretrain.batch_size,
-        seed=0,
-    )
-    encoder, _ = start(settings, seed=0)
-    model = build_model(encoder, settings, index, seed=0, steps=LOSSES, frozen=None)
+    words = (f"prepared={prepared}", "split=1", "output_dir=unused")
+    job = STAGE.read([*CHOICES, *words])
+    videos = read_videos(job)
+    batches = clip_batches(job, videos, batch_size=job.pretrain.batch_size)
+    encoder, labels = build_encoder(job.network, seed=0), videos.index.label
+    model = build_task(encoder, job.pretrain, job.objective, labels, seed=0, steps=LOSSES)
     found = {"weights": norms(model, lambda weight: weight), "batches": []}
     for make in batches.epoch(0, model.views)[:BATCHES]:
-        views = augmented(make(), pixels=settings.clip.pixels, device=torch.device("cpu"))
-        loss, terms = model(torch.cat(views), [], 0)
-        terms = {name: term for name, term in terms.items() if name in model.contrast.heads}
-        found["batches"].append({n: t.item() for n, t in ({"loss": loss} | terms).items()})
+        views = augmented(make(), pixels=job.clip.pixels, device=torch.device("cpu"))
+        batch = model(views, [], 0)
+        terms = {term.name: term.loss.item() for term in batch.terms}
+        found["batches"].append({"loss": batch.loss.item()} | terms)
         if "gradients" not in found:
-            loss.backward()
+            batch.loss.backward()
             found["gradients"] = norms(model, lambda weight: weight.grad)
     return found
 

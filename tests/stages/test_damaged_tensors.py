@@ -158,11 +158,11 @@ def test_features_that_are_no_numbers_are_never_written(tiny, root, tmp_path, mo
     words = ["scale=smoke", "data=synthetic_smoke", "backbone=r3d18", "ablation=hdc"]
     path, output = tmp_path / "encoder.safetensors", tmp_path / "features"
     words += [f"encoder={path}", f"prepared={tiny}", f"output_dir={output}"]
-    settings, arguments = embed.STAGE.read(words)
-    encoder = build_encoder(settings.backbone, seed=0)
+    job = embed.STAGE.read(words)
+    encoder = build_encoder(job.network, seed=0)
     encoder.get_buffer("layer4.1.conv2.1.running_var")[0] = -1.0
-    write_encoder(path, encoder, {"build": settings.backbone})
+    write_encoder(path, encoder, {"build": job.network})
     expected = rf"^{path}: .* in layer4 of 24 of 24 videos, such as .*; .*pretrain it again"
     with pytest.raises(InputError, match=expected):
-        embed.main(settings, arguments)
+        embed.main(job)
     assert not output.exists()

@@ -1,4 +1,4 @@
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -10,12 +10,9 @@ from hdc.data.index import read_index, read_split
 from hdc.data.store import ClipStore
 from hdc.embed import pooled, shuffled_frames, video_features
 from hdc.evaluation.frozen_features import Judge
-from hdc.settings.schema import Clip, Evaluate, Inference, Progress
+from hdc.settings.schema import Clip, Evaluate, Inference
 
 CLIP = Clip(frames=16, stride=1, pixels=24, minimum_distance=0, maximum_distance=None)
-PROGRESS = Progress(
-    log_every_steps=1, save_every_minutes=1.0, workers=0, devices=1, tensorboard=False
-)
 ORDERED = ("clockwise", "counterclockwise", "grow", "shrink", "right", "left", "down", "up")
 
 
@@ -60,9 +57,9 @@ def prepared(call, root, tmp_path_factory):
 def features_of(prepared, clips=1):
     index = read_index(prepared)
     inference = Inference(clips=clips, crop=1.0, batch_size=32)
-    settings = SimpleNamespace(clip=CLIP, inference=inference, progress=PROGRESS)
     store = ClipStore(prepared, index.video.tolist())
-    return index, store, video_features(Encoder(), store, len(index), settings)
+    asked = {"clip": CLIP, "inference": inference, "workers": 0}
+    return index, store, video_features(Encoder(), store, len(index), **asked)
 
 
 def test_shuffled_clips_give_chance_within_each_pair_that_only_order_tells_apart(prepared):

@@ -47,13 +47,15 @@ PROCESS = """
 import sys
 from pathlib import Path
 import torch
+from toy_task import ToyTask
+from hdc.objectives.pretext_task import TaskLoss
 from hdc.runtime.fabric import start_fabric
 from hdc.settings.schema import Optimization, Progress
 from hdc.training.trainer import Training
 
 fabric = start_fabric("32-true", devices=2)
 training = Training(
-    torch.nn.Linear(3, 1),
+    ToyTask(),
     Optimization(
         epochs=1, batch_size=2, optimizer="sgd", learning_rate=0.1, momentum=0.9, weight_decay=0.0,
         warmup_epochs=0.0, schedule="cosine", precision="32-true", compile=False,
@@ -64,8 +66,10 @@ training = Training(
     log_name="log.jsonl",
 )
 for step in range(2):
-    loss = training.model(torch.ones(2, 3)).sum() * 0 + 5.0 + 2 * fabric.global_rank
-    training.update(loss, clips=2, training_accuracy=0.5 * fabric.global_rank)
+    found = training.model({"clip": torch.ones(2, 3, 1, 1, 1)}, [0, 1], step)
+    loss = found.loss * 0 + 5.0 + 2 * fabric.global_rank
+    accuracy = torch.tensor(0.5 * fabric.global_rank)
+    training.update(TaskLoss(loss, (), {"training_accuracy": accuracy}), clips=2)
 """
 
 

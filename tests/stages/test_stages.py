@@ -82,7 +82,7 @@ def test_a_training_on_a_bad_disk_does_not_begin(stage, tiny, hdc, root, tmp_pat
         words += ["finetune.batch_size=4", f"encoder={hdc}/encoder.safetensors"]
     monkeypatch.chdir(root)
     with pytest.raises(InputError, match=r"expected the frames that were prepared, found others"):
-        stage.main(*stage.STAGE.read(words))
+        stage.main(stage.STAGE.read(words))
     assert not list((tmp_path / "run").glob("*.json*"))
 
 

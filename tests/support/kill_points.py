@@ -119,7 +119,7 @@ def main(stage, count, folder, words):
         "torch",
         "hdc.training.trainer",
         "hdc.objectives.contrastive_model",
-        "hdc.encoders.classifier",
+        "hdc.objectives.supervised",
         f"hdc.{stage}",
     ):
         import_module(module)

@@ -3,15 +3,11 @@ rule finetune:
     input:
         lambda wildcards: prepared(wildcards.data, wildcards.split),
         encoder=encoder,
-        again=again(
-            "results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/finetune.json"
-        ),
+        again=again("finetune"),
     output:
-        record="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/finetune.json",
-        predictions="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/predictions.csv",
-        scores="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/clip_scores.safetensors",
+        **STAGES["finetune"].patterns,
     log:
-        "results/{study}/logs/finetune/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}.log",
+        STAGES["finetune"].log,
     conda:
         ENVIRONMENT
     threads: training_threads
@@ -39,13 +35,11 @@ rule embed:
     input:
         lambda wildcards: prepared(wildcards.data),
         encoder=encoder,
-        again=again(
-            "results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/features.safetensors"
-        ),
+        again=again("embed"),
     output:
-        features="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/features.safetensors",
+        **STAGES["embed"].patterns,
     log:
-        "results/{study}/logs/embed/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}.log",
+        STAGES["embed"].log,
     conda:
         ENVIRONMENT
     threads: training_threads
@@ -71,17 +65,12 @@ rule evaluate:
     input:
         lambda wildcards: prepared(wildcards.data, wildcards.split),
         encoder=encoder,
-        features="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/features.safetensors",
-        again=again(
-            "results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/evaluate.json"
-        ),
+        features=STAGES["embed"].patterns["features"],
+        again=again("evaluate"),
     output:
-        record="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/evaluate.json",
-        outcomes="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/outcomes.csv",
-        map="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/map.csv",
-        neighbors="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}/neighbors.png",
+        **STAGES["evaluate"].patterns,
     log:
-        "results/{study}/logs/evaluate/{backbone}/{ablation}/seed{seed}/{pretrained_on}/{data}/split{split}.log",
+        STAGES["evaluate"].log,
     conda:
         ENVIRONMENT
     threads: training_threads

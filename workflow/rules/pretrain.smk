@@ -4,17 +4,11 @@ rule pretrain:
         lambda wildcards: prepared(*part_of(wildcards.pretrained_on)),
         measured=measured,
         adopted=adopted,
-        again=again(
-            "results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/pretrain.json"
-        ),
+        again=again("pretrain"),
     output:
-        encoder="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/encoder.safetensors",
-        record="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/pretrain.json",
-        videos="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/videos.csv",
-        settings="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/config.yaml",
-        views="results/{study}/runs/{backbone}/{ablation}/seed{seed}/{pretrained_on}/views.png",
+        **STAGES["pretrain"].patterns,
     log:
-        "results/{study}/logs/pretrain/{backbone}/{ablation}/seed{seed}/{pretrained_on}.log",
+        STAGES["pretrain"].log,
     conda:
         ENVIRONMENT
     threads: pretraining_threads

@@ -1,12 +1,17 @@
 from hdc.reporting.contents import FIGURES, TABLES
 
 
+def record_of(stage, made):
+    """The record of a stage in the folder of a run or an evaluation."""
+    return f"{made.folder}/{STAGES[stage].outputs['record']}"
+
+
 rule plan:
     """Write down what the study runs: the report shows what of it is there."""
     input:
-        again=again("results/{study}/study.json"),
+        again=again("plan"),
     output:
-        plan="results/{study}/study.json",
+        plan=PLAN,
     log:
         "results/{study}/logs/plan.log",
     priority: 1  # before what takes hours: `hdc status` reads it
@@ -23,12 +28,10 @@ rule plan:
 rule report:
     """Make the tables, the figures and the page, from records only."""
     input:
-        plan="results/{study}/study.json",
-        pretrained=sorted({f"{STUDY.pretrained(one).folder}/pretrain.json" for one in EVALUATIONS}),
+        plan=PLAN,
+        pretrained=sorted({record_of("pretrain", STUDY.pretrained(one)) for one in EVALUATIONS}),
         judged=[
-            f"{one.folder}/{stage}.json"
-            for one in EVALUATIONS
-            for stage in ("finetune", "evaluate")
+            record_of(stage, one) for one in EVALUATIONS for stage in ("finetune", "evaluate")
         ],
     output:
         page=report("results/{study}/report.html", caption="../report/page.rst", category="Page"),

@@ -15,10 +15,12 @@ from pandas.api.types import is_numeric_dtype
 from hdc.analysis.results import Results, factors_of, record_path
 from hdc.reporting.figures.style import Picture, color_and_marker, shortened, small_multiples
 from hdc.runtime.errors import InputError
+from hdc.study.stages import STAGES
 
 FIRST = ("label", "shape", "motion")  # factors that are looked at before others
 MOST_LABELS, MOST_VALUES = 10, 12  # as many are told apart by color and mark
 MOST_SCALES, MOST_FACTORS, MOST_RUNS = 2, 4, 6
+MAP = STAGES["evaluate"].outputs["map"]
 OWN_COLUMNS = ("video", "first", "second")  # of map.csv; the others are what is known of a video
 SCALE_COLORS = mpl.colormaps["cividis"].resampled(20)
 PANEL, ENTRY = 2.4, 0.19  # inches: a panel's side, a line of a legend
@@ -64,7 +66,7 @@ def read_maps(results: Results, evaluations: pd.DataFrame) -> Maps:
             continue
         first = next((places for places, _ in found.values()), None)
         reader = partial(_read_map, record=record, first=first)
-        places = results.read(f"{row.folder}/map.csv", reader)
+        places = results.read(f"{row.folder}/{MAP}", reader)
         if places is not None:
             found[row.ablation] = places, record["metrics"].get("map_shares")
     return found

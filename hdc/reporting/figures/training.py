@@ -19,7 +19,7 @@ from hdc.reporting.figures.style import (
 
 def training_curves(results: Results) -> Picture:
     """Loss against step, one panel a term and level, one line a run."""
-    logs = logged_terms(results)
+    logs, labels = logged_terms(results), term_labels(results)
     curves = {
         (backbone, term): {run: mean_curve(lines, term) for run, lines in by_run}
         for backbone, rows in _groups(logs, "backbone")
@@ -33,7 +33,7 @@ def training_curves(results: Results) -> Picture:
             every = max(1, len(curve) // 5)
             mark = (place * every // max(1, len(lines)), every)
             panel.plot(curve.index, curve, label=run, markevery=mark, **looks[run])
-        panel.set_title(panel_title(results, backbone, term.replace("_", " ")))
+        panel.set_title(panel_title(results, backbone, labels.get(term, term)))
     finish(figure, panels[: len(curves)], "step", "loss (nats)")
     caption = (
         "Loss terms and their weighted sum during pretraining: mean over seeds and training parts "
@@ -47,9 +47,9 @@ def level_weights(results: Results) -> Picture:
 
     Weights that never change stand in the caption.
     """
-    logs = logged_terms(results)
+    logs, labels = logged_terms(results), term_labels(results)
     found = {
-        (backbone, run): weight_curves(lines)
+        (backbone, run): weight_curves(lines, labels)
         for backbone, rows in _groups(logs, "backbone")
         for run, lines in _groups(rows, "ablation")
     }
@@ -110,12 +110,29 @@ def logged_terms(results: Results) -> pd.DataFrame:
         for row in results.evaluations.drop_duplicates("run_folder").itertuples(index=False)
         if _is_coupled(results.records.get(record_path(row, "pretrain"), {}))
     }
-    own = logs["run_folder"].isin(coupled)
-    for name in [name for name in logs if "temporal_" in name]:
-        new = name.replace("temporal_", "coupled_")
-        logs[new] = logs[name].where(own)
-        logs[name] = logs[name].mask(own)
+    own, labels = logs["run_folder"].isin(coupled), term_labels(results)
+    for name in _term_columns(logs):
+        subtask, _, level = labels[name].partition(" ")
+        if subtask == "temporal":
+            for column in (name, f"weight_{name}"):
+                logs[column.replace(name, f"coupled_{level}")] = logs[column].where(own)
+                logs[column] = logs[column].mask(own)
     return logs.dropna(axis="columns", how="all")
+
+
+def term_labels(results: Results) -> dict[str, str]:
+    """The columns of losses in the logs -> subtask and level in words, such as `spatial layer4`."""
+    labels = {name: name.replace("_", " ", 1) for name in _term_columns(read_logs(results))}
+    for record in results.of("pretrain"):  # those of before do not tell, nor do runs under way
+        for name, term in record["metrics"].get("terms", {}).items():
+            labels[name] = f"{term['subtask']} {term['level']}"
+    coupled = {label.partition(" ")[2] for label in labels.values()}
+    return labels | {f"coupled_{level}": f"coupled {level}" for level in coupled}
+
+
+def _term_columns(logs: pd.DataFrame) -> list[str]:
+    """The columns that are losses of single terms: each has its weight beside it."""
+    return [name for name in logs if f"weight_{name}" in logs]
 
 
 def _is_coupled(record: dict[str, Any]) -> bool:
@@ -135,13 +152,10 @@ def _fixed(curves: dict[str, pd.Series]) -> str:
     return "; ".join(f"{kind} {', '.join(values)}" for kind, values in by_kind.items())
 
 
-def weight_curves(lines: pd.DataFrame) -> dict[str, pd.Series]:
+def weight_curves(lines: pd.DataFrame, labels: dict[str, str]) -> dict[str, pd.Series]:
     """The weights of a run by step, one curve a term, spatial ones first and shallow to deep."""
-    columns = [name for name in lines if str(name).startswith("weight_")]
-    used = sorted(name for name in columns if lines[name].notna().any())
-    return {
-        name.removeprefix("weight_").replace("_", " ", 1): mean_curve(lines, name) for name in used
-    }
+    used = sorted(name for name in _term_columns(lines) if lines[f"weight_{name}"].notna().any())
+    return {labels[name]: mean_curve(lines, f"weight_{name}") for name in used}
 
 
 def _different(curves: dict[Any, dict[str, pd.Series]]) -> dict[Any, tuple[dict, list[str]]]:
@@ -178,10 +192,9 @@ def _term_looks(terms: list[str]) -> dict[str, dict[str, Any]]:
 
 
 def loss_terms(logs: pd.DataFrame) -> list[str]:
-    """Columns of the logs that are losses: their sum, then the contrasts by level."""
-    terms = [name for name in logs if name.startswith(("coupled_", "spatial_", "temporal_"))]
-    used = [name for name in ("loss", *sorted(terms)) if name in logs and logs[name].notna().any()]
-    return used
+    """Columns of the logs that are losses: their sum, then the terms by subtask and level."""
+    names = ("loss", *sorted(_term_columns(logs)))
+    return [name for name in names if name in logs and logs[name].notna().any()]
 
 
 def mean_curve(lines: pd.DataFrame, term: str) -> pd.Series:

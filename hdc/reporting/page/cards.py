@@ -8,12 +8,9 @@ from hdc.analysis.number_formats import seeds_text
 from hdc.analysis.results import Results, record_path
 from hdc.reporting.captions import protocols
 from hdc.reporting.tables.table import Origin, Table
+from hdc.study.stages import RECORDED
 
-WORDS = {
-    "pretrain": "pretraining",
-    "finetune": "fine-tuning",
-    "evaluate": "evaluation of frozen features",
-}
+WORDS = {name: facts.longer_title or facts.title for name, facts in RECORDED.items()}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hdc.analysis.results import BASE, STAGES, Results, flat
+from hdc.analysis.results import BASE, Results, flat
+from hdc.study.stages import RECORDED
 
 UNSET = "not set"
 
@@ -38,7 +39,7 @@ def runs(results: Results) -> list[Listed]:
 def settings_of(results: Results, name: str) -> dict[str, str]:
     """What the first record of each stage says about a run's settings, by dotted key."""
     found: dict[str, str] = {}
-    for stage in STAGES:
+    for stage in RECORDED:
         for record in results.of(stage, ablation=name)[:1]:
             found |= flat(record.get("settings", {}))
     return dict(sorted(found.items()))
@@ -53,7 +54,7 @@ def differing(results: Results, name: str) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     places = results.select(ablation=name)[["backbone", "data"]].drop_duplicates()
     for place in places.to_dict("records"):
-        for stage in STAGES:
+        for stage in RECORDED:
             own, base = (results.of(stage, **place, ablation=one)[:1] for one in (name, BASE))
             if own and base:
                 ours, theirs = (one[0].get("settings", {}) for one in (own, base))

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hdc.analysis.number_formats import BLANK, seeds_text
-from hdc.analysis.results import Results
+from hdc.analysis.results import Results, record_path
 from hdc.analysis.seed_statistics import SEEDS_FOR_P
 from hdc.reporting.tables.preregistered import NONE
 
@@ -33,9 +33,12 @@ def what_was_run(results: Results) -> str:
 def how_to_read(results: Results) -> str:
     """What the seeds that are there allow to say about differences."""
     rows = results.evaluations
-    there = [f"{folder}/evaluate.json" in results.records for folder in rows["folder"]]
-    there += [f"{folder}/finetune.json" in results.records for folder in rows["folder"]]
-    seeds = {seed for seed, known in zip([*rows["seed"]] * 2, there, strict=True) if known}
+    seeds = {
+        row.seed
+        for row in rows.itertuples(index=False)
+        for stage in ("evaluate", "finetune")
+        if record_path(row, stage) in results.records
+    }
     counted = seeds_text(len(seeds))
     if not seeds:
         return "No record of a judged run is there yet."

@@ -5,11 +5,20 @@ from dataclasses import replace
 import pandas as pd
 
 from hdc.analysis.measure import ROWS, Measure
-from hdc.analysis.measures import fine_tuned, nearest_neighbors, probe, probes, ranks, recall
+from hdc.analysis.measures import (
+    fine_tuned,
+    nearest_neighbors,
+    of_features,
+    probe,
+    probes,
+    ranks,
+    recall,
+)
 from hdc.analysis.number_formats import BLANK
 from hdc.analysis.results import LEVEL, Results, controls_of, levels_of
 from hdc.analysis.verdicts import answers
 from hdc.analysis.video_outcomes import Outcomes
+from hdc.evaluation import judgements
 from hdc.reporting.captions import (
     HOW,
     chance_line,
@@ -22,6 +31,7 @@ from hdc.reporting.tables.build import build
 from hdc.reporting.tables.literature import foldable, with_published
 from hdc.reporting.tables.preregistered import preregistered_table
 from hdc.reporting.tables.table import Table
+from hdc.study.stages import STAGES
 
 CONTROLS = (
     "Still: features of one frame repeated; shuffled: of frames in random order; with a probe of "
@@ -74,16 +84,8 @@ def finetune_table(results: Results) -> Table:
 def retrieval_table(results: Results) -> Table:
     """Retrieval by nearest neighbors of frozen features at the last level; then published ones."""
     maximum = f"{LEVEL}.spatial_max"
-    others = [
-        replace(
-            recall(rank),
-            name=f"r{rank}_spatial_max",
-            path=("metrics", "retrieval", maximum, f"r{rank}"),
-            outcome=f"retrieval_{maximum}_r{rank}",
-            visible=False,
-        )
-        for rank in ranks(results)
-    ]
+    pooled = [of_features(judgements.recall(maximum, rank)) for rank in ranks(results)]
+    others = [replace(one, name=f"{one.name}_spatial_max", visible=False) for one in pooled]
     retrieved = [f"R@{rank}" for rank in ranks(results)]
     caption = f"{HOW} {protocol_line(results, 'evaluate')} {chance_line(results, *retrieved)}"
     title = "Retrieval and nearest neighbors at the last level"
@@ -95,7 +97,6 @@ def retrieval_table(results: Results) -> Table:
 
 def probes_table(results: Results) -> Table:
     """Classifiers of the label on frozen features of the last level, also with few labels."""
-    path = ("metrics", "few_labels", LEVEL)
     amounts = dict.fromkeys(
         amount
         for record in results.of("evaluate")
@@ -103,23 +104,15 @@ def probes_table(results: Results) -> Table:
         for amount in found
     )
     measures = [replace(probe("label"), name="linear", title="all (%)")]
-    measures += [
-        Measure(f"linear_{amount.replace('%', '_percent').replace(' ', '_')}",
-                f"{amount.replace(' videos', ' a class')} (%)", "evaluate",
-                (*path, amount, "accuracy"))
-        for amount in amounts
-    ]  # fmt: skip
+    measures += [of_features(judgements.few_labels(LEVEL, amount)) for amount in amounts]
     for control in ("still", "shuffled"):
-        where = ("metrics", "linear", f"{LEVEL}.{control}", "label", "accuracy")
-        measures.append(Measure(f"linear_{control}", f"{control} (%)", "evaluate", where))
-    for factor in left_out_factors(results):
-        where = ("metrics", "left_out", LEVEL, factor)
-        measures += [
-            Measure(
-                f"left_out_{name}_{factor}", f"{factor}: {words} (%)", "evaluate", (*where, name)
-            )
-            for name, words in (("seen", "all seen"), ("unseen", "one left out"))
-        ]
+        probed = of_features(judgements.linear_probe(f"{LEVEL}.{control}", "label"))
+        measures.append(replace(probed, name=f"linear_{control}", title=f"{control} (%)"))
+    measures += [
+        of_features(judgements.left_out(LEVEL, factor, which))
+        for factor in left_out_factors(results)
+        for which in ("seen", "unseen")
+    ]
     left_out = LEFT_OUT if left_out_factors(results) else ""
     caption = (
         f"{HOW} Logistic regression of the label. A share or number: only so many training videos "
@@ -205,8 +198,10 @@ def cost_table(results: Results) -> Table:
         Measure(name, title, "pretrain", path, *show) for name, title, path, *show in pretrain
     ]
     measures += [
-        Measure(f"{stage}_seconds", f"{words} (s)", stage, ("seconds",), seconds, seconds)
-        for stage, words in (("finetune", "fine-tuning"), ("evaluate", "evaluation"))
+        Measure(
+            f"{name}_seconds", f"{STAGES[name].title} (s)", name, ("seconds",), seconds, seconds
+        )
+        for name in ("finetune", "evaluate")
     ]
     caption = f"{HOW} Times are those of one job. Memory is that of pretraining."
     table = build(results, "cost", "What the runs cost", caption, measures)

@@ -32,7 +32,9 @@ def test_levels_and_weights(build):
     with torch.no_grad():
         features = encoder(torch.zeros(1, 3, 16, 112, 112))
     assert {name: tuple(table.shape[1:]) for name, table in features.items()} == levels
-    assert encoder.levels == {name: shape[0] for name, shape in levels.items()}
+    assert {name: level.channels for name, level in encoder.levels.items()} == {
+        name: shape[0] for name, shape in levels.items()
+    }
     assert sum(weight.numel() for weight in encoder.parameters()) == weights
 
 
@@ -50,6 +52,8 @@ def test_odd_sizes_work_at_any_width(build, width, frames, pixels):
     encoder = build(width=width).eval()
     with torch.no_grad():
         features = encoder(torch.zeros(2, 3, frames, pixels, pixels))
-    assert encoder.levels == {name: table.shape[1] for name, table in features.items()}
+    assert {name: level.channels for name, level in encoder.levels.items()} == {
+        name: table.shape[1] for name, table in features.items()
+    }
     halved = [frames] * 3 if build is mc318 else [-(-frames // part) for part in (2, 4, 8)]
     assert [table.shape[2] for table in features.values()] == halved

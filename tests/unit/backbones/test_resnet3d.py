@@ -39,4 +39,4 @@ def test_is_torchvisions_network_without_fc(ours, theirs):
     assert list(found) == list(expected)
     for level, features in found.items():
         assert_close(features, expected[level])
-        assert features.shape[1] == ours.levels[level]
+        assert features.shape[1] == ours.levels[level].channels

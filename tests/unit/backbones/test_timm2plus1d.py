@@ -14,7 +14,10 @@ def test_levels_are_the_last_three_stages(model):
     encoder = timm2plus1d(model=model, pretrained=False, width=0.5).eval()
     with torch.no_grad():
         features = encoder(torch.zeros(2, 3, 16, 64, 64))
-    assert encoder.levels == {name: table.shape[1] for name, table in features.items()}
+    for (name, table), level in zip(features.items(), encoder.levels.values(), strict=True):
+        assert table.shape[1:] == (
+            level.channels, 16 // level.time_stride, *2 * (64 // level.space_stride,)
+        ), name  # fmt: skip
     assert [table.shape[2] for table in features.values()] == [8, 4, 2]
 
 

@@ -41,9 +41,17 @@ def features():
     random = torch.Generator().manual_seed(0)
     shapes = {"layer2": (8, 4, 4), "layer3": (4, 2, 2), "layer4": (2, 1, 1)}
     return {
-        name: torch.randn(12, CHANNELS[name], *shape, generator=random)
-        for name, shape in shapes.items()
+        view: {
+            level: torch.randn(4, CHANNELS[level], *shape, generator=random)
+            for level, shape in shapes.items()
+        }
+        for view in VIEWS
     }
+
+
+def by_name(found):
+    """The terms of a loss by their names."""
+    return {term.name: term for term in found.terms}
 
 
 def test_pooling():
@@ -55,46 +63,49 @@ def test_pooling():
 
 def test_loss_is_the_weighted_mean_of_the_terms(features):
     contrast = build()
-    loss, terms = contrast(features, step=0)
+    found = contrast(features, step=0)
     weights = {"layer2": 0.25, "layer3": 0.5, "layer4": 1.0}
-    own = {name: terms[name] for name in contrast.weights.names}
-    expected = sum(weights[name.split("_")[1]] * term for name, term in own.items()) / 3.5
-    assert len(own) == 6
-    assert_close(loss, expected)
+    expected = sum(weights[term.level] * term.loss for term in found.terms) / 3.5
+    assert [term.name for term in found.terms] == contrast.weights.names
+    assert len(found.terms) == 6
+    assert_close(found.loss, expected)
 
 
 def test_terms_compare_the_views_they_name(features):
     contrast = build()
-    _, terms = contrast(features, step=0)
-    a, b, c = features["layer4"].chunk(3)
+    terms = by_name(contrast(features, step=0))
+    a, b, c = (features[view]["layer4"] for view in "abc")
     head = contrast.heads["spatial_layer4"]
     first, second = (head(view.mean(dim=(3, 4)).transpose(1, 2)) for view in (a, b))
-    assert_close(terms["spatial_layer4"], spatial_contrast(first, second, temperature=0.1))
+    assert_close(terms["spatial_layer4"].loss, spatial_contrast(first, second, temperature=0.1))
     head = contrast.heads["temporal_layer4"]
     first, second = (head(view.mean(dim=(2, 3, 4))) for view in (a, c))
-    assert_close(terms["temporal_layer4"], temporal_contrast(first, second, temperature=0.1))
+    assert_close(terms["temporal_layer4"].loss, temporal_contrast(first, second, temperature=0.1))
 
 
 def test_a_view_that_no_term_uses_is_not_computed(features):
     one_level = {"levels": 1, "spatial_weights": [1.0], "temporal_weights": [1.0]}
     contrast = build(settings(spatial=None, **one_level))
     assert list(contrast.views) == ["a", "c"]
-    loss, terms = contrast({name: table[:8] for name, table in features.items()}, step=0)
-    assert contrast.weights.names == ["temporal_layer4"]
-    assert_close(loss, terms["temporal_layer4"])
+    del features["b"]
+    found = contrast(features, step=0)
+    [term] = found.terms
+    assert contrast.weights.names == [term.name] == ["temporal_layer4"]
+    assert (term.subtask, term.level) == ("temporal", "layer4")
+    assert_close(found.loss, term.loss)
 
 
 def test_gradients_reach_every_view_and_head(features):
     contrast = build()
-    for table in features.values():
-        table.requires_grad_()
-    contrast(features, step=0)[0].backward()
-    assert all((table.grad.flatten(1).norm(dim=1) > 0).all() for table in features.values())
+    tables = [table.requires_grad_() for view in features.values() for table in view.values()]
+    contrast(features, step=0).loss.backward()
+    assert all((table.grad.flatten(1).norm(dim=1) > 0).all() for table in tables)
     assert all(weight.grad.abs().sum() > 0 for weight in contrast.parameters())
 
 
 def test_space_pooling_needs_two_time_steps(features):
-    features["layer4"] = features["layer4"][:, :, :1]
+    for view in features.values():
+        view["layer4"] = view["layer4"][:, :, :1]
     with pytest.raises(InputError, match="at least 2 time steps at layer4"):
         build()(features, step=0)
 
@@ -109,9 +120,9 @@ def test_more_levels_than_the_backbone_has():
 def test_measured_weights_follow_invariance_after_equal_ones(features):
     contrast = build(settings(weighting="measured"))
     for step in range(4):
-        _, terms = contrast(features, step=step)
-        weights = torch.stack([terms[f"weight_{name}"] for name in contrast.weights.names])
-        found = torch.stack([terms[f"invariance_{name}"] for name in contrast.weights.names])
+        terms = contrast(features, step=step).terms
+        weights = torch.stack([term.weight for term in terms])
+        found = torch.stack([term.invariance for term in terms])
         if step < 2:  # a tenth of 20 steps
             assert_close(weights, torch.ones(6))
         else:  # the same batch each step: the running mean is the value itself
@@ -124,15 +135,15 @@ def test_measured_weights_are_part_of_the_state(features):
         first(features, step=step)
     again = build(settings(weighting="measured"))
     again.load_state_dict(first.state_dict())
-    assert_close(again(features, step=5)[0], first(features, step=5)[0])
+    assert_close(again(features, step=5).loss, first(features, step=5).loss)
 
 
 def test_frozen_weights_are_those_that_were_measured(features):
     frozen = {name: 0.1 * place for place, name in enumerate(build().weights.names)}
     contrast = build(settings(weighting="frozen", measured_by="x"), frozen=frozen)
-    _, terms = contrast(features, step=9)
-    assert terms["weight_spatial_layer2"] == pytest.approx(0.05)  # the floor
-    assert terms["weight_temporal_layer4"] == pytest.approx(0.5)
+    terms = by_name(contrast(features, step=9))
+    assert terms["spatial_layer2"].weight == pytest.approx(0.05)  # the floor
+    assert terms["temporal_layer4"].weight == pytest.approx(0.5)
     with pytest.raises(
         InputError, match="expected the invariance of temporal_layer4 in the record"
     ):

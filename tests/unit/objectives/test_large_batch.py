@@ -23,17 +23,18 @@ def model(ablation="hdc", *, chunk=None):
     return contrastive_model(encoder, objective, seed=0, total_steps=10, frozen=None, chunk=chunk)
 
 
-def clips(views):
-    """The views one after the other, as training hands them over."""
+def clips(network):
+    """Clips by view, as training hands them over."""
     random = torch.Generator().manual_seed(0)
-    return torch.randn(views * VIDEOS, 3, 16, 24, 24, generator=random)
+    return {view: torch.randn(VIDEOS, 3, 16, 24, 24, generator=random) for view in network.views}
 
 
 def step(network):
     """Loss, terms and gradients of one backward pass."""
-    loss, terms = network(clips(len(network.views)), list(range(VIDEOS)), 0)
-    loss.backward()
-    return loss, terms, {name: weight.grad for name, weight in network.named_parameters()}
+    found = network(clips(network), list(range(VIDEOS)), 0)
+    found.loss.backward()
+    gradients = {name: weight.grad for name, weight in network.named_parameters()}
+    return found.loss, found.columns(), gradients
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 8])
@@ -71,7 +72,7 @@ def test_activations_are_kept_for_one_chunk_only():
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            network(clips(len(network.views)), list(range(VIDEOS)), 0)
+            network(clips(network), list(range(VIDEOS)), 0)
         return sum(sizes)
 
     assert saved(model(chunk=2).train()) < saved(model().train()) / 5  # its own clips are kept
@@ -87,16 +88,16 @@ fabric = Fabric(accelerator="cpu", devices=2, strategy="ddp")
 fabric.launch()
 torch.set_num_threads(1)
 network = model(chunk=int(sys.argv[2]) or None).eval()
-views = len(network.views)
 wrapped = fabric.setup(network)
 half = VIDEOS // 2
 mine = slice(fabric.global_rank * half, (fabric.global_rank + 1) * half)
-own = clips(views).unflatten(0, (views, VIDEOS))[:, mine].flatten(0, 1)
-loss, terms = wrapped(own, list(range(VIDEOS))[mine], 0)
-fabric.backward(loss)
+own = {view: table[mine] for view, table in clips(network).items()}
+found = wrapped(own, list(range(VIDEOS))[mine], 0)
+fabric.backward(found.loss)
 grads = {name: weight.grad for name, weight in network.named_parameters()}
 if fabric.is_global_zero:
-    torch.save({"loss": loss.detach(), "terms": terms, "grads": grads}, sys.argv[1])
+    terms = {name: term.detach() for name, term in found.columns().items()}
+    torch.save({"loss": found.loss.detach(), "terms": terms, "grads": grads}, sys.argv[1])
 """
 
 

@@ -16,7 +16,7 @@ from hdc.objectives.shortcuts import (
     share_found,
     shortcuts,
 )
-from hdc.settings.schema import Augment, Clip, Subtask, View
+from hdc.settings.schema import Augment, Clip, View
 
 PIXELS = 64
 WHOLE = Draw(0, 0, PIXELS, PIXELS)
@@ -26,10 +26,7 @@ AUGMENT = Augment(
     noise=0.0,
 )  # fmt: skip
 VIEWS = {"a": View(1, "a"), "b": View(1, "b"), "c": View(2, "c")}
-TASKS = {
-    "spatial": Subtask(pairs=[["a", "b"]], pooling="space", match="same_time"),
-    "temporal": Subtask(pairs=[["a", "c"]], pooling="clip", match="whole_clip"),
-}
+PAIRS = {"spatial": [["a", "b"]], "temporal": [["a", "c"]]}
 
 
 @pytest.fixture(scope="module")
@@ -107,14 +104,14 @@ def test_of_synthetic_videos_motion_is_kept_by_both_contrasts_and_phase_by_one(t
     made = VideoBatches(
         ClipStore(tiny), range(len(index)), clip=clip, augment=AUGMENT, batch_size=24, seed=0
     )
-    found = shortcuts(made, TASKS, VIEWS, index, pixels=16)
+    found = shortcuts(made, PAIRS, VIEWS, index)
     assert found["spatial"]["videos"] == 24
     assert found["spatial"]["phase"] == 1
     assert found["spatial"]["place"] > found["temporal"]["place"]
     assert found["spatial"]["appearance"] >= found["temporal"]["appearance"]
-    assert min(found[task]["motion"] for task in TASKS) > 3 / 24
+    assert min(found[task]["motion"] for task in PAIRS) > 3 / 24
     assert found["temporal"]["phase"] < 3 / 24
-    unknown = shortcuts(made, TASKS, VIEWS, index.drop(columns="speed"), pixels=16)
+    unknown = shortcuts(made, PAIRS, VIEWS, index.drop(columns="speed"))
     assert set(unknown["spatial"]) == {"videos", "appearance"}
-    one = {"temporal": TASKS["temporal"]}
-    assert set(shortcuts(made, one, VIEWS, index, pixels=16)["spatial"].values()) == {None}
+    one = {"temporal": PAIRS["temporal"]}
+    assert set(shortcuts(made, one, VIEWS, index)["spatial"].values()) == {None}

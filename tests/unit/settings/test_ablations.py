@@ -1,12 +1,13 @@
 """Every file in ablations/, on every backbone: asks, builds, learns, and changes something."""
 
+import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
 
 from hdc.encoders.build import build_encoder
 from hdc.objectives.contrastive_model import contrastive_model
-from hdc.objectives.supervised import SupervisedModel
+from hdc.objectives.supervised import SupervisedTask
 from hdc.settings.compose import allowed, compose_run, settings_text
 from hdc.settings.schema import EMBED_READS, EVALUATE_READS, FINETUNE_READS, PRETRAIN_READS
 
@@ -27,11 +28,17 @@ def build(run, backbone):
     composed = OmegaConf.to_object(compose(run, backbone))
     encoder = build_encoder(composed.backbone, seed=0)
     if composed.pretrain.labels:
-        return SupervisedModel(encoder, ["x", "y", "x"], seed=0)
+        return SupervisedTask(encoder, np.array([0, 1, 0]), labels=2, seed=0)
     terms = [f"{task}_{level}" for task in ("spatial", "temporal") for level in encoder.levels]
     return contrastive_model(
         encoder, composed.objective, seed=0, total_steps=10, frozen=dict.fromkeys(terms, 0.5)
     )
+
+
+def clips(model):
+    """Random clips by view."""
+    random = torch.Generator().manual_seed(0)
+    return {view: torch.randn(VIDEOS, 3, 16, 16, 16, generator=random) for view in model.views}
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -60,11 +67,9 @@ def test_pretrains_again_exactly_if_its_pretraining_differs(run):
 def test_weights_in_use_sum_to_one(run):
     """By how much the loss moves with each of its terms, after equal weights and measured ones."""
     model = build(run, "r3d18")
-    clips = torch.randn(VIDEOS * len(model.views), 3, 16, 16, 16)
     for step in (0, 5):
-        loss, found = model(clips, list(range(VIDEOS)), step)
-        terms = [found[name] for name in model.contrast.weights.names]
-        shares = torch.autograd.grad(loss, terms)
+        found = model(clips(model), list(range(VIDEOS)), step)
+        shares = torch.autograd.grad(found.loss, [term.loss for term in found.terms])
         assert sum(shares).item() == pytest.approx(1)
         assert all(share > 0 for share in shares)
 
@@ -75,10 +80,8 @@ def test_takes_a_step_in_one_forward_pass(run, backbone):
     model = build(run, backbone)
     passes = []
     model.encoder.register_forward_hook(lambda *_: passes.append(1))
-    random = torch.Generator().manual_seed(0)
-    clips = torch.randn(VIDEOS * len(model.views), 3, 16, 16, 16, generator=random)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    loss, _ = model(clips, list(range(VIDEOS)), 0)
+    loss = model(clips(model), list(range(VIDEOS)), 0).loss
     loss.backward()
     optimizer.step()
     assert torch.isfinite(loss) and len(passes) == 1

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from typing import get_type_hints
 
 import pytest
 import yaml
@@ -12,7 +13,6 @@ from hdc.commands import doctor
 from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
 from hdc.settings.compose import compose_run
-from hdc.settings.stage import NUMBERS, PATHS, SWITCHES
 from hdc.study.study import Study
 
 STAGES = ("prepare", "pretrain", "finetune", "embed", "evaluate", "report", "import_encoder")
@@ -39,17 +39,21 @@ def test_every_path_of_a_stage_is_expanded(home, root, monkeypatch, name):
     """And none is forgotten: an argument is a path, a number, a switch or known to be words."""
     monkeypatch.chdir(root)
     stage = importlib.import_module(f"hdc.{name}").STAGE
-    kinds = {*PATHS, *NUMBERS, *SWITCHES, *WORDS}
-    assert stage.arguments.keys() <= kinds
-    values = dict.fromkeys(stage.arguments, "~/x") | dict.fromkeys(NUMBERS, "1")
-    values |= dict.fromkeys(SWITCHES, "true") | {"scale": "smoke", "data": "synthetic_smoke"}
+    types = get_type_hints(stage.job)
+    words = {key for key in stage.arguments if types[key] is str}
+    assert words <= WORDS
+    numbers = [key for key in stage.arguments if types[key] in (int, int | None)]
+    switches = [key for key in stage.arguments if types[key] is bool]
+    values = dict.fromkeys(stage.arguments, "~/x") | dict.fromkeys(numbers, "1")
+    values |= dict.fromkeys(switches, "true") | {"scale": "smoke", "data": "synthetic_smoke"}
     values |= {"backbone": "r3d18", "ablation": "hdc", "protocol": "ours"}
     known = (*stage.choices, *stage.arguments)
-    _, given = stage.read([f"{key}={values[key]}" for key in known])
-    paths = stage.arguments.keys() & set(PATHS)
-    assert {key: getattr(given, key) for key in paths} == dict.fromkeys(paths, f"{home}/x")
-    if "pretrained_on" in known:
-        assert given.pretrained_on == "~/x"
+    given = stage.read([f"{key}={values[key]}" for key in known])
+    paths = set(stage.arguments) - words - {*numbers, *switches}
+    assert {key: getattr(given, key) for key in paths} == dict.fromkeys(paths, home / "x")
+    assert all(getattr(given, key) == 1 for key in numbers)
+    assert all(getattr(given, key) is True for key in switches)
+    assert all(getattr(given, key) == "~/x" for key in words)
     with pytest.raises(InputError, match=rf"^{name}: {min(paths)}: expected a path, got ~nobody_h"):
         stage.read([f"{key}={values[key]}" for key in known] + [f"{min(paths)}=~nobody_here"])
 
@@ -60,10 +64,10 @@ def test_an_encoder_named_on_the_command_line(home, root, monkeypatch, path):
 
     monkeypatch.chdir(root)
     words = ["scale=smoke", "data=synthetic_smoke", "backbone=r3d18", "ablation=hdc", "seed=0"]
-    settings, _ = STAGE.read([*words, "prepared=x", "output_dir=x", f"encoder={path}"])
-    assert settings.encoder == path.replace("~", str(home))
-    settings, _ = STAGE.read([*words, "prepared=x", "output_dir=x", "encoder=null"])
-    assert settings.encoder is None
+    job = STAGE.read([*words, "prepared=x", "output_dir=x", f"encoder={path}"])
+    assert job.encoder == path.replace("~", str(home))
+    job = STAGE.read([*words, "prepared=x", "output_dir=x", "encoder=null"])
+    assert job.encoder is None
 
 
 def test_an_encoder_named_in_an_ablation(home, workplace, monkeypatch):

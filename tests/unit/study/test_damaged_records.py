@@ -5,7 +5,6 @@ import io
 import json
 import re
 from contextlib import redirect_stdout
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -148,7 +147,7 @@ def damaged(tmp_path_factory):
         path = root / place(run, seed, name)
         path.write_bytes(damage(path.read_bytes()))
     with redirect_stdout(io.StringIO()) as said:
-        report.main(SimpleNamespace(), SimpleNamespace(study=study, output_dir=root))
+        report.main(report.STAGE.read([f"study={study}", f"output_dir={root}"]))
     return root, said.getvalue(), html.unescape((root / "report.html").read_text())
 
 

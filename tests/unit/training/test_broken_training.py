@@ -23,7 +23,7 @@ def train(request, tiny, bring, saved, weights, tmp_path, monkeypatch):
     def run(**changes):
         module = {"pretrain": pretrain, "finetune": finetune}[stage]
         own = [f"{stage}.{key}={value}" for key, value in changes.items()]
-        module.main(*module.STAGE.read([*words, *own]))
+        module.main(module.STAGE.read([*words, *own]))
 
     run.stage, run.folder = stage, tmp_path / "run"
     return run
@@ -34,7 +34,7 @@ def test_a_precision_that_is_wrong_is_refused_before_anything_is_trained(train, 
         pytest.skip("a GPU trains here")
     shapes = []
 
-    def check(network, clips, *others, device, precision):
+    def check(network, clips, *, device, precision, call):
         shapes.append(clips)
         return LayersCheck(3, 0.0, "layer4 is off")
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from planted_layers import PlantedConv3d, nan
 from torch import nn
+from toy_task import ToyTask
 
 from hdc.encoders.build import build_encoder
 from hdc.runtime.errors import InputError
@@ -99,12 +100,14 @@ def test_training_is_refused_on_a_processor_that_is_wrong(monkeypatch, capsys):
     fabric = start_fabric("bf16-mixed")
     if fabric.device.type != "cpu":
         pytest.skip("a GPU trains here")
+    told = {"fabric": fabric, "key": "pretrain.precision"}
     with pytest.raises(InputError) as error:
-        require_sound(network(nan), CLIPS, fabric=fabric, key="pretrain.precision")
+        require_sound(ToyTask(network(nan)), CLIPS, [0] * 4, **told)
     text = str(error.value)
     assert text.startswith("pretrain.precision: expected bf16-mixed to be right on this processor")
-    assert text.endswith(" of 5 tries; set it to 32-true") and "2 (PlantedConv3d)" in text
-    require_sound(network(lambda one: one), CLIPS, fabric=fabric, key="pretrain.precision")
+    assert text.endswith(" of 5 tries; set it to 32-true") and "encoder.2 (PlantedConv3d)" in text
+    sound = ToyTask(network(lambda one: one))
+    require_sound(sound, CLIPS, [0] * 4, **told)
     assert "bf16-mixed: 3 layers agree with float64, the worst to 0." in capsys.readouterr().out
-    always = nn.Sequential(PlantedConv3d(3, 3, 3, change=nan, always=True))
-    require_sound(always, CLIPS, fabric=start_fabric("32-true"), key="pretrain.precision")
+    always = ToyTask(PlantedConv3d(3, 3, 3, change=nan, always=True))
+    require_sound(always, CLIPS, [0] * 4, fabric=start_fabric("32-true"), key="pretrain.precision")

@@ -7,14 +7,16 @@ import types
 
 import pytest
 import torch
-from torch import nn
+from toy_task import ToyTask, take_step
 
+from hdc.objectives.pretext_task import TaskLoss, Term
 from hdc.runtime.errors import InputError
 from hdc.runtime.fabric import start_fabric
 from hdc.runtime.signals import Stopped
 from hdc.settings.schema import Optimization, Progress
 from hdc.training.nonfinite import Unchecked
-from hdc.training.trainer import Training, learning_rate
+from hdc.training.optimizer import learning_rate
+from hdc.training.trainer import Training
 
 SETTINGS = Optimization(
     epochs=3, batch_size=2, optimizer="sgd", learning_rate=0.1, momentum=0.9, weight_decay=0.01,
@@ -30,7 +32,7 @@ def start(tmp_path, monkeypatch):
     def make(name="settings", save_every_minutes=60.0, tensorboard=False):
         torch.manual_seed(0)
         training = Training(
-            nn.Linear(3, 1),
+            ToyTask(),
             SETTINGS,
             Progress(
                 log_every_steps=2,
@@ -58,9 +60,7 @@ def train(training, stop_at=None):
             if training.step == stop_at:
                 return training
             random = torch.Generator().manual_seed(100 * epoch + step)
-            inputs = torch.randn(2, 3, generator=random)
-            loss = (training.model(inputs) - 1).square().mean()
-            training.update(loss, clips=2, term=loss)
+            take_step(training, torch.randn(2, 3, generator=random))
     return training
 
 
@@ -110,7 +110,12 @@ def test_a_loss_that_is_not_finite_stops_the_run(start):
     training = start()
     nan = torch.tensor(float("nan"), requires_grad=True)
     with pytest.raises(InputError) as error:
-        training.update(nan, clips=2, spatial_layer3=1.0, temporal_layer4=nan, weight_x=nan)
+        one = torch.tensor(1.0)
+        terms = [
+            Term("spatial", "layer3", one, weight=one, invariance=nan),
+            Term("temporal", "layer4", nan, weight=one, invariance=one),
+        ]
+        training.update(TaskLoss(nan, terms, {}), clips=2)
     text = str(error.value)
     assert text.startswith("expected a finite loss and finite gradients, got nan at step 0 with ")
     assert "learning rate 0.02; terms that are not finite: temporal at level layer4; " in text
@@ -120,8 +125,8 @@ def test_no_state_is_saved_after_a_loss_that_is_not_finite(start):
     """As on a GPU, where a loss is looked at one step later."""
     training = train(start(), stop_at=3)
     training.save()
-    terms = {"loss": torch.tensor(float("inf"))}
-    training.unchecked = Unchecked(3, 0.1, terms, torch.tensor(True), again=None)
+    shown = {"loss": torch.tensor(float("inf"))}
+    training.unchecked = Unchecked(3, 0.1, shown, (), torch.tensor(True), again=None)
     with pytest.raises(InputError, match=r"expected a finite loss .*, got inf at step 3"):
         training.save()
     assert start().step == 3
@@ -130,14 +135,17 @@ def test_no_state_is_saved_after_a_loss_that_is_not_finite(start):
 def test_the_log_holds_means_of_its_steps(start, tmp_path):
     training = start()
     for value in (1.0, 3.0):
-        loss = training.model(torch.ones(1, 3)).sum() * 0 + value
-        training.update(loss, clips=2, spatial_layer4=2 * value)
+        loss = training.task.encoder(torch.ones(1, 3)).sum() * 0 + value
+        terms = [Term("spatial", "layer4", 2 * loss, weight=loss - 0.5, invariance=loss / 10)]
+        training.update(TaskLoss(loss, terms, {}), clips=2)
     line = json.loads((tmp_path / "log.jsonl").read_text())
     assert line["step"] == 2 and line["epoch"] == 0.5
     assert line["steps"] == 3 * STEPS
     seconds = 2 * 2 / line["clips_per_second"]  # of both steps, two clips each
     assert line["seconds_left"] == pytest.approx((line["steps"] - 2) * seconds / 2, abs=0.1)
     assert line["loss"] == 2.0 and line["spatial_layer4"] == 4.0
+    assert line["weight_spatial_layer4"] == 1.5
+    assert line["invariance_spatial_layer4"] == pytest.approx(0.2)
     assert {"learning_rate", "clips_per_second", "data_wait_share", "peak_memory_bytes"} <= set(
         line
     )
@@ -153,7 +161,7 @@ def test_speed_is_of_training_alone(start, tmp_path, monkeypatch):
     for _ in training.epochs():
         for _ in range(STEPS):
             now[0] += 0.5
-            training.update(training.model(torch.ones(2, 3)).square().mean(), clips=2)
+            take_step(training, torch.ones(2, 3))
     now[0] += 300
     assert training.clips_per_second() == 4.0
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -199,8 +207,7 @@ def test_a_signal_ends_the_step_saves_and_stops(start, number):
                 if training.step == 5:
                     signal.raise_signal(number)
                 random = torch.Generator().manual_seed(100 * epoch + step)
-                loss = (training.model(torch.randn(2, 3, generator=random)) - 1).square().mean()
-                training.update(loss, clips=2, term=loss)
+                take_step(training, torch.randn(2, 3, generator=random))
     gc.collect()
     assert signal.getsignal(number) == earlier
     again = start()
@@ -220,8 +227,7 @@ def test_states_at_the_ends_of_epochs_cost_next_to_nothing(start, monkeypatch):
     for seconds in (10.0, 50.0, 60.0):  # an epoch each
         for _ in range(STEPS):
             now[0] += seconds / STEPS
-            loss = training.model(torch.ones(2, 3)).square().mean()
-            training.update(loss, clips=2, term=loss)
+            take_step(training, torch.ones(2, 3))
     assert saved == [4, 12]
 
 
@@ -236,8 +242,7 @@ def test_ten_minutes_are_the_most_that_is_lost(start, monkeypatch):
     training.saved_at = training.log.since = now[0]
     for _ in range(3 * STEPS):
         now[0] += 301
-        loss = training.model(torch.ones(2, 3)).square().mean()
-        training.update(loss, clips=2, term=loss)
+        take_step(training, torch.ones(2, 3))
     assert saved[0] == 1301 and all(b - a == 602 for a, b in itertools.pairwise(saved))
 
 
@@ -247,8 +252,7 @@ def test_a_minute_passes_between_lines_for_people(start, capsys, monkeypatch):
     training = start()
     for _ in range(3 * STEPS):
         now[0] += 20
-        loss = training.model(torch.ones(2, 3)).square().mean()
-        training.update(loss, clips=2, term=loss)
+        take_step(training, torch.ones(2, 3))
     printed = [line.split()[1] for line in capsys.readouterr().out.splitlines()]
     assert printed == ["2/12", "6/12", "10/12", "12/12"]
 

@@ -1,7 +1,7 @@
-"""Which clips a backbone takes, found by trying without memory.
+"""How a backbone takes clips of some size, found by trying without memory.
 
-`python -m hdc.encoders.least_clip` prints, as JSON, for each try an empty text or what is
-wrong. A process of its own, because torch takes seconds to import.
+`python -m hdc.encoders.clip_trial` prints, as JSON, for each try what is wrong, if anything, and
+how many time steps each level has. A process of its own, because torch takes seconds to import.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hdc.encoders.build import build_to_fill
 from hdc.runtime.errors import InputError
@@ -17,15 +17,23 @@ from hdc.runtime.errors import InputError
 LARGEST = 512  # frames or pixels; what takes no such clip is wrong in another way
 
 
-def problem(backbone: dict[str, Any], frames: int, pixels: int) -> str:
-    """What is wrong with clips of `frames` frames of `pixels` x `pixels`; empty: they are taken."""
+def try_clip(backbone: dict[str, Any], frames: int, pixels: int) -> dict[str, Any]:
+    """How clips of `frames` frames of `pixels` x `pixels` are taken.
+
+    `problem`: why they are not; empty: they are. `time_steps`: what they leave, by level.
+    """
     try:
         encoder = _without_memory(backbone)
     except InputError as error:
-        return str(error)
-    error = _error(encoder, frames, pixels)
-    if not error:
-        return ""
+        return {"problem": str(error), "time_steps": {}}
+    found = _features(encoder, frames, pixels)
+    if isinstance(found, dict):
+        return {"problem": "", "time_steps": {level: x.shape[2] for level, x in found.items()}}
+    return {"problem": _problem(encoder, frames, pixels, found), "time_steps": {}}
+
+
+def _problem(encoder: nn.Module, frames: int, pixels: int, error: str) -> str:
+    """The least clip that is taken in place of one that is refused with `error`."""
     for least, unit in (
         (_least(encoder, lambda size: (frames, size), pixels), "pixels"),
         (_least(encoder, lambda size: (size, pixels), frames), "frames"),
@@ -48,29 +56,29 @@ def _without_memory(backbone: dict[str, Any]) -> nn.Module:
 def _least(encoder: nn.Module, size: Any, refused: int) -> int | None:
     """The least number above `refused` whose clip is taken, by halving; None: not even LARGEST."""
     low, high = refused, LARGEST
-    if _error(encoder, *size(high)):
+    if isinstance(_features(encoder, *size(high)), str):
         return None
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if _error(encoder, *size(middle)) else (low, middle)
+        refuses = isinstance(_features(encoder, *size(middle)), str)
+        low, high = (middle, high) if refuses else (low, middle)
     return high
 
 
-def _error(encoder: nn.Module, frames: int, pixels: int) -> str:
-    """The first line of what torch says of a clip; empty: it is taken."""
+def _features(encoder: nn.Module, frames: int, pixels: int) -> dict[str, Tensor] | str:
+    """The features of a clip by level, or the first line of what torch says against it."""
     try:
         with torch.no_grad():
-            encoder(torch.empty(2, 3, frames, pixels, pixels, device="meta"))
+            return encoder(torch.empty(2, 3, frames, pixels, pixels, device="meta"))
     except Exception as error:
         return str(error).partition("\n")[0] or type(error).__name__
-    return ""
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        prog="python -m hdc.encoders.least_clip",
+        prog="python -m hdc.encoders.clip_trial",
         description="Which clips a backbone takes, by trying.",
     )
     parser.add_argument("tries", help="JSON of a list of [settings of a backbone, frames, pixels]")
     given = parser.parse_args()
-    print(json.dumps([problem(*one) for one in json.loads(given.tries)]))
+    print(json.dumps([try_clip(*one) for one in json.loads(given.tries)]))

@@ -1,0 +1,28 @@
+"""A look at what a task is about to learn from, before its first step."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hdc.data.batches import VideoBatches
+from hdc.data.views import see_views
+from hdc.encoders.build import multiply_adds
+from hdc.objectives.pretext_task import PretextTask
+from hdc.objectives.shortcuts import VIDEOS, shortcuts
+
+
+def preview(
+    task: PretextTask, batches: VideoBatches, index: pd.DataFrame, *, picture: Path
+) -> dict[str, Any]:
+    """Draw a batch as the task sees it; what its encoder costs, and which shortcuts its pairs have.
+
+    `index`: of the prepared data set. What is returned is part of a record's metrics.
+    """
+    videos, clip = len(batches.rows), batches.clip
+    see_views(batches.of_size(min(batches.batch_size, videos)), task.views, path=picture)
+    return {
+        "parameters": sum(weight.numel() for weight in task.encoder.parameters()),
+        "multiply_adds": multiply_adds(task.encoder, (clip.frames, clip.pixels, clip.pixels)),
+        "shortcuts": shortcuts(batches.of_size(min(VIDEOS, videos)), task.pairs, task.views, index),
+    }
