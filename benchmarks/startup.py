@@ -17,8 +17,8 @@ TORCH = "hdc.training.trainer, hdc.data.batches, hdc.encoders.build, hdc.backbon
 MODEL = "hdc.objectives.contrastive_model"
 STAGES = {  # what a stage has imported when its work begins
     "prepare": "hdc.prepare, hdc.data.synthetic.videos",
-    "pretrain": f"hdc.pretrain, {MODEL}, hdc.objectives.supervised, {TORCH}",
-    "finetune": f"hdc.finetune, hdc.encoders.classifier, {TORCH}",
+    "pretrain": f"hdc.pretrain, hdc.objectives.build, {TORCH}",
+    "finetune": f"hdc.finetune, hdc.objectives.supervised, {TORCH}",
     "embed": f"hdc.embed, {TORCH}",
     "evaluate": "hdc.evaluate",
     "report": "hdc.report",

@@ -177,7 +177,11 @@ def encoder(wildcards):
 def measured(wildcards):
     """The record whose invariance gives frozen weights; nothing for other runs."""
     ablation = run_of(wildcards).objective.measured_by
-    return [] if ablation is None else f"{run_folder(wildcards, ablation)}/{STAGES['pretrain'].outputs['record']}"
+    return (
+        []
+        if ablation is None
+        else f"{run_folder(wildcards, ablation)}/{STAGES['pretrain'].outputs['record']}"
+    )
 
 
 def run_folder(wildcards, ablation):

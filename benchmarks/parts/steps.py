@@ -90,11 +90,10 @@ class Ours:
         self.clock.mark("start")
         batch = next(self.batches)
         views = augmented(batch, pixels=self.run.clip.pixels, device=self.fabric.device)
-        clips = torch.cat(views)
         self.clock.mark("augmentation")
-        loss, terms = self.training.model(clips, batch["a"].rows, self.training.step)
+        found = self.training.model(views, batch["a"].rows, self.training.step)
         self.clock.mark("loss and heads")
-        self.training.update(loss, clips=len(clips), **terms)
+        self.training.update(found, clips=len(views) * len(batch["a"].rows))
         self.clock.mark("network")  # and the optimizer
 
     @torch.no_grad()
@@ -102,9 +101,9 @@ class Ours:
         """The loss and its terms in float32, with the batch norms' running statistics."""
         views = augmented(self.run.batch, pixels=self.run.clip.pixels, device=self.fabric.device)
         self.model.eval()
-        loss, terms = self.model(torch.cat(views), [], 0)
+        found = self.model(views, [], 0)
         self.model.train()
-        return {"loss": loss} | terms
+        return found.columns()
 
 
 class Straightforward:

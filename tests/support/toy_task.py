@@ -7,7 +7,7 @@ from hdc.settings.schema import View
 
 
 class ToyTask(PretextTask):
-    """A layer of three numbers, given as clips of one pixel; the loss is measured as `term`, too."""
+    """A layer of three numbers, given as clips of one pixel; its loss is logged as `term`, too."""
 
     def __init__(self, layer=None):
         super().__init__()

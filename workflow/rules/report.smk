@@ -30,9 +30,7 @@ rule report:
     input:
         plan=PLAN,
         pretrained=sorted({record_of("pretrain", STUDY.pretrained(one)) for one in EVALUATIONS}),
-        judged=[
-            record_of(stage, one) for one in EVALUATIONS for stage in ("finetune", "evaluate")
-        ],
+        judged=[record_of(stage, one) for one in EVALUATIONS for stage in ("finetune", "evaluate")],
     output:
         page=report("results/{study}/report.html", caption="../report/page.rst", category="Page"),
         digits=[
