@@ -12,6 +12,7 @@ import pandas as pd
 from hdc.analysis.measure import Measure
 from hdc.analysis.results import Results, record_path, resolved, value_at
 from hdc.runtime.errors import InputError
+from hdc.study.record_files import RecordFile
 
 FILES = {"finetune": "predictions.csv", "evaluate": "outcomes.csv"}
 PREDICTED = "predicted"  # the outcome of a classifier: right where it equals the label
@@ -36,11 +37,12 @@ def read_outcomes(results: Results, evaluation: Any, stage: str) -> pd.DataFrame
     return results.read(path, partial(_read, stage=stage, record=record))
 
 
-def _read(file: Path, *, stage: str, record: dict[str, Any]) -> pd.DataFrame:
+def _read(file: RecordFile, *, stage: str, record: dict[str, Any]) -> pd.DataFrame:
     """A file of outcomes by video; raises InputError unless it fits the record beside it."""
     # A name may look like a gap ("nan"), and stays what it is. Scores are many, and not read.
     kept = _NAMES.__contains__ if stage == "finetune" else None
-    table = pd.read_csv(file, usecols=kept, dtype=_NAMES, keep_default_na=False)
+    with file.open("rb") as content:
+        table = pd.read_csv(content, usecols=kept, dtype=_NAMES, keep_default_na=False)
     lacking = [name for name in _NEEDED[stage] if name not in table]
     if lacking:
         raise InputError(f"expected a column {lacking[0]}, found none")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hdc.runtime.errors import InputError
+from hdc.study.record_files import RecordFile
 from hdc.study.runs import part_of
 
 FIELDS = {"stage": str, "metrics": dict, "settings": dict, "protocol": dict, "seed": int}
@@ -35,7 +36,7 @@ _FOLDER = re.compile(
 )
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def read_record(path: RecordFile) -> dict[str, Any]:
     """A record of the run, seed, split and stage that its path names, if it names any.
 
     Raises InputError that says, without the path, what was expected and what was found.
@@ -120,9 +121,9 @@ def _range(keys: tuple[str, ...]) -> tuple[float, float]:
     return (0.0, math.inf) if name in COUNTS else ANY
 
 
-def _require_place(record: dict[str, Any], path: Path) -> None:
+def _require_place(record: dict[str, Any], path: RecordFile) -> None:
     """Refuse a record that was made for another folder than it lies in."""
-    found = _FOLDER.search(path.absolute().as_posix())
+    found = _FOLDER.search(Path(str(path)).absolute().as_posix())
     if found is None:
         return
     named: dict[str, Any] = found.groupdict()
