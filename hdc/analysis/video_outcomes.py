@@ -1,10 +1,9 @@
 """Who was right, test video by test video, as the stages wrote it down."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -21,10 +20,12 @@ _NAMES = dict.fromkeys(("video", "label", "group", PREDICTED), str)
 _NEEDED = {"finetune": ("video", "label", PREDICTED), "evaluate": ("video", "label")}
 
 
-def outcome_columns(record: dict[str, Any], columns: list[str]) -> list[str]:
-    """The columns that a difference may ask for: names, and what is of the last level."""
-    last = record["metrics"].get("levels", [None])[-1]
-    return [name for name in columns if name in _NAMES or (last and f"_{last}_" in f"{name}_")]
+def outcome_columns(
+    record: dict[str, Any], columns: list[str], measures: Iterable[Measure]
+) -> list[str]:
+    """The columns that a difference in some measures asks for: names and their outcomes."""
+    asked = {name for one in measures for name in resolved((one.outcome,), record)}
+    return [name for name in columns if name in _NAMES or name in asked]
 
 
 def read_outcomes(results: Results, evaluation: Any, stage: str) -> pd.DataFrame | None:
