@@ -7,6 +7,7 @@ Means and intervals are computed here from the records alone, not by the package
 import json
 import re
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -25,9 +26,16 @@ PAIR = "motion, direction, shape"
 
 def records(study: str, run: str, file: str, data: str) -> list[dict]:
     """The metrics of a run, seed after seed."""
-    paths = (PUBLISHED / study).glob(f"runs/r3d18/{run}/seed*/*/{data}/split1/{file}.json")
-    ordered = sorted(paths, key=lambda path: int(path.parts[-5].removeprefix("seed")))
-    return [json.loads(path.read_text())["metrics"] for path in ordered]
+    return [one["metrics"] for one in whole_records(study, run, f"/{data}/split1/{file}.json")]
+
+
+def whole_records(study: str, run: str, end: str) -> list[dict]:
+    """The records of a run whose paths end so, seed after seed."""
+    path = re.compile(rf"runs/r3d18/{run}/seed(\d+)/[^/]+{re.escape(end)}")
+    with ZipFile(PUBLISHED / study / "records.zip") as packed:
+        found = [match for name in packed.namelist() if (match := path.fullmatch(name))]
+        ordered = sorted(found, key=lambda match: int(match[1]))
+        return [json.loads(packed.read(match[0])) for match in ordered]
 
 
 def read(study: str, run: str, factor: str, *, data: str = DATA, level: str = "layer4"):

@@ -6,6 +6,7 @@ the page says which and why.
 """
 
 import base64
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from hdc.reporting.tables.table import Table
 from hdc.runtime.atomic_files import write_text
 from hdc.runtime.errors import InputError
 from hdc.settings.stage import Stage, StageJob, argument
+from hdc.study.record_files import RecordFile
 from hdc.study.stages import RECORDED, STAGES
 
 FIRST = ("preregistered", "ablation")  # the tables and figures that answer the study's question
@@ -129,14 +131,15 @@ def names_drawn(results: Results, pictures: list[Picture]) -> Iterator[str]:
             yield from (*tested.index, *tested["label"])
 
 
-def read_png(path: Path) -> bytes:
+def read_png(path: RecordFile) -> bytes:
     """The bytes of a PNG; raises InputError if it is none, or a damaged one."""
+    content = path.read_bytes()
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
             image.verify()
     except (OSError, SyntaxError, ValueError) as error:  # as Pillow has it
         raise InputError("expected a whole PNG, found another or a damaged file") from error
-    return path.read_bytes()
+    return content
 
 
 def protocols_by_stage(results: Results) -> list[dict[str, Any]]:

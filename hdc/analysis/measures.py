@@ -60,14 +60,19 @@ def probes(results: Results) -> list[Measure]:
     return [probe(factor, kind) for factor, kind in kinds.items()]
 
 
+def compared(results: Results) -> dict[str, Measure]:
+    """What runs can be compared by, under the name that a study's comparisons give it."""
+    measures = [fine_tuned(), *map(recall, ranks(results)), *nearest_neighbors()]
+    known = {one.name: one for one in measures}
+    return known | {f"linear_{one.name}": one for one in probes(results)}
+
+
 def named(results: Results, name: str) -> Measure:
     """A measure by the name that a study's comparisons give it, the same as in the ablation table.
 
     Raises InputError that lists the names there are.
     """
-    measures = [fine_tuned(), *map(recall, ranks(results)), *nearest_neighbors()]
-    known = {one.name: one for one in measures}
-    known |= {f"linear_{one.name}": one for one in probes(results)}
+    known = compared(results)
     if name not in known:
         raise InputError(f"measure: expected one of {', '.join(known)}, found {name}")
     return known[name]

@@ -12,6 +12,7 @@ import pandas as pd
 
 from hdc.analysis.seed_statistics import summary
 from hdc.runtime.errors import InputError
+from hdc.study.record_files import RecordFile, records_folder
 from hdc.study.record_rules import read_record
 from hdc.study.stages import RECORDED, RUN, STAGES
 
@@ -30,17 +31,17 @@ class Results:
     evaluations: pd.DataFrame
     records: dict[str, dict[str, Any]]  # path -> record
     missing: dict[str, str]  # path of a record -> reason; a damaged one is missing, too
-    folder: Path  # of study.json
+    folder: RecordFile  # below which the files of runs lie
     damaged: dict[str, str] = field(default_factory=dict)  # path of a file left out -> reason
     impossible: set[str] = field(default_factory=set)  # missing: records of runs that cannot be
 
-    def file(self, path: str) -> Path:
+    def file(self, path: str) -> RecordFile:
         """Where a path that the study names lies: a study may have been copied elsewhere."""
         inside = Path(path).parts
         own = ("results", self.study["study"])
         return self.folder.joinpath(*inside[2:]) if inside[:2] == own else Path(path)
 
-    def read(self, path: str, reader: Callable[[Path], Content]) -> Content | None:
+    def read(self, path: str, reader: Callable[[RecordFile], Content]) -> Content | None:
         """What `reader` makes of a file of a run; None if there is none, or a damaged one.
 
         A damaged one, of which the reader raises an error, is noted and left out from then on.
@@ -83,7 +84,7 @@ def read_results(path: str | Path) -> Results:
             f"{path}: expected a study with ablations and evaluations, found {error!r}; "
             "let the workflow write it again"
         ) from error
-    results = Results(study, evaluations, {}, {}, Path(path).parent)
+    results = Results(study, evaluations, {}, {}, records_folder(Path(path).parent))
     gaps = study.get("gaps", {})
     for row in evaluations.itertuples(index=False):
         run = f"{row.backbone}/{row.ablation}"
@@ -197,7 +198,7 @@ def read_logs(results: Results) -> pd.DataFrame:
     return pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame()])
 
 
-def read_log(path: Path) -> list[dict[str, float | int]]:
+def read_log(path: RecordFile) -> list[dict[str, float | int]]:
     """The whole lines of a training's log; raises InputError if one of them is none."""
     # A killed run may have left half a line at the end.
     lines = path.read_text(encoding="utf-8").split("\n")[:-1]

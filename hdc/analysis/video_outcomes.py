@@ -1,10 +1,9 @@
 """Who was right, test video by test video, as the stages wrote it down."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,6 +11,7 @@ import pandas as pd
 from hdc.analysis.measure import Measure
 from hdc.analysis.results import Results, record_path, resolved, value_at
 from hdc.runtime.errors import InputError
+from hdc.study.record_files import RecordFile
 from hdc.study.stages import STAGES
 
 FILES = {
@@ -24,10 +24,12 @@ _NAMES = dict.fromkeys(("video", "label", "group", PREDICTED), str)
 _NEEDED = {"finetune": ("video", "label", PREDICTED), "evaluate": ("video", "label")}
 
 
-def outcome_columns(record: dict[str, Any], columns: list[str]) -> list[str]:
-    """The columns that a difference may ask for: names, and what is of the last level."""
-    last = record["metrics"].get("levels", [None])[-1]
-    return [name for name in columns if name in _NAMES or (last and f"_{last}_" in f"{name}_")]
+def outcome_columns(
+    record: dict[str, Any], columns: list[str], measures: Iterable[Measure]
+) -> list[str]:
+    """The columns that a difference in some measures asks for: names and their outcomes."""
+    asked = {name for one in measures for name in resolved((one.outcome,), record)}
+    return [name for name in columns if name in _NAMES or name in asked]
 
 
 def read_outcomes(results: Results, evaluation: Any, stage: str) -> pd.DataFrame | None:
@@ -40,11 +42,12 @@ def read_outcomes(results: Results, evaluation: Any, stage: str) -> pd.DataFrame
     return results.read(path, partial(_read, stage=stage, record=record))
 
 
-def _read(file: Path, *, stage: str, record: dict[str, Any]) -> pd.DataFrame:
+def _read(file: RecordFile, *, stage: str, record: dict[str, Any]) -> pd.DataFrame:
     """A file of outcomes by video; raises InputError unless it fits the record beside it."""
     # A name may look like a gap ("nan"), and stays what it is. Scores are many, and not read.
     kept = _NAMES.__contains__ if stage == "finetune" else None
-    table = pd.read_csv(file, usecols=kept, dtype=_NAMES, keep_default_na=False)
+    with file.open("rb") as content:
+        table = pd.read_csv(content, usecols=kept, dtype=_NAMES, keep_default_na=False)
     lacking = [name for name in _NEEDED[stage] if name not in table]
     if lacking:
         raise InputError(f"expected a column {lacking[0]}, found none")

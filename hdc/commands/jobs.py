@@ -16,6 +16,7 @@ from typing import Any
 
 from hdc.runtime.errors import InputError
 from hdc.runtime.lock import holder
+from hdc.study.record_files import RecordFile, records_folder
 from hdc.study.stages import RUNS, STAGES
 
 STATES = ("done", "running", "failed", "stopped", "unclear", "missing")
@@ -34,17 +35,16 @@ _PART = re.compile(r"\d{4,}-of-(\d{4,})")
 
 @dataclass(frozen=True)
 class Job:
-    """One job of the workflow: where it writes its output and its log."""
+    """One job of the workflow: where it writes its output and its log.
+
+    `output` is what it declares; it is there, whole, once the job is done.
+    """
 
     stage: str
     name: str  # below `logs/<stage>/`, such as r3d18/hdc/seed0/ucf101-split1
     folder: Path
     log: Path
-
-    @property
-    def output(self) -> Path:
-        """What it declares; it is there, whole, once the job is done."""
-        return self.folder / OUTPUTS[self.stage]
+    output: RecordFile  # of a published study it lies in a compressed file
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Plan:
 
 def read_plan(folder: Path) -> Plan:
     """What a study's study.json asks for; raises InputError if there is none or it is broken."""
-    path = folder / "study.json"
+    path, records = folder / "study.json", records_folder(folder)
     try:
         content = json.loads(path.read_text())
         plan = Plan(content["study"], folder, {}, {})
@@ -70,12 +70,14 @@ def read_plan(folder: Path) -> Plan:
             if f"{one['backbone']}/{one['ablation']}" not in gaps
         ]
         for data in dict.fromkeys(name for one in evaluations for name in _data_sets(one)):
-            plan.jobs["prepare", data] = _job(plan, "prepare", data, folder.parent / "data" / data)
+            prepared = folder.parent / "data" / data
+            plan.jobs["prepare", data] = _job(plan, "prepare", data, prepared, prepared)
         for one in evaluations:
             row = plan.rows.setdefault((one["backbone"], one["ablation"]), {})
             for stage, place in _places(one).items():
                 name = Path(place).relative_to(RUNS.format(study=plan.study)).as_posix()
-                plan.jobs[stage, name] = _job(plan, stage, name, folder / "runs" / name)
+                places = [below / "runs" / name for below in (folder, records)]
+                plan.jobs[stage, name] = _job(plan, stage, name, *places)
                 if name not in row.setdefault(stage, []):
                     row[stage].append(name)
     except (FileNotFoundError, NotADirectoryError):
@@ -88,12 +90,15 @@ def read_plan(folder: Path) -> Plan:
             f"{path}: expected a study with evaluations, found {error!r}; "
             "let the workflow write it again"
         ) from error
-    plan.jobs["report", ""] = Job("report", "", folder, folder / "logs" / "report.log")
+    report = Job("report", "", folder, folder / "logs" / "report.log", folder / OUTPUTS["report"])
+    plan.jobs["report", ""] = report
     return plan
 
 
-def _job(plan: Plan, stage: str, name: str, folder: Path) -> Job:
-    return Job(stage, name, folder, plan.folder / "logs" / stage / f"{name}.log")
+def _job(plan: Plan, stage: str, name: str, folder: Path, place: RecordFile) -> Job:
+    """A job at work in a folder, whose output lies in `place`."""
+    log = plan.folder / "logs" / stage / f"{name}.log"
+    return Job(stage, name, folder, log, place / OUTPUTS[stage])
 
 
 def _data_sets(evaluation: dict[str, Any]) -> tuple[str, str]:

@@ -1,8 +1,10 @@
 """Copies what is worth committing of a finished study: tables, figures, and the records they need.
 
 The report can be made again from the copy alone: `python -m hdc.report study=<copy>/study.json`.
-Left out are encoders, features, pictures of videos and what no table or figure reads: scores of
-single classes, and outcomes of other levels than the last.
+The records lie in one file, records.zip; where it was unzipped, what lies in runs/ is read instead.
+Left out are encoders, features, pictures of videos, the forms of tables and figures that the report
+makes again (LaTeX, PNG), and what no table, figure or comparison reads of a test video: scores of
+single classes, and outcomes that no measure has.
 """
 
 import shutil
@@ -10,22 +12,25 @@ from pathlib import Path
 
 import pandas as pd
 
+from hdc.analysis.measures import compared
 from hdc.analysis.results import Results, read_logs, read_results, record_path
 from hdc.analysis.video_outcomes import FILES, outcome_columns, read_outcomes
-from hdc.reporting.figures.feature_map import read_maps
-from hdc.runtime.atomic_files import write_text
+from hdc.reporting.figures.feature_map import MAP, read_maps
 from hdc.runtime.errors import InputError
+from hdc.runtime.zip_files import write_zip
+from hdc.study.record_files import PACKED
+from hdc.study.stages import STAGES
 
 RESULTS = Path("results")
-WHOLE = ("study.json", "tables/*", "figures/*")
-MAP = "map.csv"  # of a run's first seed and split only: no figure shows more
+# PNG is large, and needed only of the figure that pages of text show.
+WHOLE = ("study.json", "tables/*.csv", "tables/*.md", "figures/*.pdf", "figures/ablation.png")
 
 
 def publish(study: str) -> Path:
     """Copy a study to results/published/<study>, whole or not at all; an older copy is replaced.
 
-    Records of runs that the study no longer has stay behind. Raises InputError if the study has no
-    report of what it has now, or a damaged file.
+    Records of runs that the study no longer has stay behind. Equal studies make equal bytes. Raises
+    InputError if the study has no report of what it has now, or a damaged file.
     """
     source, target = RESULTS / study, RESULTS / "published" / study
     _require_report(source, study)
@@ -36,9 +41,13 @@ def publish(study: str) -> Path:
     for folder in (fresh, old):
         shutil.rmtree(folder, ignore_errors=True)
     for path in [path for pattern in WHOLE for path in sorted(source.glob(pattern))]:
-        _copy(path, results, fresh)
-    _copy_records(results, fresh)
-    _copy_outcomes(results, fresh)
+        copy = fresh / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    own = Path("results", results.study["study"])
+    contents = _records(results) | _outcomes(results)
+    packed = {Path(path).relative_to(own).as_posix(): one for path, one in contents.items()}
+    write_zip(fresh / PACKED, packed)
     if target.exists():
         target.rename(old)
     fresh.rename(target)
@@ -77,36 +86,29 @@ def _require_whole(results: Results) -> None:
         raise InputError(f"{first}{more}; delete what is damaged and run the workflow again")
 
 
-def _copy_records(results: Results, target: Path) -> None:
-    """Copy the records of the study's evaluations, and the logs of their pretrainings."""
-    logs = [f"{folder}/log.jsonl" for folder in dict.fromkeys(results.evaluations["run_folder"])]
-    for path in (*results.records, *logs):
-        file = results.file(path)
-        if file.is_file():  # what is taken over has no log
-            _copy(file, results, target)
+def _records(results: Results) -> dict[str, bytes]:
+    """The records of the study's evaluations, the logs of their pretrainings, and maps, by path."""
+    rows = results.evaluations
+    # A figure shows the map of a run's first seed and split only.
+    shown = rows.drop_duplicates(["backbone", "data", "ablation"])["folder"]
+    logs = [f"{folder}/{STAGES['pretrain'].training_log}" for folder in rows["run_folder"]]
+    paths = dict.fromkeys([*results.records, *logs, *(f"{folder}/{MAP}" for folder in shown)])
+    files = {path: results.file(path) for path in paths}
+    # What is taken over has no log.
+    return {path: file.read_bytes() for path, file in files.items() if file.is_file()}
 
 
-def _copy(file: Path, results: Results, target: Path) -> None:
-    copy = _copy_of(file, results, target)
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(file, copy)
-
-
-def _copy_outcomes(results: Results, target: Path) -> None:
-    """Copy what the records say by test video, as far as tables and figures read it."""
-    shown = set(results.evaluations.drop_duplicates(["backbone", "data", "ablation"])["folder"])
+def _outcomes(results: Results) -> dict[str, bytes]:
+    """What the records say by test video, by path, as far as runs are compared by it."""
+    found, measures = {}, compared(results).values()
     for row in results.evaluations.itertuples(index=False):
         for stage, name in FILES.items():
-            file, record = results.file(f"{row.folder}/{name}"), record_path(row, stage)
-            if file.is_file() and record in results.records:
-                table = pd.read_csv(file, dtype=str, keep_default_na=False)
-                columns = outcome_columns(results.records[record], list(table))
+            path = f"{row.folder}/{name}"
+            file, record = results.file(path), results.records.get(record_path(row, stage))
+            if record is not None and file.is_file():
+                with file.open("rb") as content:
+                    table = pd.read_csv(content, dtype=str, keep_default_na=False)
+                columns = outcome_columns(record, list(table), measures)
                 text = table[columns].to_csv(index=False, lineterminator="\n")
-                write_text(_copy_of(file, results, target), text)
-        places = results.file(f"{row.folder}/{MAP}")
-        if row.folder in shown and places.is_file():
-            _copy(places, results, target)
-
-
-def _copy_of(file: Path, results: Results, target: Path) -> Path:
-    return target / file.relative_to(results.folder)
+                found[path] = text.encode()
+    return found

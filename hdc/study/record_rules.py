@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hdc.runtime.errors import InputError
+from hdc.study.record_files import RecordFile
 from hdc.study.runs import part_of
 from hdc.study.stages import place_of
 
@@ -30,7 +31,7 @@ ANY = (-math.inf, math.inf)
 ROUNDING = 1e-9  # a mean of shares may pass 1 by that
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def read_record(path: RecordFile) -> dict[str, Any]:
     """A record of the run, seed, split and stage that its path names, if it names any.
 
     Raises InputError that says, without the path, what was expected and what was found.
@@ -128,7 +129,7 @@ def _range(keys: tuple[str, ...]) -> tuple[float, float]:
     return (0.0, math.inf) if name in COUNTS else ANY
 
 
-def _require_place(record: dict[str, Any], path: Path) -> None:
+def _require_place(record: dict[str, Any], path: RecordFile) -> None:
     """Refuse a record that was made for another folder than it lies in."""
     named: dict[str, Any] | None = place_of(path)
     if named is None:

@@ -94,11 +94,11 @@ STAGES = {
 RECORDED = {name: facts for name, facts in STAGES.items() if "record" in facts.outputs}
 
 
-def place_of(path: Path) -> dict[str, str] | None:
+def place_of(path: object) -> dict[str, str] | None:
     """What the folders of a record's path say that it is of, with its `stage`; None: nothing."""
     for facts in RECORDED.values():
         below = facts.patterns["record"].removeprefix(RUNS)
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(below))
-        if found := re.search(f"/runs{pattern}$", path.absolute().as_posix()):
+        if found := re.search(f"/runs{pattern}$", Path(str(path)).absolute().as_posix()):
             return found.groupdict() | {"stage": facts.name}
     return None

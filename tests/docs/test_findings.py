@@ -1,7 +1,6 @@
 """docs/findings.md says what the published records say; the ceiling that it rests on is reached."""
 
 import importlib.util
-import json
 import re
 
 import numpy as np
@@ -34,8 +33,8 @@ def page(findings):
 
 
 def settings(findings, study, run):
-    [first, *_] = sorted(findings.PUBLISHED.glob(f"{study}/runs/r3d18/{run}/seed*/*/pretrain.json"))
-    return json.loads(first.read_text())["settings"]
+    first, *_ = findings.whole_records(study, run, "/pretrain.json")
+    return first["settings"]
 
 
 def test_the_tables_are_those_of_the_records(findings, page):

@@ -1,4 +1,4 @@
-"""The published studies: their tables come from their records, and nothing else."""
+"""The published studies: their tables come from their records, and nothing else; all are small."""
 
 from pathlib import Path
 
@@ -8,7 +8,9 @@ from same_tables import require_same_table
 from hdc.analysis.results import read_results
 from hdc.reporting.tables.all import all_tables
 
-STUDIES = sorted((Path(__file__).parents[2] / "results/published").glob("*/study.json"))
+PUBLISHED = Path(__file__).parents[2] / "results/published"
+STUDIES = sorted(PUBLISHED.glob("*/study.json"))
+MOST_FILES, MOST_BYTES = 150, 8_000_000  # who clones the repository gets them all
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.parent.name)
@@ -19,9 +21,16 @@ def test_the_tables_are_those_of_the_records(study, tmp_path):
         table.write(tmp_path)
     assert not results.damaged
     published = sorted((study.parent / "tables").iterdir())
-    assert [path.name for path in published] == sorted(path.name for path in tmp_path.iterdir())
+    made = sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".tex")
+    assert [path.name for path in published] == made
     for path in published:
         require_same_table(tmp_path / path.name, path)
+
+
+def test_they_are_few_and_small():
+    files = [path for path in PUBLISHED.rglob("*") if path.is_file()]
+    assert len(files) <= MOST_FILES
+    assert sum(path.stat().st_size for path in files) <= MOST_BYTES
 
 
 def test_the_demo_is_published():

@@ -1,12 +1,14 @@
 import json
 import shutil
 from importlib.metadata import version
+from zipfile import ZipFile
 
 import pandas as pd
 import pytest
 from planted_comparisons import plant_comparisons
 
 from hdc.analysis.results import read_results
+from hdc.reporting.contents import TABLES
 from hdc.reporting.tables.all import all_tables
 
 
@@ -17,7 +19,8 @@ def finished(tmp_path_factory):
     study = root / "results/planted"
     plant_comparisons(study)
     run = study / "runs/r3d18/hdc/seed0/synthetic-split1"
-    for name in ("report.html", "figures/a.png", "logs/report.log"):
+    drawn = ("figures/a.pdf", "figures/a.png", "figures/ablation.png")
+    for name in ("report.html", *drawn, "logs/report.log"):
         (study / name).parent.mkdir(parents=True, exist_ok=True)
         (study / name).write_text(name)
     for name in ("encoder.safetensors", "state/1/state.json", "synthetic/features.safetensors"):
@@ -26,6 +29,8 @@ def finished(tmp_path_factory):
     path = run / "synthetic/split1/predictions.csv"
     table = pd.read_csv(path, dtype=str, keep_default_na=False).replace("49.avi", "nan")
     table.assign(group="g").to_csv(path, index=False)
+    path = path.with_name("outcomes.csv")
+    pd.read_csv(path, dtype=str).assign(seen_layer4_shape=1, knn_layer2=1).to_csv(path, index=False)
     for table in all_tables(read_results(study / "study.json")):
         table.write(study / "tables")
     return root
@@ -42,18 +47,28 @@ def published(work):
     return {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
 
 
+def packed(work):
+    with ZipFile(published(work)["records.zip"]) as file:
+        return {name: file.read(name).decode() for name in file.namelist()}
+
+
 def test_publish_copies_what_tables_and_figures_need(call, work):
     done = call("hdc", "publish", "planted", cwd=work, check=True)
     files = published(work)
     assert done.stdout.startswith(f"results/published/planted: {len(files)} files, ")
-    run = "runs/r3d18/hdc/seed0/synthetic-split1"
-    assert {"study.json", "figures/a.png", "tables/ablation.csv", f"{run}/log.jsonl"} <= set(files)
-    kinds = {path.suffix for path in files.values()}
-    assert kinds == {".json", ".jsonl", ".csv", ".md", ".tex", ".png"}
-    assert not any("state" in name.split("/") or name.startswith("logs") for name in files)
-    predictions = files[f"{run}/synthetic/split1/predictions.csv"].read_text()
+    tables = {f"tables/{name}.{kind}" for name in TABLES for kind in ("csv", "md")}
+    figures = {"figures/a.pdf", "figures/ablation.png"}
+    assert set(files) == {"study.json", "records.zip"} | tables | figures
+    records, run = packed(work), "runs/r3d18/hdc/seed0/synthetic-split1"
+    assert f"{run}/log.jsonl" in records and all(name.startswith("runs/") for name in records)
+    assert {name.rpartition(".")[2] for name in records} == {"json", "jsonl", "csv"}
+    assert not any("state" in name.split("/") for name in records)
+    predictions = records[f"{run}/synthetic/split1/predictions.csv"]
     assert predictions.startswith("video,label,predicted,group\n00.avi,jump,")  # no scores
     assert predictions.endswith("\nnan,walk,,g\n")
+    outcomes = records[f"{run}/synthetic/split1/outcomes.csv"]
+    asked = ",".join(f"linear_layer4_{factor}" for factor in ("label", "shape", "motion", "color"))
+    assert outcomes.startswith(f"video,label,group,{asked}\n00.avi,jump,g0,")
 
 
 def test_the_tables_can_be_made_again_from_the_copy(call, work, tmp_path):
@@ -62,15 +77,19 @@ def test_the_tables_can_be_made_again_from_the_copy(call, work, tmp_path):
     shutil.rmtree(work / "results")
     for table in all_tables(read_results(tmp_path / "copy/study.json")):
         table.write(tmp_path / "again")
-    for path in sorted((tmp_path / "again").iterdir()):
-        assert path.read_bytes() == (tmp_path / "copy/tables" / path.name).read_bytes()
+    for path in sorted((tmp_path / "copy/tables").iterdir()):
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
 
 
 def test_publish_replaces_what_was_there(call, work):
     call("hdc", "publish", "planted", cwd=work, check=True)
-    (work / "results/planted/figures/a.png").rename(work / "results/planted/figures/b.png")
+    old = published(work)["records.zip"].with_name("runs") / "of/the/form/of/before.json"
+    old.parent.mkdir(parents=True)
+    old.write_text("{}")
+    (work / "results/planted/figures/a.pdf").rename(work / "results/planted/figures/b.pdf")
     call("hdc", "publish", "planted", cwd=work, check=True)
-    assert {name for name in published(work) if name.endswith("png")} == {"figures/b.png"}
+    assert {name for name in published(work) if name.endswith("pdf")} == {"figures/b.pdf"}
+    assert "runs" not in {name.split("/")[0] for name in published(work)}
     assert [path.name for path in (work / "results/published").iterdir()] == ["planted"]
 
 
@@ -84,7 +103,7 @@ def test_publish_leaves_behind_what_the_study_no_longer_has(call, work):
     assert done.returncode == 1 and "found one older than study.json; run snake" in done.stderr
     (folder / "report.html").write_text("made anew")
     call("hdc", "publish", "planted", cwd=work, check=True)
-    seeds = {name.split("/")[3] for name in published(work) if name.startswith("runs/")}
+    seeds = {name.split("/")[3] for name in packed(work)}
     assert seeds == {"seed1", "seed2", "seed3", "seed4"}
 
 

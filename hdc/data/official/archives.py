@@ -6,7 +6,6 @@ import lzma
 import os
 import shutil
 import stat
-import struct
 import tarfile
 import zipfile
 import zlib
@@ -29,9 +28,9 @@ from hdc.data.official.rar import (
 )
 from hdc.runtime.errors import InputError
 from hdc.runtime.progress import progress
+from hdc.runtime.zip_files import require_count
 
 _BLOCK = 2**20  # bytes
-_ZIP_TAIL = 22 + 2**16  # bytes at the end of a .zip that hold how many entries it has
 # RuntimeError: zipfile says so of a password and of an unknown method.
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 
@@ -114,18 +113,8 @@ def _unzip(archive: Path, temporary: Path) -> None:
         # The original name: zipfile itself cuts names short and makes them harmless in silence.
         entries = [Entry(info.orig_filename, _zip_kind(info)) for info in file.infolist()]
         _require_harmless(archive, entries)
-        _require_count(archive, len(entries))
+        require_count(archive, len(entries))
         file.extractall(temporary)
-
-
-def _require_count(archive: Path, found: int) -> None:
-    """Refuse a .zip that says it has more entries: a damaged length in its list hides the next."""
-    with archive.open("rb") as file:
-        file.seek(max(0, archive.stat().st_size - _ZIP_TAIL))
-        tail = file.read()
-    [count] = struct.unpack_from("<H", tail, tail.rfind(b"PK\x05\x06") + 10)
-    if count not in (found, 0xFFFF):  # the latter: too many for this field
-        raise zipfile.BadZipFile(f"it says that it has {count} entries, {found} can be read")
 
 
 def _zip_kind(info: zipfile.ZipInfo) -> str:

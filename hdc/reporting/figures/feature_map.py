@@ -2,7 +2,6 @@
 
 import math
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -15,6 +14,7 @@ from pandas.api.types import is_numeric_dtype
 from hdc.analysis.results import Results, factors_of, record_path
 from hdc.reporting.figures.style import Picture, color_and_marker, shortened, small_multiples
 from hdc.runtime.errors import InputError
+from hdc.study.record_files import RecordFile
 from hdc.study.stages import STAGES
 
 FIRST = ("label", "shape", "motion")  # factors that are looked at before others
@@ -72,9 +72,12 @@ def read_maps(results: Results, evaluations: pd.DataFrame) -> Maps:
     return found
 
 
-def _read_map(file: Path, *, record: dict[str, Any], first: pd.DataFrame | None) -> pd.DataFrame:
+def _read_map(
+    file: RecordFile, *, record: dict[str, Any], first: pd.DataFrame | None
+) -> pd.DataFrame:
     """A map; raises InputError unless it fits its record, and the `first` one that was read."""
-    table = pd.read_csv(file, dtype={"label": str}, keep_default_na=False, na_values=[""])
+    with file.open("rb") as content:
+        table = pd.read_csv(content, dtype={"label": str}, keep_default_na=False, na_values=[""])
     expected = [*OWN_COLUMNS, "label"] if first is None else list(first)
     if not set(expected) <= set(table):
         raise InputError(f"expected columns {', '.join(expected)}, found {', '.join(table):.80}")
