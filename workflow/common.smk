@@ -18,7 +18,7 @@ from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import prepared_files
 from hdc.encoders.file import pretraining_list
 from hdc.study.outdated import outdated
-from hdc.settings.schema import (
+from hdc.settings.reads import (
     EMBED_READS,
     EVALUATE_READS,
     FINETUNE_READS,

@@ -15,11 +15,12 @@ from hdc.analysis.number_formats import (
     points,
     seeds_text,
 )
-from hdc.analysis.results import STAGES, Results, flat, read_results
+from hdc.analysis.results import Results, flat, read_results
 from hdc.analysis.run_differences import Difference, Place, difference, seed_values
 from hdc.analysis.video_outcomes import Outcomes
 from hdc.reporting.tables.ablation import ablation_measures
 from hdc.runtime.errors import InputError
+from hdc.study.stages import RECORDED
 
 NOTE = (
     "Second less first over the seeds that both have, with the 95 % interval over seeds (Student "
@@ -87,7 +88,7 @@ def _settings(studies: list[Results], common: list[Place]) -> list[dict[str, Any
     """Every setting that differs, with the runs in which it does: key, first, second, runs."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for place in common:
-        for stage in STAGES:
+        for stage in RECORDED:
             pair = [_first_settings(study, stage, place) for study in studies]
             if None in pair:
                 continue

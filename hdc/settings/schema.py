@@ -288,11 +288,3 @@ class Config:
             ("pretrain.labels", self.pretrain.labels or None),
         ):
             require(key, value, value is None, "nothing beside an encoder to take over")
-
-
-# What each stage reads; Snakemake reruns a stage when one of these has changed, and only then.
-PREPARE_READS = ("data", "decoding", "store")
-PRETRAIN_READS = ("backbone", "clip", "objective", "augment", "pretrain", "encoder")
-FINETUNE_READS = ("backbone", "clip", "finetune", "inference")
-EMBED_READS = ("backbone", "clip", "inference")
-EVALUATE_READS = ("evaluate",)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hdc.settings.schema import EMBED_READS, EVALUATE_READS, FINETUNE_READS, PRETRAIN_READS
+from hdc.settings.reads import EMBED_READS, EVALUATE_READS, FINETUNE_READS, PRETRAIN_READS
 
 RUNS = "results/{study}/runs"
 RUN = RUNS + "/{backbone}/{ablation}/seed{seed}/{pretrained_on}"

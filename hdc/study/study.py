@@ -19,7 +19,7 @@ from hdc.encoders.file import require_adoptable
 from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
 from hdc.settings.compose import allowed, compose_run, plain, require_allowed, settings_text, typed
-from hdc.settings.schema import PREPARE_READS, PRETRAIN_READS
+from hdc.settings.reads import PREPARE_READS, PRETRAIN_READS
 from hdc.study.names import SAME, require_names
 from hdc.study.preregistered import RECALL, Comparison, read_comparison
 from hdc.study.runs import Evaluation, Run, part_of

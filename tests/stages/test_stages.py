@@ -15,7 +15,7 @@ from hdc import pretrain as pretrain_stage
 from hdc.encoders.build import encoder_facts
 from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import made_from
-from hdc.settings.schema import EVALUATE_READS, FINETUNE_READS, PRETRAIN_READS
+from hdc.settings.reads import EVALUATE_READS, FINETUNE_READS, PRETRAIN_READS
 
 CHOICES = ("scale=smoke", "data=synthetic_smoke", "backbone=r3d18")
 QUICK = ("pretrain.batch_size=4", "progress.log_every_steps=1")

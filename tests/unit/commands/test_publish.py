@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from types import SimpleNamespace
 from zipfile import ZipFile
 
 import pytest
@@ -40,7 +39,7 @@ def copy(finished, tmp_path, monkeypatch):
 
 
 def made(study, output):
-    report.main(SimpleNamespace(), SimpleNamespace(study=study / "study.json", output_dir=output))
+    report.main(report.STAGE.read([f"study={study / 'study.json'}", f"output_dir={output}"]))
 
 
 def files(folder):

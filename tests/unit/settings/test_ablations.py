@@ -9,7 +9,7 @@ from hdc.encoders.build import build_encoder
 from hdc.objectives.contrastive_model import contrastive_model
 from hdc.objectives.supervised import SupervisedTask
 from hdc.settings.compose import allowed, compose_run, settings_text
-from hdc.settings.schema import EMBED_READS, EVALUATE_READS, FINETUNE_READS, PRETRAIN_READS
+from hdc.settings.reads import EMBED_READS, EVALUATE_READS, FINETUNE_READS, PRETRAIN_READS
 
 RUNS = allowed("ablation")
 CHANGES = [name for name in RUNS if name != "hdc"]

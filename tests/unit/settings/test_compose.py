@@ -6,7 +6,7 @@ import yaml
 from hdc.runtime.errors import InputError
 from hdc.settings import compose as config
 from hdc.settings.compose import CONF, allowed, compose_run, settings_text
-from hdc.settings.schema import PREPARE_READS, PRETRAIN_READS
+from hdc.settings.reads import PREPARE_READS, PRETRAIN_READS
 
 PLAIN = {"backbone": "r3d18", "data": "synthetic", "scale": "demo"}
 CONF_FILES = sorted(CONF.glob("*/*.yaml"))

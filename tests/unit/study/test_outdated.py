@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from hdc.runtime.inputs import made_from
 from hdc.settings import compose as config
-from hdc.settings.schema import EVALUATE_READS, PRETRAIN_READS
+from hdc.settings.reads import EVALUATE_READS, PRETRAIN_READS
 from hdc.study.outdated import Jobs, outdated
 from hdc.study.study import Study
 
