@@ -95,7 +95,17 @@ def moving_square():
 
 
 @pytest.fixture(scope="session")
-def call():
+def warm_processes():
+    """Processes that need not import anything any more."""
+    from warm_processes import WarmProcesses
+
+    processes = WarmProcesses()
+    yield processes
+    processes.close()
+
+
+@pytest.fixture(scope="session")
+def call(warm_processes):
     """Run a command of the package in a child, in a folder; returns the finished process."""
 
     def run(*words, cwd, check=False):
@@ -103,8 +113,10 @@ def call():
             "OMP_NUM_THREADS": "1",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
-        command = [sys.executable, "-m", *words] if words[0].startswith("hdc") else [*words]
-        done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+        if words[0].startswith("hdc") or words[0] == "snakemake":
+            done = warm_processes.run(words, cwd=cwd, env=environment)
+        else:
+            done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True)
         if check:
             assert done.returncode == 0, done.stdout + done.stderr
         return done
