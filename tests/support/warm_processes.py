@@ -46,7 +46,9 @@ class WarmProcesses:
             self._waiting.stdin.write(json.dumps(request) + "\n")
             self._waiting.stdin.flush()
             status = int(self._waiting.stdout.readline())
-            return subprocess.CompletedProcess(words, status, *(path.read_text() for path in outputs))
+            return subprocess.CompletedProcess(
+                words, status, *(path.read_text() for path in outputs)
+            )
 
     def close(self):
         if self._waiting is not None:
