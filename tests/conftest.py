@@ -147,9 +147,19 @@ def prepare_settings():
 @pytest.fixture
 def workplace(tmp_path):
     """A copy of everything that Snakemake reads, as the working folder of a user."""
+    return copy_workplace(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_workplace(tmp_path_factory):
+    """One for a fixture that several tests copy, with what was done in it, times included."""
+    return copy_workplace(tmp_path_factory.mktemp("workplace"))
+
+
+def copy_workplace(folder):
     for name in ("workflow", "config", "ablations"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    return tmp_path
+        shutil.copytree(ROOT / name, folder / name)
+    return folder
 
 
 @pytest.fixture(scope="session")
