@@ -95,7 +95,17 @@ def moving_square():
 
 
 @pytest.fixture(scope="session")
-def call():
+def warm_processes():
+    """Processes that need not import anything any more."""
+    from warm_processes import WarmProcesses
+
+    processes = WarmProcesses()
+    yield processes
+    processes.close()
+
+
+@pytest.fixture(scope="session")
+def call(warm_processes):
     """Run a command of the package in a child, in a folder; returns the finished process."""
 
     def run(*words, cwd, check=False):
@@ -103,8 +113,10 @@ def call():
             "OMP_NUM_THREADS": "1",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
-        command = [sys.executable, "-m", *words] if words[0].startswith("hdc") else [*words]
-        done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+        if words[0].startswith("hdc") or words[0] == "snakemake":
+            done = warm_processes.run(words, cwd=cwd, env=environment)
+        else:
+            done = subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True)
         if check:
             assert done.returncode == 0, done.stdout + done.stderr
         return done
@@ -135,9 +147,19 @@ def prepare_settings():
 @pytest.fixture
 def workplace(tmp_path):
     """A copy of everything that Snakemake reads, as the working folder of a user."""
+    return copy_workplace(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_workplace(tmp_path_factory):
+    """One for a fixture that several tests copy, with what was done in it, times included."""
+    return copy_workplace(tmp_path_factory.mktemp("workplace"))
+
+
+def copy_workplace(folder):
     for name in ("workflow", "config", "ablations"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    return tmp_path
+        shutil.copytree(ROOT / name, folder / name)
+    return folder
 
 
 @pytest.fixture(scope="session")

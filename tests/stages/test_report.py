@@ -7,16 +7,35 @@ from planted_study import plant
 
 from hdc.reporting.contents import FIGURES, TABLES
 
+WITHOUT_TORCH = (
+    "import sys; sys.argv = ['report', sys.argv[1], sys.argv[2]]; import hdc.report as r; "
+    "r.STAGE.run(r.main); sys.exit('torch' in sys.modules)"
+)
+
 
 @pytest.fixture
 def report(tmp_path, call, root):
     def make(study):
-        done = call(
-            "hdc.report", f"study={study}", f"output_dir={tmp_path / 'out'}", cwd=root, check=True
-        )
-        return done.stdout, tmp_path / "out"
+        words = (f"study={study}", f"output_dir={tmp_path / 'out'}")
+        return call("hdc.report", *words, cwd=root, check=True).stdout, tmp_path / "out"
 
     return make
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """A study of three runs that nothing changes."""
+    runs = ("hdc", "coupled_single_level", "random_init")
+    return plant(tmp_path_factory.mktemp("planted"), ablations=runs)
+
+
+@pytest.fixture(scope="module")
+def made(planted, call, root, tmp_path_factory):
+    """Its report, made by a Python of its own, which fails if it imported torch."""
+    output = tmp_path_factory.mktemp("report")
+    words = (f"study={planted}", f"output_dir={output}")
+    done = call(sys.executable, "-c", WITHOUT_TORCH, *words, cwd=root)
+    return done, output
 
 
 def files(folder):
@@ -24,23 +43,21 @@ def files(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(paths)}
 
 
-def test_writes_every_table_figure_and_the_page(report, tmp_path):
-    said, output = report(plant(tmp_path))
-    assert said.endswith("report.html: 0 records missing\n")
+def test_writes_every_table_figure_and_the_page_and_never_imports_torch(made):
+    done, output = made
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("report.html: 0 records missing\n")
     expected = {f"tables/{name}.{kind}" for name in TABLES for kind in ("csv", "md", "tex")}
     expected |= {f"figures/{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")}
     assert set(files(output)) == expected | {"report.html"}
 
 
-def test_deleted_and_made_again_gives_the_same_bytes(report, tmp_path):
-    study = plant(tmp_path, ablations=("hdc", "coupled_single_level", "random_init"))
-    first = files(report(study)[1])
-    shutil.rmtree(tmp_path / "out")
-    assert files(report(study)[1]) == first
+def test_made_again_elsewhere_it_has_the_same_bytes(report, planted, made):
+    assert files(report(planted)[1]) == files(made[1])
 
 
-def test_the_page_needs_no_network(report, tmp_path):
-    page = (report(plant(tmp_path))[1] / "report.html").read_text()
+def test_the_page_needs_no_network(made):
+    page = (made[1] / "report.html").read_text()
     addresses = re.findall(r"(?:src|href)=\"([^\"]*)\"|url\(([^)]*)\)", page)
     assert addresses
     found = [address for pair in addresses for address in pair if address]
@@ -64,12 +81,3 @@ def test_a_study_without_records_still_has_its_page(report, tmp_path):
     shutil.rmtree(tmp_path / "runs")
     said, _ = report(study)
     assert said.endswith("24 records missing\n")
-
-
-def test_making_a_report_never_imports_torch(call, root, tmp_path):
-    code = (
-        "import sys; sys.argv = ['report', sys.argv[1], sys.argv[2]]; import hdc.report as r; "
-        "r.STAGE.run(r.main); sys.exit('torch' in sys.modules)"
-    )
-    study, output = f"study={plant(tmp_path)}", f"output_dir={tmp_path / 'out'}"
-    call(sys.executable, "-c", code, study, output, cwd=root, check=True)

@@ -20,33 +20,45 @@ SETTINGS = {
 }
 
 
-@pytest.fixture
-def mine(workplace, make_video, moving_square):
-    """A study of eight videos of one's own in two parts; returns the folder of the videos."""
-    videos = workplace / "videos"
+COMMAND = ("snakemake", "results/data/mine/index.csv", "--cores", "2")
+COMMAND += ("--configfile", "config/mine.yaml")
+
+
+@pytest.fixture(scope="module")
+def prepared_once(module_workplace, make_video, moving_square, call):
+    """A study of eight videos of one's own that were prepared in two parts."""
+    folder = module_workplace
     for number in range(8):
         square = moving_square(10, seed=number)
-        make_video(videos / ("run", "walk")[number % 2] / f"{number // 2}.avi", square)
-    (workplace / "config/data").mkdir()
-    (workplace / "config/data/mine.yaml").write_text(yaml.safe_dump(SETTINGS))
-    study = yaml.safe_load((workplace / "config/smoke.yaml").read_text())
+        make_video(folder / "videos" / ("run", "walk")[number % 2] / f"{number // 2}.avi", square)
+    (folder / "config/data").mkdir()
+    (folder / "config/data/mine.yaml").write_text(yaml.safe_dump(SETTINGS))
+    study = yaml.safe_load((folder / "config/smoke.yaml").read_text())
     study |= {"study": "mine", "evaluate_on": {"mine": [1]}, "data": {"mine": "videos"}}
     few = {stage: {"batch_size": 2} for stage in ("pretrain", "finetune")}
     few["about"] = {"question": "Do two at a time do?", "paper": "not in the paper"}
-    (workplace / "ablations/few.yaml").write_text(yaml.safe_dump(few))
+    (folder / "ablations/few.yaml").write_text(yaml.safe_dump(few))
     study |= {"ablations": ["few"], "skip": []}
-    (workplace / "config/mine.yaml").write_text(yaml.safe_dump(study))
-    return videos
+    (folder / "config/mine.yaml").write_text(yaml.safe_dump(study))
+    call(*COMMAND, cwd=folder, check=True)
+    return folder
+
+
+@pytest.fixture
+def workplace(prepared_once, tmp_path):
+    """A copy with the times of all files."""
+    return shutil.copytree(prepared_once, tmp_path / "workplace")
+
+
+@pytest.fixture
+def mine(workplace):
+    """The folder of the videos."""
+    return workplace / "videos"
 
 
 @pytest.fixture
 def prepare(call, workplace):
-    def run(*words):
-        target = "results/data/mine/index.csv"
-        command = ("snakemake", target, "--cores", "2", "--configfile", "config/mine.yaml", *words)
-        return call(*command, cwd=workplace, check=True)
-
-    return run
+    return lambda *words: call(*COMMAND, *words, cwd=workplace, check=True)
 
 
 def frames(workplace):
@@ -67,7 +79,6 @@ def nothing(done):
 
 
 def test_what_is_asked_for_again_is_not_decoded_again(mine, prepare, workplace):
-    prepare()
     before = frames(workplace)
     assert set(before) == {"0001-of-0002.bin", "0002-of-0002.bin"}
     prepare("--forcerun", "prepare_mine_part")
@@ -84,7 +95,6 @@ def test_what_is_asked_for_again_is_not_decoded_again(mine, prepare, workplace):
 
 
 def test_videos_that_are_added_are_noticed(mine, prepare, workplace, make_video, moving_square):
-    prepare()
     assert nothing(prepare())
     make_video(mine / "run/0_more.avi", moving_square(10, seed=99))
     prepare()
@@ -104,7 +114,7 @@ def test_videos_that_were_repaired_or_replaced_are_noticed(
     (mine / "run/0.avi").write_bytes(good)
     os.utime(mine / "run/0.avi", (0, 0))  # older than anything prepared
     done = prepare("-n")
-    assert planned(done) == {"prepare_mine": "1"}
+    assert planned(done) == {"prepare_mine": "1"}, done.stdout[-1500:] + done.stderr
     assert "mine: 1 videos are not as they were prepared, such as run/0.avi" in done.stderr
     before = frames(workplace)
     prepare()
@@ -122,7 +132,6 @@ def test_a_copy_without_times_is_as_good_and_damage_stops_the_plan_with_its_reme
     mine, prepare, call, workplace
 ):
     """Videos and results as `cp -r` leaves them, one list of them damaged."""
-    prepare()
     for folder in (mine, workplace / "results"):
         for number, path in enumerate(sorted(folder.rglob("*"))):
             os.utime(path, (1e9 + number, 1e9 + number))

@@ -5,34 +5,44 @@ The study is finished in name only: its records are empty files, which the repor
 
 import os
 import re
+import shutil
 
 import pytest
 import yaml
 
 UNREACHABLE = "http://127.0.0.1:9"
+STUDY = ("--configfile", "config/changed.yaml", "--cores", "1")
 
 
-@pytest.fixture
-def finished(call, workplace, plant_store):
+@pytest.fixture(scope="module")
+def finished_once(call, module_workplace, plant_store):
     """Run Snakemake on a study of one run of which every file but the report is there."""
-    smoke = yaml.safe_load((workplace / "config/smoke.yaml").read_text())
+    smoke = yaml.safe_load((module_workplace / "config/smoke.yaml").read_text())
     changes = {"study": "changed", "ablations": ["hdc"], "backbones": ["r3d18"]}
-    (workplace / "config/changed.yaml").write_text(yaml.safe_dump(smoke | changes))
-
-    def snakemake(*words, check=True):
-        where = ("env", f"http_proxy={UNREACHABLE}", f"https_proxy={UNREACHABLE}")
-        words = ("--configfile", "config/changed.yaml", "--cores", "1", *words)
-        return call(*where, "snakemake", *words, cwd=workplace, check=check)
-
-    planned = re.findall(r"^    output: (.*)$", snakemake("-n").stdout, re.M)
+    (module_workplace / "config/changed.yaml").write_text(yaml.safe_dump(smoke | changes))
+    done = call("snakemake", "-n", *STUDY, cwd=module_workplace, check=True)
+    planned = re.findall(r"^    output: (.*)$", done.stdout, re.M)
     for name in ", ".join(planned).split(", "):
         if name.startswith(("results/changed/runs/", "results/data/")):
-            path = workplace / name
+            path = module_workplace / name
             path.parent.mkdir(parents=True, exist_ok=True)
             plant_store(path.parent) if path.name == "store.json" else path.touch()
             os.utime(path, (10**9, 10**9))
-    snakemake()
-    return snakemake
+    call("snakemake", *STUDY, cwd=module_workplace, check=True)
+    return module_workplace
+
+
+@pytest.fixture
+def workplace(finished_once, tmp_path):
+    return shutil.copytree(finished_once, tmp_path / "workplace")
+
+
+@pytest.fixture
+def finished(workplace, call, monkeypatch):
+    """Run Snakemake once more on the finished study, without a network."""
+    monkeypatch.setenv("http_proxy", UNREACHABLE)
+    monkeypatch.setenv("https_proxy", UNREACHABLE)
+    return lambda *words, check=True: call("snakemake", *STUDY, *words, cwd=workplace, check=check)
 
 
 def test_its_own_report_has_every_table_and_figure_without_a_network(finished, workplace):
