@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hdc.data.index import missing_facts, read_index, read_split, rows_of, write_table
+from hdc.data.index import missing_facts, read_index, read_split, rows_by_part, write_table
 from hdc.data.integrity import check_sample
 from hdc.data.store import MANIFEST, ClipStore
 from hdc.evaluation.classification import (
@@ -215,19 +215,9 @@ def validation_loss(
 
 
 def read_videos(job: FinetuneJob) -> Videos:
-    """The videos to train, to choose and to test on.
-
-    Where an epoch is chosen, val does that and trains nothing. Raises InputError if one is empty.
-    """
+    """The videos to train, to choose and to test on; raises InputError if one part is empty."""
     index, split = read_index(job.prepared), read_split(job.prepared, job.split)
-    parts = {"train": ("train",) if job.chooses_an_epoch else ("train", "val"), "test": ("test",)}
-    parts |= {"val": ("val",)} if job.chooses_an_epoch else {}
-    rows = {name: rows_of(index, split, *names) for name, names in parts.items()}
-    for name, found in rows.items():
-        if not found:
-            raise InputError(
-                f"{job.prepared}: expected usable {name} videos in the split, found none"
-            )
+    rows = rows_by_part(index, split, job.prepared, validation_apart=job.chooses_an_epoch)
     return Videos(index, split, ClipStore(job.prepared, index.video.tolist()), rows)
 
 

@@ -135,3 +135,20 @@ def rows_of(index: pd.DataFrame, split: pd.DataFrame, *parts: str) -> list[int]:
     """Row numbers of the index whose videos stand in one of `parts` of a split."""
     wanted = set(split.video[split.part.isin(parts)])
     return [row for row, video in enumerate(index.video) if video in wanted]
+
+
+def rows_by_part(
+    index: pd.DataFrame, split: pd.DataFrame, prepared: str | Path, *, validation_apart: bool
+) -> dict[str, list[int]]:
+    """Rows of the index to train and to test on, by `train` and `test`.
+
+    Validation trains, too; `validation_apart`: it does not, and has an entry `val` of its own.
+    Raises InputError if a part is empty; `prepared` names the data set in it.
+    """
+    parts = {"train": ("train",) if validation_apart else ("train", "val"), "test": ("test",)}
+    parts |= {"val": ("val",)} if validation_apart else {}
+    rows = {name: rows_of(index, split, *names) for name, names in parts.items()}
+    for name, usable in rows.items():
+        if not usable:
+            raise InputError(f"{prepared}: expected usable {name} videos in the split, found none")
+    return rows

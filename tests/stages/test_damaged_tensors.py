@@ -38,7 +38,7 @@ def read(name, path):
     """Every number of a file, read as the stages do."""
     if name == "encoder":
         return hdc.load_encoder(path)
-    names, load_table, _ = read_features(str(path), ROWS)
+    names, load_table, _ = read_features(path, ROWS)
     return [load_table(each) for each in names]
 
 

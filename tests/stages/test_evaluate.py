@@ -153,4 +153,4 @@ def test_chance_by_hand(planted):
 
 def test_refuses_missing_features(tmp_path):
     with pytest.raises(InputError, match=r"expected features, found none; run hdc\.embed first"):
-        read_features(str(tmp_path / "features.safetensors"), 3)
+        read_features(tmp_path / "features.safetensors", 3)

@@ -6,8 +6,9 @@ import pytest
 from safetensors import safe_open
 from sklearn.utils.class_weight import compute_class_weight
 
+from hdc.data.index import rows_by_part
 from hdc.evaluation.classification import averaged
-from hdc.finetune import label_weights, rows_by_part
+from hdc.objectives.supervised import label_weights
 from hdc.runtime.errors import InputError
 
 CHOICES = ("scale=smoke", "data=synthetic_smoke", "backbone=r3d18", "ablation=hdc", "seed=0")
@@ -46,11 +47,14 @@ def test_balanced_weights_are_sklearns():
 def test_validation_videos_train_nothing_where_they_choose():
     index = pd.DataFrame({"video": list("abcd")})
     split = pd.DataFrame({"video": list("abcd"), "part": ["train", "val", "test", "train"]})
-    chosen = rows_by_part(index, split, "here", "best_on_validation")
+    chosen = rows_by_part(index, split, "here", validation_apart=True)
     assert chosen == {"train": [0, 3], "val": [1], "test": [2]}
-    assert rows_by_part(index, split, "here", "last") == {"train": [0, 1, 3], "test": [2]}
+    assert rows_by_part(index, split, "here", validation_apart=False) == {
+        "train": [0, 1, 3],
+        "test": [2],
+    }
     with pytest.raises(InputError, match="here: expected usable val videos in the split, found"):
-        rows_by_part(index[index.video != "b"], split, "here", "best_on_validation")
+        rows_by_part(index[index.video != "b"], split, "here", validation_apart=True)
 
 
 def test_the_best_epoch_is_the_one_with_the_least_validation_loss(finetune, tmp_path):

@@ -141,7 +141,7 @@ def test_a_wrong_setting_of_a_run_stops_before_the_first_job(plan, workplace):
 def test_settings_decide_what_is_done_again(call, workplace):
     """A value reruns the stages that read it, a comment none: by the texts that rules carry."""
     code = (
-        "from hdc.settings.compose import *; from hdc.settings.schema import *; "
+        "from hdc.settings.compose import *; from hdc.settings.reads import *; "
         "run = compose_run('hdc', "
         "backbone='r3d18', data='synthetic', scale='smoke'); "
         "print([hash(settings_text(run, r)) for r in (PRETRAIN_READS, EVALUATE_READS)])"

@@ -15,8 +15,8 @@ from planted_study import plant, write_record
 from hdc import report
 from hdc.commands.compare import compare
 from hdc.commands.publish import publish
-from hdc.pretrain import measured_invariance
 from hdc.runtime.errors import InputError
+from hdc.study.record_rules import measured_invariance
 
 RUNS, SEEDS = ("hdc", "random_init"), range(14)
 
@@ -203,4 +203,4 @@ def test_weights_of_another_run_are_read_from_a_sound_record(tmp_path, metrics, 
     path = tmp_path / "pretrain.json"
     write_record(path, "pretrain", metrics, 0, {})
     with pytest.raises(InputError, match=rf"^{re.escape(str(path))}: .*{line}"):
-        measured_invariance(str(path))
+        measured_invariance(path)
