@@ -97,7 +97,7 @@ class Videos:
         return sorted(set(self.split.label))
 
     def targets(self) -> np.ndarray:
-        """The number of each video's label; -1 where it is none of the split's."""
+        """The number of each video's label; -1 for a label that the split does not have."""
         numbers = {label: number for number, label in enumerate(self.labels)}
         return np.array([numbers.get(label, -1) for label in self.index.label])
 

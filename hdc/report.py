@@ -132,7 +132,7 @@ def names_drawn(results: Results, pictures: list[Picture]) -> Iterator[str]:
 
 
 def read_png(path: RecordFile) -> bytes:
-    """The bytes of a PNG; raises InputError if it is none, or a damaged one."""
+    """The bytes of a PNG; raises InputError for another or a damaged file."""
     content = path.read_bytes()
     try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as image:

@@ -42,7 +42,7 @@ class Results:
         return self.folder.joinpath(*inside[2:]) if inside[:2] == own else Path(path)
 
     def read(self, path: str, reader: Callable[[RecordFile], Content]) -> Content | None:
-        """What `reader` makes of a file of a run; None if there is none, or a damaged one.
+        """What `reader` makes of a file of a run; None if the file is missing or damaged.
 
         A damaged one, of which the reader raises an error, is noted and left out from then on.
         """
@@ -199,7 +199,7 @@ def read_logs(results: Results) -> pd.DataFrame:
 
 
 def read_log(path: RecordFile) -> list[dict[str, float | int]]:
-    """The whole lines of a training's log; raises InputError if one of them is none."""
+    """The whole lines of a training's log; raises InputError for a line that is no JSON."""
     # A killed run may have left half a line at the end.
     lines = path.read_text(encoding="utf-8").split("\n")[:-1]
     return [_log_line(number, line) for number, line in enumerate(lines, start=1)]

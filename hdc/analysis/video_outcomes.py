@@ -35,7 +35,7 @@ def outcome_columns(
 def read_outcomes(results: Results, evaluation: Any, stage: str) -> pd.DataFrame | None:
     """What a stage wrote down of each test video, by video; None where it did not.
 
-    Of fine-tuning without the scores. A damaged file is noted in the results, and is none.
+    Scores of fine-tuning are left out. A damaged file is noted in the results and gives None.
     """
     record = results.records.get(record_path(evaluation, stage), {})
     path = f"{evaluation.folder}/{FILES[stage]}"

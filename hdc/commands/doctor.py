@@ -64,7 +64,7 @@ def examine(studies: list[Path], *, asked: bool) -> Iterator[tuple[bool | None, 
 
 
 def _read_study(path: Path) -> dict[str, Any]:
-    """A study's file; raises ValueError if it is none."""
+    """The content of a study's file; raises ValueError for any other file."""
     study = yaml.safe_load(path.read_text()) or {}
     data = study.get("data") if isinstance(study, dict) else None
     if not isinstance(study, dict) or not isinstance(data or {}, dict):
@@ -101,7 +101,7 @@ def _convolution(device: "torch.device") -> tuple[bool | None, str]:
     what = f"GPU {device.index}: bf16 Conv3d against fp32"
     try:
         found = check_conv3d(device)
-    except RuntimeError as error:  # too little memory is one, too
+    except RuntimeError as error:  # also raised when memory does not suffice
         return None, f"{what}: not measured: {str(error).splitlines()[0]}"
     line = (
         f"{what}: off by {found.forward_error:.2%}, weight gradient by {found.gradient_error:.2%}, "

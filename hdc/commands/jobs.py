@@ -58,7 +58,7 @@ class Plan:
 
 
 def read_plan(folder: Path) -> Plan:
-    """What a study's study.json asks for; raises InputError if there is none or it is broken."""
+    """What a study's study.json asks for; raises InputError if it is missing or broken."""
     path, records = folder / "study.json", records_folder(folder)
     try:
         content = json.loads(path.read_text())

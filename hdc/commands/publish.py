@@ -30,7 +30,7 @@ def publish(study: str) -> Path:
     """Copy a study to results/published/<study>, whole or not at all; an older copy is replaced.
 
     Records of runs that the study no longer has stay behind. Equal studies make equal bytes. Raises
-    InputError if the study has no report of what it has now, or a damaged file.
+    InputError if the study has no up-to-date report, or a damaged file.
     """
     source, target = RESULTS / study, RESULTS / "published" / study
     _require_report(source, study)

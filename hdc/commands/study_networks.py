@@ -62,7 +62,7 @@ def _examined(one: Trained, device: torch.device) -> tuple[bool | None, str]:
     network = build_to_fill(one.settings)
     try:
         found = check_layers(network, one.clips, device=device, precision=one.precision)
-    except RuntimeError as error:  # too little memory is one, too
+    except RuntimeError as error:  # also raised when memory does not suffice
         return None, f"{words}: not measured: {str(error).splitlines()[0]}"
     if found.problem:
         return False, f"{words}: {found.problem}; set {one.key} to {EXACT}"

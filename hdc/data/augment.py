@@ -131,7 +131,7 @@ def augment(
     )
     for row, one in enumerate(draws):
         if one.noise:
-            # On the clips' device: of full-size clips it would be more to copy than the clips are.
+            # On the clips' device: noise for full-size clips is larger than the clips themselves.
             random = torch.Generator(x.device).manual_seed(one.noise_seed)
             noise = torch.randn(x[row].shape, generator=random, device=x.device)
             x[row] = (x[row] + one.noise * noise).clamp(0, 1)

@@ -27,7 +27,7 @@ def pack(frames: UInt8[np.ndarray, "time height width 3"], store: Store) -> byte
     height, width = padded.shape[1:3]
     encoder = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
-    encoder.framerate, encoder.thread_count = 25, 1  # no time is read from it
+    encoder.framerate, encoder.thread_count = 25, 1  # its time stamps are not read
     every = store.key_frame_every
     parameters = f"keyint={every}:min-keyint={every}:scenecut=0:bframes=0:open-gop=0:threads=1"
     encoder.options = {

@@ -15,7 +15,7 @@ INDEX_COLUMNS = (
 PARTS = ("train", "val", "test")
 MISSING = "missing: not found in the folder of the data set"  # a reason in rejected.csv
 # Texts that look like numbers or gaps ("001", "nan") are names here and stay what they are.
-_SHOWN = 200  # letters of what is found in the place of columns
+_SHOWN = 200  # letters of a wrong header that a message quotes
 _TEXTS = dict.fromkeys(("video", "label", "group", "path", "sha256", "part", "reason"), str)
 
 

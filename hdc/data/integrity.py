@@ -16,7 +16,8 @@ from hdc.runtime.sealed import read_sealed
 from hdc.runtime.seeding import generator
 
 # Videos that a training looks at: 0.6 GB of Kinetics-400 as raw frames, seconds on any disk. A disk
-# that has spoilt 1 video in 10 is found with 97 %, and every run and seed draws others.
+# that has spoilt 1 video in 10 is found with a probability of 97 %, and every run and seed draws
+# other videos.
 SAMPLE = 32
 
 
@@ -71,7 +72,7 @@ def all_faults(
 def frame_faults(
     path: Path, stored: Sequence[Mapping[str, Any]], *, on_video: Callable[[], Any] = lambda: None
 ) -> Iterator[tuple[str, str]]:
-    """Those of the videos in a file of frames whose bytes are others, each with what was found.
+    """The videos in a file of frames whose bytes have changed, each with what was found.
 
     `stored` hold video, offset, bytes and crc32.
     """
@@ -107,7 +108,7 @@ def check_sample(store: ClipStore, rows: Sequence[int], *, seed: int) -> int:
     """Compare the frames of a few of the videos `rows`, drawn by `seed`, with their checksums.
 
     Returns how many: `SAMPLE` or all of fewer; none of a data set that an older version prepared.
-    Says so aloud. Raises InputError for one whose frames are others.
+    Prints how many. Raises InputError for a video whose frames have changed.
     """
     drawn = generator(seed, "sample of stored frames").permutation(len(rows))[:SAMPLE]
     videos = [store.videos[rows[place]] for place in sorted(drawn)]

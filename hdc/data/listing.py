@@ -21,7 +21,7 @@ class Listing:
 
     videos: pd.DataFrame
     splits: list[pd.DataFrame]
-    hint: str = ""  # what may mend missing files
+    hint: str = ""  # what to do about missing files
 
     @property
     def missing(self) -> list[str]:

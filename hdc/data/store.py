@@ -64,7 +64,7 @@ class ClipStore:
     def __init__(self, folder: str | Path, videos: Sequence[str] | None = None) -> None:
         """Open a store; `videos` are those of the index that it belongs to.
 
-        Raises InputError if there is none, it is of another version or of other videos, a list is
+        Raises InputError if it is missing, of another version or of other videos, if a list is
         not as it was prepared, or a file is cut short.
         """
         self.folder = Path(folder)

@@ -35,7 +35,7 @@ def encoder_facts(path: str | Path) -> dict[str, Any]:
 def require_adoptable(path: str | Path, backbone: dict[str, Any]) -> dict[str, Any]:
     """The facts of an encoder that a run takes over, whose backbone's settings are `backbone`.
 
-    Raises InputError if the encoder is none, was built otherwise, or lacks the list of its videos.
+    Raises InputError if it is no encoder, was built otherwise, or lacks the list of its videos.
     """
     facts = encoder_facts(path)
     built, wanted = facts["build"], dict(backbone)

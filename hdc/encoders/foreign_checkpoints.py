@@ -51,7 +51,7 @@ def _content(path: Path) -> Any:
     if path.suffix == ".safetensors":
         try:
             return load_file(path)
-        except Exception as error:  # foreign bytes raise anything
+        except Exception as error:  # arbitrary bytes raise arbitrary errors
             raise InputError(f"{path}: {problem}") from error
     try:
         with warnings.catch_warnings(action="ignore"):  # of sparse tensors, refused below if used
@@ -123,7 +123,7 @@ def _taken(one: Tensor, expected: Tensor, name: str) -> Tensor | str:
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:
-    """Whether shapes are equal, and both or none are floating-point numbers, of whatever size."""
+    """Whether two tensors have equal shapes and both, or neither, hold floating-point numbers."""
     return one.shape == other.shape and one.is_floating_point() == other.is_floating_point()
 
 

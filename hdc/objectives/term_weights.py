@@ -53,7 +53,7 @@ class TermWeights(nn.Module):
 def instance_top1(
     first: Float[Tensor, "*group video dim"], second: Float[Tensor, "*group video dim"]
 ) -> Float[Tensor, ""]:
-    """How often a video's nearest in the other view is itself: 1 always, 0 as often as by chance.
+    """How often a video's nearest neighbor in the other view is itself: 1 is always, 0 is chance.
 
     Nearest by cosine, after the mean of both views is taken off; both directions and all groups
     count equally.

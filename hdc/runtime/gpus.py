@@ -173,7 +173,7 @@ def _open(path: Path) -> int:
 
 
 def _sign(descriptor: int) -> None:
-    """Write down who holds a lock. The lock holds without, so a full disk is no reason to stop."""
+    """Write down who holds a lock; the lock holds without it, so a full disk stops nobody."""
     me = {"host": socket.gethostname(), "process": os.getpid(), "since": time.ctime()}
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
@@ -212,7 +212,7 @@ def check_conv3d(device: "torch.device") -> Conv3dCheck:
     forward, gradient, duration, memory = found
     problems = []
     for error, what in ((forward, "output"), (gradient, "weight gradient")):
-        if not error <= TOLERANCE:  # so that not a number is a problem, too
+        if not error <= TOLERANCE:  # so that NaN is a problem, too
             problems.append(f"is off by {error:.1%} in its {what}")
     if duration > SLOW:
         problems.append(f"takes {duration:.1f} times as long")

@@ -127,7 +127,7 @@ def holder(path: Path, *, stale_seconds: float = STALE_SECONDS) -> dict[str, Any
 def _has_open(process: int, file: os.stat_result) -> bool:
     """Whether a process of this host has a file open; where that cannot be seen, whether it lives.
 
-    Another process may have got the number of one that is gone.
+    The number of a process that has ended may have been given to another.
     """
     descriptors = Path("/proc") / str(process) / "fd"
     try:

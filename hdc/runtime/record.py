@@ -16,7 +16,7 @@ PACKAGES = ("hdc", "torch", "torchvision", "timm", "av", "numpy", "scikit-learn"
 
 
 class Stopwatch:
-    """When a job began, and by which code."""
+    """When a job began, and which code it runs."""
 
     def __init__(self) -> None:
         self.started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Files of tensors with facts about them, and a checksum over both; read without torch."""
+"""Files of tensors with facts about them and a checksum of both, read without torch."""
 
 import hashlib
 import io
@@ -52,7 +52,7 @@ def read_facts(path: str | Path) -> Any:
 
 
 def _has_checksum(facts: dict[str, Any]) -> bool:
-    """Whether a checksum was written, by its name or by its form: one of them may be damaged."""
+    """Whether a checksum was written, told by its name or its form: one of them may be damaged."""
     return CHECKSUM in facts or any(_FORM.fullmatch(str(value)) for value in facts.values())
 
 
@@ -61,7 +61,7 @@ def _metadata(facts: dict[str, Any]) -> dict[str, str]:
 
 
 def _checksum(file: io.BufferedIOBase) -> str:
-    """Of everything in a file of safetensors but the checksum itself."""
+    """The checksum of everything in a file of safetensors except the checksum itself."""
     header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
     facts = json.loads(header["__metadata__"].pop("hdc"))
     facts.pop(CHECKSUM, None)

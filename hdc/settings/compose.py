@@ -91,14 +91,14 @@ def _compose(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -
     name = dict(choices)["ablation"]
     own_rate = run.learning_rates.get(run.pretrained_by or name)
     if own_rate is not None and not _sets_learning_rate(name):
-        # An override on the command line comes after it, and wins.
+        # An override on the command line comes later, and wins.
         run = _read(choices, (f"pretrain.learning_rate={own_rate}", *overrides))
     _check(run, dict(choices))
     return run
 
 
 def _sets_learning_rate(ablation: str) -> bool:
-    """Whether a run's own file does: what it says holds at every scale."""
+    """Whether a run's own file sets the rate: what it says holds at every scale."""
     text = (FOLDERS["ablation"][0] / f"{ablation}.yaml").read_text()
     return "learning_rate" in ((yaml.safe_load(text) or {}).get("pretrain") or {})
 

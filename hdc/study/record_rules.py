@@ -105,7 +105,7 @@ def _leaves(value: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
 
 
 def _require_in_range(keys: tuple[str, ...], value: Any) -> None:
-    """Refuse a number that cannot be, and what is no number where one belongs; null is none."""
+    """Refuse an impossible number, and anything else where a number belongs, except null."""
     low, high = _range(keys)
     bounded, number = (low, high) != ANY, type(value) in (int, float)
     if value is None or not (number or bounded):
@@ -118,7 +118,7 @@ def _require_in_range(keys: tuple[str, ...], value: Any) -> None:
 
 
 def _range(keys: tuple[str, ...]) -> tuple[float, float]:
-    """The ends of what a number may be, by the keys down to it."""
+    """The least and the greatest that a number may be, by the keys down to it."""
     metric, name = keys[1] if keys[0] == "metrics" else "", keys[-1]
     if metric in OF_SHARES or (metric == "shortcuts" and name != "videos"):
         return 0.0, 1.0

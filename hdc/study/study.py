@@ -122,7 +122,7 @@ class Study:
     def require_sound(self, ablation: str) -> None:
         """Refuse a run that borrows an encoder unlike its own, or that changes its data.
 
-        Raises InputError also if a run it names is none.
+        Raises InputError also if it names a run that does not exist.
         """
         where, data = f"ablations/{ablation}.yaml", next(iter(self.evaluate_on))
         run, base = (self.compose(self.backbones[0], name, data) for name in (ablation, "hdc"))

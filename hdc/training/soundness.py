@@ -1,7 +1,7 @@
 """Whether the layers of a network compute what they should, on a device and in a precision.
 
 bf16 has been wrong without a word: with torch 2.15 on processors that have avx512_bf16 the weight
-gradient of a `Conv3d` reads memory that nobody wrote wherever the map has 2 time steps, and is NaN
+gradient of a `Conv3d` reads unwritten memory wherever the map has 2 time steps, and is NaN
 or, as often, finite and wrong. Other shapes are sound, so only a network's own shapes can tell.
 """
 
@@ -78,7 +78,7 @@ def check_layers(
     The network, a copy on `device`, sees random clips of the shape `clips` (batch, 3, time, height,
     width), handed over by `call` as in training; what reaches a layer there is what it is tried
     with, with random gradients. Before each try memory is filled with NaN and freed, so that a read
-    of what nobody wrote shows. RuntimeError if memory does not suffice.
+    of unwritten memory shows. RuntimeError if memory does not suffice.
     """
     network = laid_out(copy.deepcopy(network).to(device).train(), device)
     replay = _Replay(precision != EXACT)

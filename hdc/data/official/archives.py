@@ -69,7 +69,7 @@ def _extract_nested(archive: Path, whole: Path, temporary: Path) -> list[Path]:
         part = temporary / f"part{len(parts)}"
         try:
             _extract(_unrar, path, part)
-        except InputError as error:  # its path is gone by the time that anyone reads of it
+        except InputError as error:  # its path will be gone when the message is read
             raise InputError(f"{archive}: {str(error).removeprefix(f'{whole}/')}") from error
         entries += [
             Entry(one.relative_to(part).as_posix(), FOLDER if one.is_dir() else FILE)
@@ -184,7 +184,7 @@ def _unrar(archive: Path, temporary: Path) -> None:
         except ToolError as error:
             failures.append(f"{tool}: {error}")
             if isinstance(error, DamageError):
-                break  # another program may unpack it, and compare nothing
+                break  # another program may unpack it without comparing checksums
         shutil.rmtree(temporary)
         temporary.mkdir()
     raise InputError(
@@ -216,7 +216,7 @@ def _require_harmless(archive: Path, entries: Sequence[Entry]) -> None:
 
 
 def _require_once(archive: Path, entries: Sequence[Entry]) -> None:
-    """Refuse a name of two files, or of a file and a folder: one would replace the other."""
+    """Refuse two entries of one name: one would replace the other."""
     files = Counter(PurePosixPath(name) for name, kind in entries if kind == FILE)
     folders = {PurePosixPath(name) for name, kind in entries if kind == FOLDER}
     folders |= {folder for file in files for folder in file.parents}
@@ -229,7 +229,7 @@ def _require_once(archive: Path, entries: Sequence[Entry]) -> None:
 
 
 def _require_plain_files(archive: Path, temporary: Path) -> None:
-    """Refuse what is no plain file or folder, whatever the archive said; make all of it ours."""
+    """Refuse anything but plain files and folders; set the permissions of all of them."""
     for root, folders, files in os.walk(temporary):
         for name in (*folders, *files):
             path = Path(root, name)

@@ -1,4 +1,4 @@
-"""Which videos of a prepared data set are other files by now: asked whenever a study is planned.
+"""Which videos of a prepared data set have changed since: asked whenever a study is planned.
 
 A stat for every listed file, and a checksum of those whose time differs while their size does not.
 """
@@ -77,7 +77,7 @@ def _read_files(prepared: Path) -> dict[str, list[Any]]:
     """By video: path, bytes, time and checksum of its file when it was prepared."""
     try:
         return read_sealed(prepared / SOURCES, remedy="")["files"]
-    except (InputError, OSError, KeyError):  # found out by preparing again: all that is needed
+    except (InputError, OSError, KeyError):  # preparing again finds out
         return {}
 
 
@@ -100,13 +100,13 @@ def _read_doubtful(
                 files[video][2] = modified
     finally:
         pool.shutdown(cancel_futures=True)
-        with suppress(OSError):  # of somebody else: the files are read again next time
+        with suppress(OSError):  # the folder is somebody else's: the files are read again next time
             write_sealed(prepared / SOURCES, {"folder": folder, "files": files})
     return changed
 
 
 def note_changes(path: Path, changed: dict[str, str]) -> None:
-    """Write what has changed into a file that is newer than anything prepared, else ages old.
+    """Write what has changed into a file: newer than anything prepared, or very old if nothing has.
 
     Snakemake takes it as an input of the preparation.
     """

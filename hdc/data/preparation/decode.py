@@ -30,7 +30,7 @@ class DecodedVideo:
     header: Header
     width: int  # of the decoded frames, before resizing and turning
     height: int
-    orientation: Orientation  # in which the file says to show its first frame
+    orientation: Orientation  # how the file says to show its first frame
     fps_varies: bool
     sha256: str
 
@@ -118,7 +118,7 @@ class _Frames:
             self.stamps.append(float(frame.pts * frame.time_base))
 
     def orientation(self) -> Orientation:
-        """In which the file says to show its first frame, and what is not stored so."""
+        """How the file says to show its first frame, and what is not stored that way."""
         first = orientation_of(self.matrix)
         return replace(first, fault=first.fault or self.change)
 

@@ -34,7 +34,7 @@ def list_videos(data: Data, folder: str | Path) -> Listing:
 
 
 def count_shards(videos: int, store: Store) -> int:
-    """How many files, and jobs, a number of videos falls into."""
+    """How many files of the store, each one job, a number of videos makes."""
     return math.ceil(videos / store.shard_videos)
 
 
@@ -62,7 +62,7 @@ def look_up(
 
 
 def count_made(made: SyntheticData) -> int:
-    """How many videos a data set that is made has."""
+    """How many videos a synthetic data set has."""
     return made.train_videos + made.validation_videos + made.test_videos
 
 
@@ -79,7 +79,7 @@ def require_whole(prepared: str | Path) -> None:
 def require_named(data: str, settings: Data, folder: str | None, prepared: str | Path) -> str:
     """The folder of a data set's videos, empty where they are made.
 
-    Raises InputError if a study names none, or one that is not there and still needed.
+    Raises InputError if a study names none, or a missing one that is still needed.
     """
     if settings.synthetic is not None:
         return ""

@@ -89,7 +89,7 @@ def _draw_spread(panel: Axes, place: int, found: Difference) -> set[str]:
 
 
 def _legend(figure: Figure, panel: Axes, kinds: set[str]) -> None:
-    """What dot, line and band are; only of what is drawn."""
+    """What dot, line and band mean, for those that are drawn."""
     mean = "mean over seeds" if kinds else "difference, 1 seed"
     entries = [(panel.plot([], [], **DOT)[0], mean)]
     if "each seed" in kinds:

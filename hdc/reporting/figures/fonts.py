@@ -51,7 +51,7 @@ def _add_new_fonts() -> None:
     """
     known = {entry.fname for entry in fontManager.ttflist}
     for file in sorted(set(findSystemFonts()) - known):
-        with suppress(OSError, RuntimeError):  # a damaged one is nothing to draw with
+        with suppress(OSError, RuntimeError):  # a damaged font cannot be used
             fontManager.addfont(file)
 
 
