@@ -1,4 +1,4 @@
-"""What two runs of a study differ by, over seeds and over test videos."""
+"""How two runs of a study differ, over seeds and over test videos."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from hdc.analysis.results import Results, by_seed, cells, joined
 from hdc.analysis.seed_statistics import Paired, SeedsNeeded, paired, power_hint
 from hdc.analysis.video_outcomes import Outcomes
 
-DRAWS = 0  # the seed of the bootstrap's draws: a table comes out the same again
+DRAWS = 0  # the seed of the bootstrap's draws, so that a table can be made again
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ CONFIDENCE = 0.95  # of every interval
 ALPHA = 0.05  # two-sided, before any correction
 POWER = 0.8
 SEEDS_FOR_P = 5  # with fewer, a t test rests on a normal distribution that nobody could see
-MOST_SEEDS = 1000  # more than this is told as such
+MOST_SEEDS = 1000  # more than this is shown as "more than"
 LARGEST_EFFECT = 1000.0  # two seeds show it; SciPy's noncentral t ends at about 10,000
 ROUNDING = 1e-12  # relative to the values; shares of n videos differ by 1/n, which is far more
 

@@ -19,7 +19,7 @@ from hdc.study.preregistered import Comparison
 
 @dataclass(frozen=True)
 class Answer:
-    """What the records say to a comparison: the run less each row that it was compared with."""
+    """What the records say about a comparison: the run less each row that it is compared with."""
 
     comparison: Comparison
     measures: list[Measure]
@@ -66,7 +66,7 @@ def _doubt(found: Difference) -> str:
 
 
 def answers(outcomes: Outcomes) -> list[Answer]:
-    """What the records say to each comparison of a study, with p corrected over all of them."""
+    """What the records say about each comparison of a study, with p corrected over all of them."""
     listed = [Comparison(**one) for one in outcomes.results.study.get("comparisons", [])]
     compared = [_compared(outcomes, comparison) for comparison in listed]
     p_values = holm([one.p for one in compared])
@@ -77,7 +77,7 @@ def _compared(outcomes: Outcomes, comparison: Comparison) -> Answer:
     """The answer to a comparison, without the corrected p."""
     try:
         measures = [named(outcomes.results, name) for name in comparison.measure]
-    except InputError as error:  # no record tells such a factor: one cell is missing, not the page
+    except InputError as error:  # no record has that factor: one cell is missing, not the page
         return _unknown(comparison, [], str(error))
     own, *others = (
         Place(comparison.backbone, comparison.data, run)
@@ -87,7 +87,7 @@ def _compared(outcomes: Outcomes, comparison: Comparison) -> Answer:
         other.ablation: difference((outcomes, outcomes), measures, (own, other)) for other in others
     }
     lacking = [one.missing for one in rows.values() if one.paired is None]
-    if lacking:  # it might be the strongest
+    if lacking:  # the missing row might be the strongest
         return _unknown(comparison, measures, joined(lacking))
     return Answer(comparison, measures, rows, *hardest(rows))
 

@@ -101,7 +101,7 @@ class Outcomes:
         return pd.concat(found, axis=1, join="inner").mean(axis=1)
 
     def groups(self, data: str, split: int, videos: pd.Index) -> list[str] | None:
-        """The group of each test video of a split, by whichever evaluation tells; None if none.
+        """The group of each test video of a split, from any evaluation that has it; else None.
 
         Evaluations of other videos, as before a data set grew, tell nothing.
         """

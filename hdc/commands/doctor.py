@@ -1,4 +1,5 @@
-"""What this machine and its data sets look like: versions, devices, codecs, videos and what lacks.
+"""What this machine and its data sets look like: versions, devices, codecs, videos, and what is
+missing.
 
 Nothing is changed and nothing is decoded. On a GPU one layer is computed; of a study that is named,
 every network whose training is not in full float32. Exits with 1 if a package is missing, a device
@@ -34,7 +35,7 @@ _ENCODERS = ("libx264", "ffv1")
 
 
 def examine(studies: list[Path], *, asked: bool) -> Iterator[tuple[bool | None, str]]:
-    """Lines about machine and data, each with whether all is well; None: as may be.
+    """Lines about machine and data, each with whether all is well; None: neither good nor bad.
 
     `asked`: these studies were named, so that their videos should be there.
     """
@@ -97,7 +98,7 @@ def _machine() -> Iterator[tuple[bool | None, str]]:
 
 
 def _convolution(device: "torch.device") -> tuple[bool | None, str]:
-    """Whether bf16 is right, fast and small in the layer that everything is made of."""
+    """Whether bf16 is right, fast and small in the layer that all networks are made of."""
     what = f"GPU {device.index}: bf16 Conv3d against fp32"
     try:
         found = check_conv3d(device)

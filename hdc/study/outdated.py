@@ -140,7 +140,7 @@ def _keep_lists(prepared: Path) -> None:
 def _made(job: Job) -> dict[str, Any] | None:
     """The `settings` and, by newer versions, the `inputs` that a job was done with; None: unknown.
 
-    A damaged file says nothing; whoever reads it refuses it.
+    A damaged file counts as unknown; its reader refuses it.
     """
     path = Path(job.outputs[0])
     try:
@@ -158,7 +158,7 @@ def _header(path: Path) -> Any:
 
 
 def _settings_changed(job: Job, made: dict[str, Any]) -> str:
-    """Which setting of today a job was not done with; empty: none."""
+    """The first of today's settings that a job was not done with; empty: none."""
     found = made["settings"]
     if isinstance(found, str):
         return "" if found == job.settings.digest else f"settings of {job.stage}"
@@ -179,7 +179,7 @@ def _difference(found: Any, wanted: Any, key: str) -> str:
 
 
 def _inputs_changed(job: Job, made: dict[str, Any], oldest: int) -> str:
-    """Which file of today a job was not done with; empty: none, and no time says so any more.
+    """The first of today's files that a job was not done with; empty: none, nor by any time.
 
     Only files that are newer than the oldest output, whose time is `oldest`, or that lie elsewhere
     are read.
@@ -204,7 +204,7 @@ def _raise_times(paths: Iterable[str], newest: int) -> None:
     for path in paths:
         found = Path(path).stat()
         if found.st_mtime_ns < newest:
-            with suppress(PermissionError):  # another's: nothing can be made again there, either
+            with suppress(PermissionError):  # another user's, where nothing could be made again
                 os.utime(path, ns=(found.st_atime_ns, newest))
 
 

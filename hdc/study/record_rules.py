@@ -12,7 +12,7 @@ from hdc.study.runs import part_of
 from hdc.study.stages import place_of
 
 FIELDS = {"stage": str, "metrics": dict, "settings": dict, "protocol": dict, "seed": int}
-OPTIONAL = {"versions": dict, "device": str}  # what records of before may lack
+OPTIONAL = {"versions": dict, "device": str}  # older records may lack these
 KINDS = {dict: "a table", list: "a list", str: "a text", int: "a whole number"}
 
 # How many tables lie in one another in a metric, and which metrics are made of shares alone.
@@ -21,7 +21,7 @@ DEPTHS = {"retrieval": 2, "retrieval_chance": 1, "mean_average_precision": 1, "k
           "videos": 1}  # fmt: skip
 OF_SHARES = ("retrieval", "retrieval_chance", "mean_average_precision", "knn", "per_class",
              "map_shares")  # fmt: skip
-# Of any number, by its own name.
+# By the name of the number itself, wherever it stands.
 SHARES = ("top1", "top5", "clip_top1", "clip_top5", "accuracy", "chance", "seen", "unseen")
 AT_MOST_ONE = ("r2", "validation", "drop")
 COUNTS = ("seconds", "peak_memory_bytes", "steps", "parameters", "multiply_adds", "labels",
@@ -136,7 +136,7 @@ def _require_place(record: dict[str, Any], path: RecordFile) -> None:
         return
     if "data" not in named:
         named["data"], named["split"] = part_of(named["pretrained_on"])
-    # An encoder that was taken over is of no data; old records do not say all.
+    # An encoder that was taken over names no data; old records do not say everything.
     said = {"stage": record["stage"], "seed": record["seed"], "ablation": named["ablation"]}
     said |= {key: value for key, value in record["settings"].items() if key == "ablation"}
     said |= {key: record["protocol"].get(key, named[key]) for key in ("data", "split")}

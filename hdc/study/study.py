@@ -41,7 +41,7 @@ class Source:
     folder: str  # empty: they are made
     shards: int  # the parts that they are prepared in, a job each
     found: int  # videos that are there; when more have come, parts are prepared again
-    # Videos whose files are others than those prepared, each with how; then it is prepared again.
+    # Videos whose files have changed since, each with how; the data set is then prepared again.
     changed: dict[str, str] = field(default_factory=dict)
 
 
@@ -67,7 +67,8 @@ class Study:
     note: str = ""  # what every table says of the study
     duration: str = ""  # what to expect, said when it starts
     comparisons: tuple[Comparison, ...] = ()
-    gaps: Mapping[str, str] = field(default_factory=dict)  # `<backbone>/<ablation>` -> why not
+    # `<backbone>/<ablation>` of each run that cannot be -> why
+    gaps: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> "Study":
@@ -162,7 +163,7 @@ class Study:
                     )
 
     def _require_adoptable(self, ablation: str, encoder: str, data: str) -> None:
-        """Refuse to take an encoder over for a backbone that is not its own."""
+        """Refuse to take over an encoder of another backbone."""
         for backbone in self.backbones:
             if ablation in self.runs_of(backbone):
                 settings = plain(self.compose(backbone, ablation, data).backbone)
@@ -178,7 +179,7 @@ class Study:
                 yield one
 
     def asked_evaluations(self) -> Iterator[Evaluation]:
-        """The same with those that cannot be."""
+        """The same with the gaps."""
         for backbone in self.backbones:
             for ablation in self.runs_of(backbone):
                 for seed in self.seeds:

@@ -1,4 +1,4 @@
-"""Whether a step was finite; if not, which tensor was the first that is not, and what to do.
+"""Whether a step was finite; if not, which tensor was the first that was not, and what to do.
 
 The second is asked only after a step has failed, and then the step is computed again, with hooks.
 """
@@ -50,7 +50,7 @@ class Unchecked:
 
 
 def gradients_finite(model: nn.Module) -> Tensor:
-    """Whether every gradient is, as one tensor on their device, so that nobody waits for it."""
+    """Whether every gradient is finite, as one tensor on the device, so that nothing waits."""
     found = [one.grad for one in model.parameters() if one.grad is not None]
     # The greatest number, not the sum of squares: that of finite numbers may be infinite.
     return torch.nn.utils.get_total_norm(found, norm_type=torch.inf).isfinite()

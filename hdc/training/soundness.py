@@ -22,7 +22,7 @@ from hdc.runtime.gpus import TOLERANCE
 from hdc.runtime.record import processor
 
 EXACT = "32-true"  # on a processor; on GPUs it is TF32 where they have it
-TRIES = 5  # of each layer; in hundreds of tries none of a broken one was right
+TRIES = 5  # of each layer; of hundreds of tries of a broken layer none was right
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def require_sound(
 
 
 def agreement(found: LayersCheck) -> str:
-    """In words, that all is well."""
+    """The words for a check that found nothing."""
     return f"{found.layers} layers agree with float64, the worst to {found.error:.2%}"
 
 
@@ -101,7 +101,7 @@ class _Replay:
         self.error = 0.0
 
     def precision(self, device: torch.device) -> torch.autocast:
-        """That of training; nothing is kept of weights, which are cast anew in each try."""
+        """The precision of training, without a cache: weights are cast anew in each try."""
         return torch.autocast(
             device.type, torch.bfloat16, enabled=self.reduced, cache_enabled=False
         )
@@ -121,7 +121,7 @@ class _Replay:
                 found = _computed(layer, taken)
             for what, tensor in found.items():
                 error = _distance(tensor, exact[what])
-                if error <= TOLERANCE:  # not a number is no agreement
+                if error <= TOLERANCE:  # NaN is no agreement
                     self.error = max(self.error, error)
                 else:
                     wrong.setdefault(what, []).append(error)
@@ -134,7 +134,7 @@ def _computed(layer: nn.Module, taken: Tensor) -> dict[str, Tensor]:
     """What a layer gives, forward and backward; the gradient of its output is always the same."""
     with torch.enable_grad():
         taken = taken.detach().requires_grad_()
-        output = layer.forward(taken)  # not by a call, which would come back here
+        output = layer.forward(taken)  # not called, since a call would come back here
         random = torch.Generator(output.device).manual_seed(0)
         drawn = torch.randn(output.shape, device=output.device, generator=random).bfloat16()
         gradient = torch.empty_like(output).copy_(drawn)  # in the layout of the output
