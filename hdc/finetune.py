@@ -223,8 +223,8 @@ def read_videos(job: FinetuneJob) -> Videos:
     parts = {"train": ("train",) if job.chooses_an_epoch else ("train", "val"), "test": ("test",)}
     parts |= {"val": ("val",)} if job.chooses_an_epoch else {}
     rows = {name: rows_of(index, split, *names) for name, names in parts.items()}
-    for name, found in rows.items():
-        if not found:
+    for name, usable in rows.items():
+        if not usable:
             raise InputError(
                 f"{job.prepared}: expected usable {name} videos in the split, found none"
             )
@@ -268,10 +268,10 @@ def judged(scores: np.ndarray, job: FinetuneJob, videos: Videos) -> pd.DataFrame
 
 def test_metrics(predictions: pd.DataFrame, scores: np.ndarray, videos: Videos) -> dict[str, Any]:
     """Accuracies of videos and of clips, by class, and the confusion matrix."""
-    own = videos.index.label.iloc[videos.rows["test"]].tolist()
+    correct_labels = videos.index.label.iloc[videos.rows["test"]].tolist()
     return {
         **accuracies(predictions),
-        **clip_accuracies(scores, own, videos.labels, videos=len(predictions)),
+        **clip_accuracies(scores, correct_labels, videos.labels, videos=len(predictions)),
         "per_class": by_label(predictions),
         "confusion": confusion(predictions),
     }

@@ -99,7 +99,7 @@ def read_videos(path: Path | None) -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"videos: expected a CSV file or nothing, got {path}")
     videos = read_table(path, tuple(COLUMNS), made_by="hdc.pretrain")[COLUMNS]
-    wrong = videos[~videos.sha256.map(lambda one: bool(re.fullmatch("[0-9a-f]{64}", one)))]
+    wrong = videos[~videos.sha256.map(lambda text: bool(re.fullmatch("[0-9a-f]{64}", text)))]
     if len(wrong):
         raise InputError(
             f"{path}: expected the sha256 of each file, 64 digits of 0-9 and a-f, "

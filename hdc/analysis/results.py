@@ -38,8 +38,8 @@ class Results:
     def file(self, path: str) -> RecordFile:
         """Where a path that the study names lies: a study may have been copied elsewhere."""
         inside = Path(path).parts
-        own = ("results", self.study["study"])
-        return self.folder.joinpath(*inside[2:]) if inside[:2] == own else Path(path)
+        home = ("results", self.study["study"])
+        return self.folder.joinpath(*inside[2:]) if inside[:2] == home else Path(path)
 
     def read(self, path: str, reader: Callable[[RecordFile], Content]) -> Content | None:
         """What `reader` makes of a file of a run; None if the file is missing or damaged.
@@ -116,9 +116,9 @@ def cells(
     Neither value nor reason: the record says null, or no record of the data set has the path.
     """
     rows = results.evaluations if evaluations is None else evaluations
-    found = [_cell(results, row, stage, path) for row in rows.itertuples(index=False)]
-    values = pd.Series([value for value, _ in found], index=rows.index, dtype=float)
-    reasons = pd.Series([reason for _, reason in found], index=rows.index, dtype=str)
+    pairs = [_cell(results, row, stage, path) for row in rows.itertuples(index=False)]
+    values = pd.Series([value for value, _ in pairs], index=rows.index, dtype=float)
+    reasons = pd.Series([reason for _, reason in pairs], index=rows.index, dtype=str)
     asked = values.notna().groupby(rows["data"], observed=True).transform("any")
     lacking = reasons.str.startswith("lacks ")
     return rows.assign(value=values, missing=reasons.mask(lacking & ~asked, ""))
@@ -219,10 +219,10 @@ def flat(settings: Any, key: str = "") -> dict[str, str]:
     """Nested settings of a record as dotted key -> value."""
     if not isinstance(settings, dict):
         return {key: str(settings)}
-    found = {}
+    values = {}
     for name, value in settings.items():
-        found |= flat(value, f"{key}.{name}" if key else str(name))
-    return found
+        values |= flat(value, f"{key}.{name}" if key else str(name))
+    return values
 
 
 def resolved(

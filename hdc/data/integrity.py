@@ -39,8 +39,8 @@ def verify(folder: str | Path) -> bool:
         for fault in all_faults(folder, manifest, on_video=bar.update):
             count += 1
             bar.write(fault)
-    found = f"{count} fault{'s'[: count != 1]}" if count else "all as it was prepared"
-    print(f"{folder}: checked {len(videos):,} videos, {size / 1e9:.1f} GB: {found}", flush=True)
+    verdict = f"{count} fault{'s'[: count != 1]}" if count else "all as it was prepared"
+    print(f"{folder}: checked {len(videos):,} videos, {size / 1e9:.1f} GB: {verdict}", flush=True)
     return not count
 
 
@@ -65,8 +65,8 @@ def all_faults(
             yield f"{path.with_suffix('.json')}: expected a file, found none; {remedy}"
         except InputError as error:
             yield str(error)
-        for video, found in frame_faults(path, stored[number], on_video=on_video):
-            yield f"{path}: {video}: expected the frames that were prepared, {found}; {remedy}"
+        for video, fault in frame_faults(path, stored[number], on_video=on_video):
+            yield f"{path}: {video}: expected the frames that were prepared, {fault}; {remedy}"
 
 
 def frame_faults(
@@ -117,9 +117,9 @@ def check_sample(store: ClipStore, rows: Sequence[int], *, seed: int) -> int:
         return 0
     for video in videos:
         path = store.folder / store.manifest["shards"][video["shard"]]["file"]
-        for name, found in frame_faults(path, [video]):
+        for name, fault in frame_faults(path, [video]):
             raise InputError(
-                f"{path}: {name}: expected the frames that were prepared, {found}; hdc verify "
+                f"{path}: {name}: expected the frames that were prepared, {fault}; hdc verify "
                 f"{store.folder} looks at every video; {prepare_again(store.folder)}"
             )
     print(f"{store.folder}: {len(videos)} of {len(rows)} videos checked: stored frames are whole")

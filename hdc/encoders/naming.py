@@ -74,13 +74,13 @@ def read_naming(name: str) -> Naming:
             f"mapping: expected {', '.join(mapping_names())}, a YAML file or nothing, got {name}"
         )
     content = _content(path)
-    known = [one.name for one in fields(Naming)]
+    known = [entry.name for entry in fields(Naming)]
     unknown = [content]
     if isinstance(content, dict):
         unknown = [key for key in content if key not in known]
     if unknown:
-        found = _shown(unknown[0])
-        raise InputError(f"{path}: expected some of {', '.join(known)}, found {found}")
+        wrong = _shown(unknown[0])
+        raise InputError(f"{path}: expected some of {', '.join(known)}, found {wrong}")
     content = asdict(Naming()) | content
     try:
         _check(content)
@@ -111,14 +111,14 @@ def _check(content: dict[str, Any]) -> None:
         raise ValueError(f"weights: expected a dotted place, found {_shown(weights)}")
     if not isinstance(rename, dict) or not isinstance(drop, list):
         raise ValueError("expected a table under rename and a list under drop")
-    for key, pairs in (("rename", rename.items()), ("drop", ((one, "") for one in drop))):
+    for key, pairs in (("rename", rename.items()), ("drop", ((pattern, "") for pattern in drop))):
         for pattern, text in pairs:
             try:
                 compiled(pattern, text)
             except ValueError as error:
-                found = f"{_shown(pattern)}: {_shown(text)}" if text else _shown(pattern)
+                wrong = f"{_shown(pattern)}: {_shown(text)}" if text else _shown(pattern)
                 raise ValueError(
-                    f"{key}: expected a regular expression, found {found}: {error}"
+                    f"{key}: expected a regular expression, found {wrong}: {error}"
                 ) from error
     if (content["mean"] is None) != (content["std"] is None):
         raise ValueError("expected mean and std together, found one of them")

@@ -45,11 +45,11 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     return file
 
 
-def require_count(path: Path, found: int) -> None:
+def require_count(path: Path, readable: int) -> None:
     """Refuse a .zip that says it has more entries: a damaged length in its list hides the next."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _TAIL))
         tail = file.read()
     [count] = struct.unpack_from("<H", tail, tail.rfind(b"PK\x05\x06") + 10)
-    if count not in (found, 0xFFFF):  # 65,535: too many for this field
-        raise zipfile.BadZipFile(f"it says that it has {count} entries, {found} can be read")
+    if count not in (readable, 0xFFFF):  # 65,535: too many for this field
+        raise zipfile.BadZipFile(f"it says that it has {count} entries, {readable} can be read")

@@ -71,7 +71,9 @@ class Stage(Generic[Job]):
     job: type[Job]
 
     def _fields(self, kind: str) -> dict[str, Field]:
-        return {one.name: one for one in fields(self.job) if one.metadata.get("kind") == kind}
+        return {
+            entry.name: entry for entry in fields(self.job) if entry.metadata.get("kind") == kind
+        }
 
     @property
     def choices(self) -> list[str]:
@@ -81,12 +83,12 @@ class Stage(Generic[Job]):
     @property
     def arguments(self) -> dict[str, str]:
         """Its arguments and what each means."""
-        return {name: one.metadata["meaning"] for name, one in self._fields("argument").items()}
+        return {name: entry.metadata["meaning"] for name, entry in self._fields("argument").items()}
 
     @property
     def reads(self) -> list[str]:
         """The nodes of settings that it reads."""
-        return [one.metadata["name"] or name for name, one in self._fields("node").items()]
+        return [entry.metadata["name"] or name for name, entry in self._fields("node").items()]
 
     def help(self) -> str:
         """The text of `--help`."""

@@ -53,12 +53,12 @@ def measured_invariance(path: Path) -> dict[str, float]:
     if not path.is_file():
         raise InputError(f"{path}: expected the record of a pretraining, found none")
     try:
-        found = read_record(path)["metrics"].get("invariance")
-        if not found:
+        invariance = read_record(path)["metrics"].get("invariance")
+        if not invariance:
             raise InputError("expected metrics invariance, found none")
     except InputError as error:
         raise InputError(f"{path}: {error}; pretrain that run again") from error
-    return found
+    return invariance
 
 
 def _refuse(constant: str) -> None:
@@ -83,25 +83,25 @@ def _require_fields(record: Any) -> None:
 
 def _require_kind(name: str, value: Any, kind: type) -> Any:
     if type(value) is not kind:
-        found = "nothing" if value is None else f"{value!r:.40}"
-        raise InputError(f"expected {KINDS[kind]} as {name}, found {found}")
+        given = "nothing" if value is None else f"{value!r:.40}"
+        raise InputError(f"expected {KINDS[kind]} as {name}, found {given}")
     return value
 
 
 def _require_tables(name: str, value: Any, depth: int) -> None:
-    for key, one in _require_kind(name, value, dict).items():
+    for key, inside in _require_kind(name, value, dict).items():
         if depth > 1:
-            _require_tables(f"{name} {key}", one, depth - 1)
+            _require_tables(f"{name} {key}", inside, depth - 1)
 
 
 def _leaves(value: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every value that is no table or list, with the keys down to it, `[]` for a list's."""
     inside = value.items() if isinstance(value, dict) else ()
-    inside = (("[]", one) for one in value) if isinstance(value, list) else inside
+    inside = (("[]", item) for item in value) if isinstance(value, list) else inside
     if not isinstance(value, dict | list):
         yield keys, value
-    for key, one in inside:
-        yield from _leaves(one, (*keys, key))
+    for key, item in inside:
+        yield from _leaves(item, (*keys, key))
 
 
 def _require_in_range(keys: tuple[str, ...], value: Any) -> None:

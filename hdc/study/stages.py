@@ -99,6 +99,6 @@ def place_of(path: object) -> dict[str, str] | None:
     for facts in RECORDED.values():
         below = facts.patterns["record"].removeprefix(RUNS)
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(below))
-        if found := re.search(f"/runs{pattern}$", Path(str(path)).absolute().as_posix()):
-            return found.groupdict() | {"stage": facts.name}
+        if match := re.search(f"/runs{pattern}$", Path(str(path)).absolute().as_posix()):
+            return match.groupdict() | {"stage": facts.name}
     return None

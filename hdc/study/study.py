@@ -108,8 +108,8 @@ class Study:
         study = replace(
             study,
             comparisons=tuple(
-                read_comparison(one, runs=runs, data_sets=study.evaluate_on)
-                for one in config.get("comparisons", [])
+                read_comparison(comparison, runs=runs, data_sets=study.evaluate_on)
+                for comparison in config.get("comparisons", [])
             ),
         )
         for comparison in study.comparisons:
@@ -141,8 +141,8 @@ class Study:
             if name is not None:
                 require_allowed("ablation", name, f"{where}: {key}")
         if run.pretrained_by is not None:
-            other = self.compose(self.backbones[0], run.pretrained_by, data)
-            if settings_text(run, PRETRAIN_READS) != settings_text(other, PRETRAIN_READS):
+            lender = self.compose(self.backbones[0], run.pretrained_by, data)
+            if settings_text(run, PRETRAIN_READS) != settings_text(lender, PRETRAIN_READS):
                 raise InputError(
                     f"{where}: pretrained_by: expected the settings of pretraining to be those of "
                     f"{run.pretrained_by}, found others; leave pretrained_by out"
@@ -174,9 +174,9 @@ class Study:
 
     def evaluations(self) -> Iterator[Evaluation]:
         """Every encoder on every split it is judged on, in the order of the tables; no gaps."""
-        for one in self.asked_evaluations():
-            if f"{one.run.backbone}/{one.run.ablation}" not in self.gaps:
-                yield one
+        for evaluation in self.asked_evaluations():
+            if f"{evaluation.run.backbone}/{evaluation.run.ablation}" not in self.gaps:
+                yield evaluation
 
     def asked_evaluations(self) -> Iterator[Evaluation]:
         """The same with the gaps."""
@@ -199,10 +199,10 @@ class Study:
     def plan(self) -> str:
         """All of the study as JSON, for the report: runs with their questions, evaluations."""
         evaluations = [
-            asdict(one.run)
-            | {"data": one.data, "split": one.split}
-            | {"run_folder": self.pretrained(one).folder, "folder": one.folder}
-            for one in self.asked_evaluations()
+            asdict(evaluation.run)
+            | {"data": evaluation.data, "split": evaluation.split}
+            | {"run_folder": self.pretrained(evaluation).folder, "folder": evaluation.folder}
+            for evaluation in self.asked_evaluations()
         ]
         questions = {}
         for name in self.ablations:
@@ -214,7 +214,7 @@ class Study:
                 "scale": self.scale,
                 "question": self.question,
                 "note": self.note,
-                "comparisons": [asdict(one) for one in self.comparisons],
+                "comparisons": [asdict(comparison) for comparison in self.comparisons],
                 "ablations": questions,
                 "evaluations": evaluations,
             }
@@ -271,13 +271,13 @@ class Study:
             if node.synthetic is not None:
                 made = count_made(node.synthetic)
                 return Source(folder, count_shards(made, store), made)
-            found = look_up(node, folder, prepared, allow_missing=self.allow_missing)
+            listing = look_up(node, folder, prepared, allow_missing=self.allow_missing)
             there = compare and Path(folder).is_dir()  # once prepared, originals are not needed
-            changed = changed_videos(found.videos, prepared) if there else {}
+            changed = changed_videos(listing.videos, prepared) if there else {}
         except InputError as error:
             raise InputError(f"data: {data}: {error}") from error
-        listed = len(found.videos)
-        return Source(folder, count_shards(listed, store), listed - len(found.missing), changed)
+        listed = len(listing.videos)
+        return Source(folder, count_shards(listed, store), listed - len(listing.missing), changed)
 
 
 def _require_apart(evaluation: Evaluation) -> None:

@@ -47,22 +47,22 @@ def require_sound(
         return
     names = list(task.views)
 
-    def call(one: nn.Module, together: Tensor) -> None:
-        one(dict(zip(names, together.chunk(len(names)), strict=True)), rows, 0)
+    def call(network: nn.Module, together: Tensor) -> None:
+        network(dict(zip(names, together.chunk(len(names)), strict=True)), rows, 0)
 
     together = (len(names) * clips[0], *clips[1:])
-    found = check_layers(task, together, device=fabric.device, precision=precision, call=call)
-    if found.problem:
+    check = check_layers(task, together, device=fabric.device, precision=precision, call=call)
+    if check.problem:
         raise InputError(
             f"{key}: expected {precision} to be right on this processor, {processor()}, found "
-            f"{found.problem}; set it to {EXACT}"
+            f"{check.problem}; set it to {EXACT}"
         )
-    print(f"{precision}: {agreement(found)}", flush=True)
+    print(f"{precision}: {agreement(check)}", flush=True)
 
 
-def agreement(found: LayersCheck) -> str:
+def agreement(check: LayersCheck) -> str:
     """The words for a check that found nothing."""
-    return f"{found.layers} layers agree with float64, the worst to {found.error:.2%}"
+    return f"{check.layers} layers agree with float64, the worst to {check.error:.2%}"
 
 
 def check_layers(
@@ -84,7 +84,9 @@ def check_layers(
     replay = _Replay(precision != EXACT)
     for name, layer in network.named_modules():
         if not [*layer.children()] and [*layer.parameters()]:
-            layer.register_forward_hook(lambda one, taken, _, name=name: replay(name, one, *taken))
+            layer.register_forward_hook(
+                lambda module, taken, _, name=name: replay(name, module, *taken)
+            )
     random = torch.Generator(device).manual_seed(0)
     with torch.no_grad(), replay.precision(device):
         call(network, torch.randn(*clips, device=device, generator=random))
@@ -118,8 +120,8 @@ class _Replay:
         for _ in range(TRIES):
             _dirty(exact.values())
             with self.precision(taken.device):
-                found = _computed(layer, taken)
-            for what, tensor in found.items():
+                results = _computed(layer, taken)
+            for what, tensor in results.items():
                 error = _distance(tensor, exact[what])
                 if error <= TOLERANCE:  # NaN is no agreement
                     self.error = max(self.error, error)
@@ -139,9 +141,11 @@ def _computed(layer: nn.Module, taken: Tensor) -> dict[str, Tensor]:
         drawn = torch.randn(output.shape, device=output.device, generator=random).bfloat16()
         gradient = torch.empty_like(output).copy_(drawn)  # in the layout of the output
         weights = dict(layer.named_parameters())
-        found = torch.autograd.grad(output, [taken, *weights.values()], gradient)
-    named = zip(["input", *weights], found, strict=True)
-    return {"output": output.detach()} | {f"gradient of its {name}": one for name, one in named}
+        gradients = torch.autograd.grad(output, [taken, *weights.values()], gradient)
+    named = zip(["input", *weights], gradients, strict=True)
+    return {"output": output.detach()} | {
+        f"gradient of its {name}": tensor for name, tensor in named
+    }
 
 
 def _dirty(results: Iterable[Tensor]) -> None:
@@ -154,16 +158,16 @@ def _dirty(results: Iterable[Tensor]) -> None:
         del dirt
 
 
-def _distance(found: Tensor, exact: Tensor) -> float:
+def _distance(result: Tensor, exact: Tensor) -> float:
     """The relative error of the row that is off most; of all, where there are no rows.
 
     A row that is small beside the others is held against these.
     """
     rows = (1, -1) if exact.ndim < 2 else (len(exact), -1)
-    found, exact = found.double().reshape(rows), exact.reshape(rows)
+    result, exact = result.double().reshape(rows), exact.reshape(rows)
     norms = exact.norm(dim=1)
-    error = (found - exact).norm(dim=1) / norms.clamp(min=norms.square().mean().sqrt().item())
-    return error.nan_to_num(math.inf if not found.isfinite().all() else 0.0).max().item()
+    error = (result - exact).norm(dim=1) / norms.clamp(min=norms.square().mean().sqrt().item())
+    return error.nan_to_num(math.inf if not result.isfinite().all() else 0.0).max().item()
 
 
 def _problem(layer: str, what: str, errors: Sequence[float]) -> str:

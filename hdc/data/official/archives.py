@@ -72,8 +72,8 @@ def _extract_nested(archive: Path, whole: Path, temporary: Path) -> list[Path]:
         except InputError as error:  # its path will be gone when the message is read
             raise InputError(f"{archive}: {str(error).removeprefix(f'{whole}/')}") from error
         entries += [
-            Entry(one.relative_to(part).as_posix(), FOLDER if one.is_dir() else FILE)
-            for one in part.rglob("*")
+            Entry(member.relative_to(part).as_posix(), FOLDER if member.is_dir() else FILE)
+            for member in part.rglob("*")
         ]
         parts.append(part)
     _require_once(archive, entries)
@@ -246,19 +246,19 @@ def _require_plain_files(archive: Path, temporary: Path) -> None:
 
 def _move(archive: Path, parts: Sequence[Path], folder: Path) -> None:
     """Move what lies in `parts` into place; nothing moves if it would replace another content."""
-    found = [
+    moves = [
         (path, folder / path.relative_to(part))
         for part in parts
         for path in sorted(part.rglob("*"))
     ]
-    for path, target in found:
+    for path, target in moves:
         if not _fits(path, target, folder):
             raise InputError(
                 f"{archive}: expected no file at {target} or one with the same content, found "
                 "another; move it away"
             )
     folder.mkdir(exist_ok=True)
-    for path, target in found:
+    for path, target in moves:
         if path.is_dir():
             target.mkdir(exist_ok=True)
         elif not target.exists():

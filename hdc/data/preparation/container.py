@@ -117,8 +117,8 @@ def _why_closed(error: ValueError, decoding: Decoding) -> str:
         reason = _one_line(error)
     else:
         name = log[1].split(",")[0]  # a demuxer has several names, any will do
-        found = f"{name}, {ContainerFormat(name, 'r').long_name}"
-        expected = f"expected a container of {', '.join(decoding.containers)}, found {found}"
+        container = f"{name}, {ContainerFormat(name, 'r').long_name}"
+        expected = f"expected a container of {', '.join(decoding.containers)}, found {container}"
         return f"{expected}: to allow it, add {name} to decoding.containers"
     return f"cannot be opened as {','.join(decoding.containers)}: {reason}"
 

@@ -119,8 +119,8 @@ class _Frames:
 
     def orientation(self) -> Orientation:
         """How the file says to show its first frame, and what is not stored that way."""
-        first = orientation_of(self.matrix)
-        return replace(first, fault=first.fault or self.change)
+        orientation = orientation_of(self.matrix)
+        return replace(orientation, fault=orientation.fault or self.change)
 
     def upright(self) -> UInt8[np.ndarray, "time height width 3"]:
         """All frames, as a player shows the first where that is by quarter turns."""

@@ -4,10 +4,10 @@ A shard is some hundred listed videos: `<number>-of-<total>.bin` holds their pac
 `.json` what is known of each and why others are rejected, with checksums of its file and of its
 packed frames. Prepared again, only a video is decoded whose file has another content or whose
 stored frames are damaged; the others are copied. Until a shard is whole, it is called `.partial`,
-and a journal (`journal.py`) has a line for each finished video, so that neither a kill nor a
-power cut leaves anything that a later run would wrongly believe. `.done` is
-there for Snakemake, which deletes what it knows of before it asks for a part again: what is left of
-the part then tells whether anything has to be decoded anew.
+and a journal (`journal.py`) has a line for each finished video, so that neither a kill nor a power
+cut leaves anything that a later run would wrongly believe. `.done` is there for Snakemake, which
+deletes what it knows of before it asks for a part again: what is left of the part then tells
+whether anything has to be decoded anew.
 """
 
 import errno
@@ -148,13 +148,13 @@ def _void(shard: Shard, *, keep_facts: bool) -> None:
 
 def _kept(shard: Shard, done: dict[str, Any], rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """The entries that still hold, by video: of the same content, whose stored bytes are whole."""
-    found = {entry["video"]: entry for entry in done["videos"]}
+    entries = {entry["video"]: entry for entry in done["videos"]}
     kept = {}
     for video, path in zip(rows.video, rows.path, strict=True):
-        if video not in found or not _tells_mirrored(found[video]):
+        if video not in entries or not _tells_mirrored(entries[video]):
             continue
-        if source := still(found[video]["source"], path):
-            kept[video] = found[video] | {"source": source}
+        if source := still(entries[video]["source"], path):
+            kept[video] = entries[video] | {"source": source}
     stored = [entry for entry in kept.values() if "crc32" in entry]
     for video, fault in frame_faults(shard.frames, stored):
         print(f"{video}: expected the frames that were stored, {fault}: decoded again", flush=True)

@@ -54,7 +54,9 @@ def look_up(
         if complete or not Path(folder).is_dir():
             listed = read_table(Path(prepared) / "listed.csv", ("video", "label", "group"))
             places = source_paths(prepared, folder)
-            paths = ["" if one in missing else places.get(one, "prepared") for one in listed.video]
+            paths = [
+                "" if video in missing else places.get(video, "prepared") for video in listed.video
+            ]
             listing = Listing(listed.assign(path=paths), [])
     listing = listing or list_videos(data, folder)
     listing.require_found(folder, allow_missing=allow_missing)
@@ -88,9 +90,9 @@ def require_named(data: str, settings: Data, folder: str | None, prepared: str |
         raise InputError(
             f"data: {data}: expected an existing folder of videos, got nothing; {remedy}"
         )
-    found = Path(folder)
-    if not (Path(prepared) / MANIFEST).is_file() and not found.is_dir():
+    path = Path(folder)
+    if not (Path(prepared) / MANIFEST).is_file() and not path.is_dir():
         raise InputError(
             f"data: {data}: expected an existing folder of videos, got {folder}; {remedy}"
         )
-    return str(found)
+    return str(path)

@@ -58,13 +58,13 @@ def _add_new_fonts() -> None:
 def without_font(texts: Iterable[str]) -> dict[str, str]:
     """The characters of some texts that none of the families has, by the package that has them."""
     fonts = [get_font(findfont(FontProperties(family=[name]))) for name in families()]
-    found: dict[str, str] = {}
+    lacking: dict[str, str] = {}
     for character in sorted(set("".join(texts))):
         drawn = unicodedata.category(character)[0] not in UNDRAWN
         if drawn and not any(font.get_char_index(ord(character)) for font in fonts):
             name = package(character)
-            found[name] = found.get(name, "") + character
-    return found
+            lacking[name] = lacking.get(name, "") + character
+    return lacking
 
 
 def package(character: str) -> str:
