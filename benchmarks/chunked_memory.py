@@ -38,11 +38,11 @@ def growth(chunk: int | None, batches: list[int]) -> float:
     """Memory of the largest batch over that of the smallest; prints each."""
     # Forked before torch has started a thread: a process has its own peak, and imports nothing.
     with get_context("fork").Pool(1, maxtasksperchild=1) as pool:
-        found = [pool.apply(step, (videos, chunk)) for videos in batches]
+        peaks = [pool.apply(step, (videos, chunk)) for videos in batches]
     name = f"chunks of {chunk}" if chunk else "whole"
-    cells = ", ".join(f"{v}: {m:.0f}" for v, m in zip(batches, found, strict=True))
+    cells = ", ".join(f"{v}: {m:.0f}" for v, m in zip(batches, peaks, strict=True))
     print(f"{name}: MiB by videos: {cells}", flush=True)
-    return found[-1] / found[0]
+    return peaks[-1] / peaks[0]
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def clips_per_second(
 
 def decoded(paths: list[Path], decoding: Decoding, short_side: int) -> dict[Path, np.ndarray]:
     """The frames of the files that can be decoded and are long enough; says which are not."""
-    found = {}
+    videos = {}
     for path in paths:
         try:
             frames = decode_video(path, decoding, short_side=short_side).frames
@@ -137,10 +137,10 @@ def decoded(paths: list[Path], decoding: Decoding, short_side: int) -> dict[Path
             print(f"{path.name}: left out: {reason}", flush=True)
             continue
         if len(frames) >= FRAMES + BESIDE:
-            found[path] = frames
+            videos[path] = frames
         else:
             print(f"{path.name}: left out: {len(frames)} frames are too few", flush=True)
-    return found
+    return videos
 
 
 def measured(
@@ -152,7 +152,7 @@ def measured(
         for reader, read in everyone.items():
             random = np.random.default_rng(turn)
             speeds[reader].append(clips_per_second(read, lengths, random, seconds))
-    return {reader: statistics.median(found) for reader, found in speeds.items()}
+    return {reader: statistics.median(rates) for reader, rates in speeds.items()}
 
 
 def main(paths: list[Path], *, rounds: int, seconds: float) -> str:

@@ -178,7 +178,7 @@ def main(files: int, seed: int, clean: list[Path], *, with_genuine: bool) -> str
     settings = OmegaConf.to_object(
         compose_run("hdc", backbone="r3d18", data="weizmann", scale="demo")
     )
-    changed, found, missed = Counter(), Counter(), Counter()
+    changed, rejected, missed = Counter(), Counter(), Counter()
     alarms = 0
     with (
         tempfile.TemporaryDirectory() as name,
@@ -205,15 +205,15 @@ def main(files: int, seed: int, clean: list[Path], *, with_genuine: bool) -> str
             reasons.append(verdict(decoder, path))
             if plain_checksum(path) != sums[source]:
                 changed[source.suffix] += 1
-                found[source.suffix] += bool(reasons[-1])
+                rejected[source.suffix] += bool(reasons[-1])
                 missed[source.suffix, damage.__name__] += not reasons[-1]
         deaths = reasons.count(DIED)
         timeouts = sum("takes longer" in reason for reason in reasons)
     for suffix in sorted(changed):
         by_damage = {kind: n for (of, kind), n in missed.items() if of == suffix and n}
-        share = found[suffix] / changed[suffix]
+        share = rejected[suffix] / changed[suffix]
         print(f"{suffix[1:]} changed {changed[suffix]} rejected {share:.3f} missed {by_damage}")
-    share = sum(found.values()) / max(1, sum(changed.values()))
+    share = sum(rejected.values()) / max(1, sum(changed.values()))
     return (
         f"files {files} parent_deaths {deaths} timeouts {timeouts} "
         f"changed_rejected {share:.3f} false_alarms {alarms}"

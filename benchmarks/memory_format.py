@@ -39,9 +39,9 @@ if __name__ == "__main__":
     steps = {name: step(sizes.clips, layout) for name, layout in layouts.items()}
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for run in range(sizes.steps + 1):
-        for name, one in steps.items():
+        for name, take_step in steps.items():
             started = time.monotonic()
-            one()
+            take_step()
             if run:  # the first one warms up
                 seconds[name].append(time.monotonic() - started)
     medians = {name: statistics.median(times) for name, times in seconds.items()}

@@ -39,7 +39,7 @@ if __name__ == "__main__":
             spent = milliseconds(block, clips)
             if turn >= 3:  # the first ones warm up
                 times[width].append(spent)
-    medians = {width: statistics.median(found) for width, found in times.items()}
+    medians = {width: statistics.median(measured) for width, measured in times.items()}
     name = torch.cuda.get_device_name() if DEVICE == "cuda" else "processor, one thread"
     print(f"{name}: {', '.join(f'{width}: {ms:.1f} ms' for width, ms in medians.items())}")
     print(f"ratio {medians[230] / medians[232]:.2f}")

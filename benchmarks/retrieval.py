@@ -46,8 +46,8 @@ def in_blocks(queries: np.ndarray, gallery: np.ndarray) -> Found:
 def timed(search: Callable[..., Found], *tables: np.ndarray) -> tuple[float, Found]:
     """Seconds of a search and what it found."""
     started = time.perf_counter()
-    found = search(*tables)
-    return time.perf_counter() - started, found
+    neighbors = search(*tables)
+    return time.perf_counter() - started, neighbors
 
 
 def ratio(queries: np.ndarray, gallery: np.ndarray) -> float:

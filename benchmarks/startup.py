@@ -30,13 +30,13 @@ def seconds(modules: str, runs: int) -> float:
     """Wall time of a child that imports `modules` and composes a run, the median over `runs`."""
     compose = "compose_run('hdc', backbone='r3d18', data='synthetic', scale='demo')"
     code = f"import {modules}; from hdc.settings.compose import compose_run; {compose}"
-    found = []
+    times = []
     for _ in range(runs):
         started = time.monotonic()
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         subprocess.run([sys.executable, "-c", code], check=True, env=environment)
-        found.append(time.monotonic() - started)
-    return statistics.median(found[1:] or found)  # the first of several warms the disk's cache
+        times.append(time.monotonic() - started)
+    return statistics.median(times[1:] or times)  # the first of several warms the disk's cache
 
 
 if __name__ == "__main__":
@@ -44,8 +44,8 @@ if __name__ == "__main__":
     text = "children a stage; the first of several is not counted"
     command_line.size("runs", text, full=6, quick=1)
     options = command_line.read()
-    found = {}
+    medians = {}
     for stage in ("evaluate", "everything") if options.quick else STAGES:
-        found[stage] = seconds(STAGES[stage], options.runs)
-        print(f"{stage:<10} {found[stage]:.2f} s", flush=True)
-    print(f"ratio {found['everything'] / found['evaluate']:.2f}")
+        medians[stage] = seconds(STAGES[stage], options.runs)
+        print(f"{stage:<10} {medians[stage]:.2f} s", flush=True)
+    print(f"ratio {medians['everything'] / medians['evaluate']:.2f}")

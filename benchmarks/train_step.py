@@ -41,9 +41,9 @@ MATRIX, PRODUCTS = 8192, 20
 
 def require_same(ours: Ours, theirs: Straightforward) -> None:
     """Stop unless both ways give the same loss and terms on the batch."""
-    found, expected = ours.terms(), theirs.terms()
-    worst = max(abs(found[name].item() - value.item()) for name, value in expected.items())
-    print(f"loss {found['loss']:.4f} nats; it and its terms differ by {worst:.0e} at most")
+    terms, expected = ours.terms(), theirs.terms()
+    worst = max(abs(terms[name].item() - value.item()) for name, value in expected.items())
+    print(f"loss {terms['loss']:.4f} nats; it and its terms differ by {worst:.0e} at most")
     if not worst <= TOLERANCE[ours.fabric.device.type]:
         raise SystemExit("the two ways do not compute the same loss")
 
@@ -65,13 +65,13 @@ def measured(ways: Sequence[Ours | Straightforward], rounds: int) -> tuple[list,
     seconds, shares = [], [[] for _ in ways]
     for _ in range(rounds):
         row = []
-        for way, found in zip(ways, shares, strict=True):
+        for way, turns in zip(ways, shares, strict=True):
             row.append(seconds_of_step(way))
-            found.append(way.clock.shares())
+            turns.append(way.clock.shares())
         seconds.append(row)
     return seconds, [
-        {part: statistics.median(one[part] for one in found) for part in found[0]}
-        for found in shares
+        {part: statistics.median(turn[part] for turn in turns) for part in turns[0]}
+        for turns in shares
     ]
 
 
@@ -96,12 +96,12 @@ def ratio(run: SimpleNamespace, fabric: Fabric, rounds: int) -> float:
 
 def matrix_rate(device: torch.device) -> float:
     """bf16 FLOP/s of the device in a large matrix product, the median of some."""
-    one, other = torch.randn(2, MATRIX, MATRIX, device=device, dtype=torch.bfloat16)
+    left, right = torch.randn(2, MATRIX, MATRIX, device=device, dtype=torch.bfloat16)
     rates = []
     for _ in range(PRODUCTS):
         begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         begun.record()
-        one @ other
+        left @ right
         ended.record()
         torch.cuda.synchronize()
         rates.append(2 * MATRIX**3 / (begun.elapsed_time(ended) / 1000))
@@ -119,12 +119,14 @@ def table_row(backbone: str, run: SimpleNamespace, fabric: Fabric, rounds: int) 
         for _ in range(WARM_UP):
             ours.step()
         seconds, (shares,) = measured([ours], rounds)
-    clips = len(run.batch) * run.videos / statistics.median(one for (one,) in seconds)
-    rest = f"{shares['loss and heads']:.1%} | {torch.cuda.max_memory_allocated() / 2**30:.1f} |"
+    clips = len(run.batch) * run.videos / statistics.median(passed for (passed,) in seconds)
+    last_columns = (
+        f"{shares['loss and heads']:.1%} | {torch.cuda.max_memory_allocated() / 2**30:.1f} |"
+    )
     speed = clips * FLOP[backbone]
     return (
         f"| {device_name(fabric)} | {backbone} | {run.videos} | {clips:.0f} | {speed / 1e12:.0f} | "
-        f"{speed / rate:.1%} | {shares['augmentation']:.1%} | {rest}"
+        f"{speed / rate:.1%} | {shares['augmentation']:.1%} | {last_columns}"
     )
 
 

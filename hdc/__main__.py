@@ -66,7 +66,7 @@ def _command(
     *,
     about: str | None = None,
 ) -> argparse.ArgumentParser:
-    """A subcommand; what it runs imports its own, for each needs something else."""
+    """A subcommand; `run` imports what it needs itself, as each needs something else."""
     form = argparse.RawDescriptionHelpFormatter if about else argparse.HelpFormatter
     command = commands.add_parser(
         name, help=words, description=about or words, formatter_class=form

@@ -277,13 +277,13 @@ def _require_sound(path: Path, archive: Archive) -> str:
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     known = (("bytes", archive.size, _size(path)), ("sha256", archive.sha256, sha256))
-    for what, expected, found in known:
-        if expected not in (None, found):
+    for what, expected, actual in known:
+        if expected not in (None, actual):
             ours = path.suffix == ".part"
             if ours:
                 path.unlink()
             advice = "it is deleted" if ours else "delete it and run it again"
-            raise InputError(f"{path}: expected {what} {expected}, found {found}; {advice}")
+            raise InputError(f"{path}: expected {what} {expected}, found {actual}; {advice}")
     judged = "as expected" if archive.sha256 else "compare it with what others have"
     print(f"{archive.name}: sha256 {sha256}, {judged}", flush=True)
     return sha256

@@ -75,13 +75,13 @@ def main(job: EvaluateJob) -> None:
             f"{job.features}: expected features by {job.encoder}, found others; {AGAIN}"
         )
     judge, last = Judge(index, split, job.evaluate), facts["levels"][-1]
-    metrics, found = judgements(judge, names, load, facts["levels"])
+    metrics, neighbors = judgements(judge, names, load, facts["levels"])
     places, shares = feature_map(load(last), index, judge.rows["test"])
     metrics |= {"map_shares": shares, "videos": video_counts(job.prepared, split)}
     write_table(output / "outcomes.csv", judge.table())
     write_table(output / "map.csv", places)
     store = ClipStore(job.prepared, index.video.tolist())
-    write_bytes(output / "neighbors.png", picture(store, index, judge, found[last], job))
+    write_bytes(output / "neighbors.png", picture(store, index, judge, neighbors[last], job))
     write_record(
         output / "evaluate.json",
         stage="evaluate",
@@ -108,12 +108,12 @@ def judgements(
     parts = ("retrieval", "mean_average_precision", "knn", "linear", "left_out", "few_labels")
     metrics: dict[str, Any] = {"levels": levels, "chance": judge.retrieval_chance()}
     metrics |= {"retrieval_chance": judge.recall_chance()} | {part: {} for part in parts}
-    found = {}
+    neighbors = {}
     for name in progress(names, total=len(names), unit="table", what="probing"):
         table = load(name)
         if not name.endswith(CONTROLS):
             near = judge.neighbors(name, table)
-            metrics["retrieval"][name], found[name] = near["recall"], near["found"]
+            metrics["retrieval"][name], neighbors[name] = near["recall"], near["found"]
             metrics["mean_average_precision"][name] = near["mean_average_precision"]
             metrics["knn"][name] = near["knn"]
         if name in levels or name.endswith(CONTROLS):
@@ -127,20 +127,20 @@ def judgements(
                 first.name: judge.by_label(first),
                 "linear": judge.by_label(linear_probe(name, "label")),
             }
-    return metrics, found
+    return metrics, neighbors
 
 
 def picture(
     store: ClipStore,
     index: pd.DataFrame,
     judge: Judge,
-    found: tuple[np.ndarray, np.ndarray],
+    neighbors: tuple[np.ndarray, np.ndarray],
     job: EvaluateJob,
 ) -> bytes:
     """Evenly chosen test videos with their nearest neighbors at the last level, as a PNG."""
     from hdc.reporting.figures.neighbors import evenly_spaced, neighbor_picture
 
-    similarity, rows = found
+    similarity, rows = neighbors
     places = evenly_spaced(range(len(rows)))
     return neighbor_picture(
         store,
@@ -190,10 +190,10 @@ def read_features(
     absent = [level for level in levels if level not in shapes]
     if absent:
         raise InputError(f"{path}: expected features of {absent[0]}, found none; {AGAIN}")
-    found = {shape[0] if len(shape) == 2 else 0 for shape in shapes.values()}
-    if found != {videos}:
+    lengths = {shape[0] if len(shape) == 2 else 0 for shape in shapes.values()}
+    if lengths != {videos}:
         raise InputError(
-            f"{path}: expected {videos} rows as in index.csv, found {sorted(found)}; {AGAIN}"
+            f"{path}: expected {videos} rows as in index.csv, found {sorted(lengths)}; {AGAIN}"
         )
 
     def load(name: str) -> np.ndarray:

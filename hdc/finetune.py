@@ -97,7 +97,7 @@ class Videos:
         return sorted(set(self.split.label))
 
     def targets(self) -> np.ndarray:
-        """The number of each video's label; -1 where it is none of the split's."""
+        """The number of each video's label; -1 for a label that the split does not have."""
         numbers = {label: number for number, label in enumerate(self.labels)}
         return np.array([numbers.get(label, -1) for label in self.index.label])
 
@@ -258,10 +258,10 @@ def judged(scores: np.ndarray, job: FinetuneJob, videos: Videos) -> pd.DataFrame
 
 def test_metrics(predictions: pd.DataFrame, scores: np.ndarray, videos: Videos) -> dict[str, Any]:
     """Accuracies of videos and of clips, by class, and the confusion matrix."""
-    own = videos.index.label.iloc[videos.rows["test"]].tolist()
+    correct_labels = videos.index.label.iloc[videos.rows["test"]].tolist()
     return {
         **accuracies(predictions),
-        **clip_accuracies(scores, own, videos.labels, videos=len(predictions)),
+        **clip_accuracies(scores, correct_labels, videos.labels, videos=len(predictions)),
         "per_class": by_label(predictions),
         "confusion": confusion(predictions),
     }

@@ -64,7 +64,7 @@ def main(job: ImportJob) -> None:
     facts = imported_facts(job, videos)
     if naming.mean is not None:
         facts["input"] = {"mean": naming.mean, "std": naming.std}
-    # The list first: an encoder without its list could not be told apart from one that saw nothing.
+    # The list first: an encoder without its list would look as if it had seen nothing.
     write_table(pretraining_list(output), videos)
     write_encoder(output, encoder, facts)
     unknown = "" if job.videos else "; not known which videos, so no leak can be found"
@@ -92,14 +92,14 @@ def imported_facts(job: ImportJob, videos: pd.DataFrame) -> dict[str, Any]:
 def read_videos(path: Path | None) -> pd.DataFrame:
     """The list of the videos an encoder saw, as hdc.pretrain writes it; empty without a list.
 
-    Raises InputError if a checksum is none: it would never match, and a leak go unseen.
+    Raises InputError for a malformed checksum: it would never match, and a leak would go unseen.
     """
     if path is None:
         return pd.DataFrame(columns=COLUMNS, dtype=str)
     if not path.is_file():
         raise InputError(f"videos: expected a CSV file or nothing, got {path}")
     videos = read_table(path, tuple(COLUMNS), made_by="hdc.pretrain")[COLUMNS]
-    wrong = videos[~videos.sha256.map(lambda one: bool(re.fullmatch("[0-9a-f]{64}", one)))]
+    wrong = videos[~videos.sha256.map(lambda text: bool(re.fullmatch("[0-9a-f]{64}", text)))]
     if len(wrong):
         raise InputError(
             f"{path}: expected the sha256 of each file, 64 digits of 0-9 and a-f, "

@@ -168,14 +168,14 @@ def join(
         short_side=job.store.short_side,
         key_frame_every=job.store.key_frame_every,
         shards=[
-            {"file": str(shard.frames.relative_to(output)), "bytes": one["bytes"]}
-            for shard, one in zip(shards, facts, strict=True)
+            {"file": str(shard.frames.relative_to(output)), "bytes": shard_facts["bytes"]}
+            for shard, shard_facts in zip(shards, facts, strict=True)
         ],
         videos=stored,
         lists={name: digest(text) for name, text in texts.items()},
     )
     write_what_differs(texts, output)
-    entries = [entry for one in facts for entry in one["videos"]]
+    entries = [entry for shard_facts in facts for entry in shard_facts["videos"]]
     write_sources(output, str(job.folder or ""), listing.videos.path, entries)
     print(said_of_orientation(rows), end="", flush=True)
     missing = len(listing.missing)
@@ -189,10 +189,10 @@ def said_of_orientation(rows: list[dict[str, Any]]) -> str:
     faulty = [row for row in rows if row["orientation_fault"]]
     if not faulty:
         return ""
-    first = faulty[0]
+    example = faulty[0]
     return (
         f"not stored as a player shows them (orientation_fault in files.csv): {len(faulty):,} of "
-        f"{len(rows):,} videos, such as {first['video']}: {first['orientation_fault']}\n"
+        f"{len(rows):,} videos, such as {example['video']}: {example['orientation_fault']}\n"
     )
 
 
@@ -221,8 +221,8 @@ def sort_out(facts: list[dict[str, Any]]) -> tuple[list[dict], list[dict], list[
     Raises InputError if no video is usable.
     """
     rows, stored, rejected = [], [], []
-    for place, one in enumerate(facts):
-        for entry in one["videos"]:
+    for place, shard_facts in enumerate(facts):
+        for entry in shard_facts["videos"]:
             if "rejected" in entry:
                 rejected.append((entry["video"], entry["rejected"]))
                 continue

@@ -179,11 +179,11 @@ def take_over(job: PretrainJob, videos: Videos, **made: Any) -> None:
 
 def files_read(job: PretrainJob) -> list[str | Path]:
     """What an encoder is made from."""
-    found: list[str | Path] = [*prepared_files(job.prepared, job.split)]
-    found += [job.measured] if job.measured else []
+    files: list[str | Path] = [*prepared_files(job.prepared, job.split)]
+    files += [job.measured] if job.measured else []
     if job.encoder is not None:
-        found += [job.encoder, pretraining_list(job.encoder)]
-    return found
+        files += [job.encoder, pretraining_list(job.encoder)]
+    return files
 
 
 def read_videos(job: PretrainJob) -> Videos:

@@ -111,14 +111,14 @@ def missing(results: Results) -> list[str]:
 
 def pictures_of_runs(results: Results, folder: str, name: str) -> list[dict[str, str]]:
     """A picture that the stages left in a `folder` of each run, of the first runs that have it."""
-    found = []
+    pictures = []
     for row in results.evaluations.drop_duplicates("ablation").itertuples(index=False):
         image = results.read(f"{getattr(row, folder)}/{name}", read_png)
         if image is not None:
-            found.append({"run": row.ablation, "image": _inline(image)})
-        if len(found) == SHOWN_RUNS:
+            pictures.append({"run": row.ablation, "image": _inline(image)})
+        if len(pictures) == SHOWN_RUNS:
             break
-    return found
+    return pictures
 
 
 def names_drawn(results: Results, pictures: list[Picture]) -> Iterator[str]:
@@ -132,7 +132,7 @@ def names_drawn(results: Results, pictures: list[Picture]) -> Iterator[str]:
 
 
 def read_png(path: RecordFile) -> bytes:
-    """The bytes of a PNG; raises InputError if it is none, or a damaged one."""
+    """The bytes of a PNG; raises InputError for another or a damaged file."""
     content = path.read_bytes()
     try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as image:

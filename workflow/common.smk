@@ -52,10 +52,10 @@ def refuse(problem):
 try:
     validate(config, "schemas/study.schema.yaml")
 except WorkflowError as error:
-    found = re.search(r"ValidationError: (.*)", str(error))
+    reason = re.search(r"ValidationError: (.*)", str(error))
     place = re.search(r"On instance(.*):", str(error))
     where = ".".join(re.findall(r"\['?(.*?)'?\]", place[1] if place else ""))
-    problem = found[1] if found else " ".join(str(error).split())
+    problem = reason[1] if reason else " ".join(str(error).split())
     refuse(f"{where}: {problem}; config/README.md explains every key".removeprefix(": "))
 try:
     STUDY = without_impossible_runs(Study.read(config))
@@ -192,8 +192,8 @@ def run_folder(wildcards, ablation):
 
 def adopted(wildcards):
     """The encoder that a run takes over and the list of its videos; nothing for other runs."""
-    found = run_of(wildcards).encoder
-    return [found, str(pretraining_list(found))] if found else []
+    path = run_of(wildcards).encoder
+    return [path, str(pretraining_list(path))] if path else []
 
 
 for what, jobs in Counter(OUTDATED.values()).items():

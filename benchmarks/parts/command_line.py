@@ -61,12 +61,12 @@ def whole(least: int) -> Reader:
 def positive(text: str) -> float:
     """A number above 0."""
     try:
-        found = float(text)
+        number = float(text)
     except ValueError:
-        found = 0.0
-    if not 0 < found < 1e6:
+        number = 0.0
+    if not 0 < number < 1e6:
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-    return found
+    return number
 
 
 def video(text: str) -> Path:

@@ -17,16 +17,16 @@ Reader = Callable[[int, int], np.ndarray]  # video, first frame -> clip
 
 def originals(paths: list[Path], short_side: int) -> dict[str, Reader]:
     """The readers of original files that can be had; says why another cannot."""
-    found = {f"pyav {version('av')}": pyav(paths, short_side)}
+    readers = {f"pyav {version('av')}": pyav(paths, short_side)}
     for make in (decord, torchcodec):
         name = make.__name__
         try:
             read = make(paths, short_side)
             read(0, 0)  # torchcodec looks for FFmpeg's libraries only now
-            found[f"{name} {version(name)}"] = read
+            readers[f"{name} {version(name)}"] = read
         except Exception as error:  # whatever keeps a package that is not ours from working
             print(f"{name}: left out: {in_short(error)}", flush=True)
-    return found
+    return readers
 
 
 def in_short(error: Exception) -> str:

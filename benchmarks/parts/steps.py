@@ -91,9 +91,9 @@ class Ours:
         batch = next(self.batches)
         views = augmented(batch, pixels=self.run.clip.pixels, device=self.fabric.device)
         self.clock.mark("augmentation")
-        found = self.training.model(views, batch["a"].rows, self.training.step)
+        task_loss = self.training.model(views, batch["a"].rows, self.training.step)
         self.clock.mark("loss and heads")
-        self.training.update(found, clips=len(views) * len(batch["a"].rows))
+        self.training.update(task_loss, clips=len(views) * len(batch["a"].rows))
         self.clock.mark("network")  # and the optimizer
 
     @torch.no_grad()
@@ -101,9 +101,9 @@ class Ours:
         """The loss and its terms in float32, with the batch norms' running statistics."""
         views = augmented(self.run.batch, pixels=self.run.clip.pixels, device=self.fabric.device)
         self.model.eval()
-        found = self.model(views, [], 0)
+        task_loss = self.model(views, [], 0)
         self.model.train()
-        return found.columns()
+        return task_loss.columns()
 
 
 class Straightforward:
@@ -138,20 +138,20 @@ class Straightforward:
 
     def views(self) -> dict[str, Tensor]:
         """The augmented clips by view, (video, channel, time, height, width)."""
-        pixels, found = self.run.clip.pixels, {}
+        pixels, views = self.run.clip.pixels, {}
         for name, view in self.run.batch.items():
-            one = partial(augmented_clip, pixels=pixels, device=self.device)
-            clips = self.map(one, view.clips, view.draws)
-            found[name] = torch.stack(list(clips)).transpose(1, 2).contiguous().to(self.device)
-        return found
+            transform = partial(augmented_clip, pixels=pixels, device=self.device)
+            clips = self.map(transform, view.clips, view.draws)
+            views[name] = torch.stack(list(clips)).transpose(1, 2).contiguous().to(self.device)
+        return views
 
     def losses(self, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The loss and its terms: a forward pass a subtask, a loss a level and time step."""
         objective, terms, weighed = self.run.objective, {}, []
         for subtask in ("spatial", "temporal"):
             settings = getattr(objective, subtask)
-            ((one, other),) = settings.pairs
-            features = self.encoder(torch.cat([views[one], views[other]]))
+            ((view, partner),) = settings.pairs
+            features = self.encoder(torch.cat([views[view], views[partner]]))
             weights = getattr(objective, f"{subtask}_weights")
             for (level, maps), weight in zip(features.items(), weights, strict=True):
                 pooled = maps.mean(dim=(3, 4))  # (clip, channel, time)
@@ -169,9 +169,9 @@ class Straightforward:
     def terms(self) -> dict[str, Tensor]:
         """As those of `Ours`."""
         self.encoder.eval()
-        found = self.losses(self.views())
+        terms = self.losses(self.views())
         self.encoder.train()
-        return found
+        return terms
 
 
 def plain_contrast(rows: Tensor, temperature: float) -> Tensor:
@@ -182,29 +182,31 @@ def plain_contrast(rows: Tensor, temperature: float) -> Tensor:
     return F.cross_entropy(similarity, partner)
 
 
-def augmented_clip(clip: Tensor, one: Draw, *, pixels: int, device: torch.device) -> Tensor:
+def augmented_clip(clip: Tensor, drawn: Draw, *, pixels: int, device: torch.device) -> Tensor:
     """A stored clip (time, height, width, channel) as torchvision augments it, time first.
 
     The noise is drawn on `device`, where `hdc` draws it: its numbers depend on that.
     """
     x = functional.to_dtype(clip.permute(0, 3, 1, 2), torch.float32, scale=True)
     size = [pixels, pixels]
-    x = functional.resized_crop(x, one.top, one.left, one.height, one.width, size, antialias=True)
-    if one.flip:
+    x = functional.resized_crop(
+        x, drawn.top, drawn.left, drawn.height, drawn.width, size, antialias=True
+    )
+    if drawn.flip:
         x = functional.horizontal_flip(x)
-    if one.hue:  # the colours are jittered all together, or not at all
-        x = functional.adjust_brightness(x, one.brightness)
-        x = functional.adjust_contrast(x, one.contrast)
-        x = functional.adjust_saturation(x, one.saturation)
-        x = functional.adjust_hue(x, one.hue)
-    if one.greyscale:
+    if drawn.hue:  # the colours are jittered all together, or not at all
+        x = functional.adjust_brightness(x, drawn.brightness)
+        x = functional.adjust_contrast(x, drawn.contrast)
+        x = functional.adjust_saturation(x, drawn.saturation)
+        x = functional.adjust_hue(x, drawn.hue)
+    if drawn.greyscale:
         x = functional.rgb_to_grayscale(x, num_output_channels=3)
-    if one.blur_sigma:
-        x = functional.gaussian_blur(x, [2 * blur_radius(pixels) + 1] * 2, [one.blur_sigma] * 2)
-    if one.noise:
-        random = torch.Generator(device).manual_seed(one.noise_seed)
+    if drawn.blur_sigma:
+        x = functional.gaussian_blur(x, [2 * blur_radius(pixels) + 1] * 2, [drawn.blur_sigma] * 2)
+    if drawn.noise:
+        random = torch.Generator(device).manual_seed(drawn.noise_seed)
         noise = torch.randn(x.transpose(0, 1).shape, generator=random, device=device)
-        x = (x + one.noise * noise.transpose(0, 1).to(x.device)).clamp(0, 1)
+        x = (x + drawn.noise * noise.transpose(0, 1).to(x.device)).clamp(0, 1)
     return functional.normalize(x, [MEAN] * 3, [STANDARD_DEVIATION] * 3)
 
 
@@ -219,14 +221,14 @@ def run_of(backbone: str, options: argparse.Namespace, *, on_gpu: bool) -> Simpl
         overrides=[f"clip.frames={frames}", f"progress.log_every_steps={MANY}"],
     )
     nodes = ("clip", "objective", "augment", "pretrain", "progress")
-    found = SimpleNamespace(**dict(zip(nodes, typed(run, *nodes), strict=True)))
-    found.backbone = plain(run.backbone)
-    found.videos = options.batch or found.pretrain.batch_size
+    typed_run = SimpleNamespace(**dict(zip(nodes, typed(run, *nodes), strict=True)))
+    typed_run.backbone = plain(run.backbone)
+    typed_run.videos = options.batch or typed_run.pretrain.batch_size
     size = {"height": 128, "width": 171} if on_gpu else {"height": 40, "width": 40}
-    found.batch = {
-        name: _clips(found, view, **size) for name, view in found.objective.views.items()
+    typed_run.batch = {
+        name: _clips(typed_run, view, **size) for name, view in typed_run.objective.views.items()
     }
-    return found
+    return typed_run
 
 
 def _clips(run: SimpleNamespace, view: View, *, height: int, width: int) -> ClipBatch:
@@ -240,7 +242,7 @@ def _clips(run: SimpleNamespace, view: View, *, height: int, width: int) -> Clip
         draw(generator(0, view.draw, video), run.augment, pixels=run.clip.pixels, **size)
         for video in range(run.videos)
     ]
-    draws = [replace(one, noise_seed=one.noise_seed + view.crop) for one in draws]
+    draws = [replace(drawn, noise_seed=drawn.noise_seed + view.crop) for drawn in draws]
     return ClipBatch(list(range(run.videos)), [0] * run.videos, clips, draws)
 
 

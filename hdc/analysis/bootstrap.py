@@ -145,7 +145,7 @@ def _members(groups: Groups | None, differences: list[np.ndarray]) -> list[np.nd
         return [np.arange(count) for count in videos]
     if [len(split) for split in groups] != videos:
         raise InputError(
-            f"expected the group of each of {videos} videos, found {[len(each) for each in groups]}"
+            f"expected the group of each of {videos} videos, found {list(map(len, groups))}"
         )
     members = [pd.factorize(np.asarray(split, dtype=object))[0] for split in groups]
     if any((member < 0).any() for member in members):

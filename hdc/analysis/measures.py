@@ -29,7 +29,7 @@ def fine_tuned(metric: str = "top1", title: str = "top-1 (%)") -> Measure:
 
 
 def of_features(judged: Judgement, **shown: Any) -> Measure:
-    """What the stage evaluate has made of frozen features; `shown`: how it is, where it differs."""
+    """What the stage evaluate found in frozen features; `shown`: fields of the measure to set."""
     path = ("metrics", *judged.path)
     return Measure(judged.name, judged.title, "evaluate", path, outcome=judged.outcome, **shown)
 
@@ -63,8 +63,8 @@ def probes(results: Results) -> list[Measure]:
 def compared(results: Results) -> dict[str, Measure]:
     """What runs can be compared by, under the name that a study's comparisons give it."""
     measures = [fine_tuned(), *map(recall, ranks(results)), *nearest_neighbors()]
-    known = {one.name: one for one in measures}
-    return known | {f"linear_{one.name}": one for one in probes(results)}
+    known = {measure.name: measure for measure in measures}
+    return known | {f"linear_{measure.name}": measure for measure in probes(results)}
 
 
 def named(results: Results, name: str) -> Measure:

@@ -24,7 +24,7 @@ def interval_text(show: Callable[[float], str], low: float | None, high: float |
 
 
 def p_text(p: float) -> str:
-    """A p value with two digits that count, as in `p 0.031`."""
+    """A p value with two significant digits, as in `p 0.031`."""
     return "p < 0.001" if p < 0.001 else f"p {p:.2g}"
 
 

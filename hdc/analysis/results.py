@@ -38,11 +38,11 @@ class Results:
     def file(self, path: str) -> RecordFile:
         """Where a path that the study names lies: a study may have been copied elsewhere."""
         inside = Path(path).parts
-        own = ("results", self.study["study"])
-        return self.folder.joinpath(*inside[2:]) if inside[:2] == own else Path(path)
+        home = ("results", self.study["study"])
+        return self.folder.joinpath(*inside[2:]) if inside[:2] == home else Path(path)
 
     def read(self, path: str, reader: Callable[[RecordFile], Content]) -> Content | None:
-        """What `reader` makes of a file of a run; None if there is none, or a damaged one.
+        """What `reader` makes of a file of a run; None if the file is missing or damaged.
 
         A damaged one, of which the reader raises an error, is noted and left out from then on.
         """
@@ -116,9 +116,9 @@ def cells(
     Neither value nor reason: the record says null, or no record of the data set has the path.
     """
     rows = results.evaluations if evaluations is None else evaluations
-    found = [_cell(results, row, stage, path) for row in rows.itertuples(index=False)]
-    values = pd.Series([value for value, _ in found], index=rows.index, dtype=float)
-    reasons = pd.Series([reason for _, reason in found], index=rows.index, dtype=str)
+    pairs = [_cell(results, row, stage, path) for row in rows.itertuples(index=False)]
+    values = pd.Series([value for value, _ in pairs], index=rows.index, dtype=float)
+    reasons = pd.Series([reason for _, reason in pairs], index=rows.index, dtype=str)
     asked = values.notna().groupby(rows["data"], observed=True).transform("any")
     lacking = reasons.str.startswith("lacks ")
     return rows.assign(value=values, missing=reasons.mask(lacking & ~asked, ""))
@@ -199,7 +199,7 @@ def read_logs(results: Results) -> pd.DataFrame:
 
 
 def read_log(path: RecordFile) -> list[dict[str, float | int]]:
-    """The whole lines of a training's log; raises InputError if one of them is none."""
+    """The whole lines of a training's log; raises InputError for a line that is no JSON."""
     # A killed run may have left half a line at the end.
     lines = path.read_text(encoding="utf-8").split("\n")[:-1]
     return [_log_line(number, line) for number, line in enumerate(lines, start=1)]
@@ -219,10 +219,10 @@ def flat(settings: Any, key: str = "") -> dict[str, str]:
     """Nested settings of a record as dotted key -> value."""
     if not isinstance(settings, dict):
         return {key: str(settings)}
-    found = {}
+    values = {}
     for name, value in settings.items():
-        found |= flat(value, f"{key}.{name}" if key else str(name))
-    return found
+        values |= flat(value, f"{key}.{name}" if key else str(name))
+    return values
 
 
 def resolved(

@@ -1,4 +1,4 @@
-"""What two runs of a study differ by, over seeds and over test videos."""
+"""How two runs of a study differ, over seeds and over test videos."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from hdc.analysis.results import Results, by_seed, cells, joined
 from hdc.analysis.seed_statistics import Paired, SeedsNeeded, paired, power_hint
 from hdc.analysis.video_outcomes import Outcomes
 
-DRAWS = 0  # the seed of the bootstrap's draws: a table comes out the same again
+DRAWS = 0  # the seed of the bootstrap's draws, so that a table can be made again
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Place:
     ablation: str
 
     def rows(self, results: Results) -> pd.DataFrame:
-        """The evaluations of it."""
+        """The evaluations of that run."""
         return results.select(**vars(self))
 
 
@@ -48,7 +48,7 @@ def difference(
     (R2 has none), or where the runs were tested on different videos.
     """
     frames = [
-        seed_values(one, measures, place) for one, place in zip(outcomes, places, strict=True)
+        seed_values(study, measures, place) for study, place in zip(outcomes, places, strict=True)
     ]
     values = [frame["value"].dropna().to_dict() for frame in frames]
     missing = joined(reason for frame in frames for reason in frame["missing"])
@@ -84,12 +84,12 @@ def _two_way(
     if len(seeds) < 2 or not all(measure.outcome for measure in measures):
         return None
     studies = list(zip(outcomes, places, strict=True))
-    splits = [set(place.rows(one.results)["split"]) for one, place in studies]
+    splits = [set(place.rows(study.results)["split"]) for study, place in studies]
     if splits[0] != splits[1]:
         return None
     first, second, groups = [], [], []
     for split in sorted(splits[0]):
-        runs = [_by_video(one, measures, place, seeds, split) for one, place in studies]
+        runs = [_by_video(study, measures, place, seeds, split) for study, place in studies]
         if runs[0] is None or runs[1] is None or not runs[0].index.equals(runs[1].index):
             return None
         first.append(runs[0].to_numpy().T)
@@ -105,9 +105,9 @@ def _by_video(
     """Outcomes of a split, a row a test video and a column a seed; None where one is not there."""
     rows = place.rows(outcomes.results)
     rows = rows[(rows["split"] == split) & rows["seed"].isin(seeds)].sort_values("seed")
-    found = [outcomes.of(row, measures) for row in rows.itertuples(index=False)]
-    if len(found) != len(seeds) or any(one is None for one in found):
+    columns = [outcomes.of(row, measures) for row in rows.itertuples(index=False)]
+    if len(columns) != len(seeds) or any(column is None for column in columns):
         return None
-    if not all(one.index.equals(found[0].index) for one in found):
+    if not all(column.index.equals(columns[0].index) for column in columns):
         return None
-    return pd.concat(found, axis=1)
+    return pd.concat(columns, axis=1)

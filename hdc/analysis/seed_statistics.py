@@ -12,7 +12,7 @@ CONFIDENCE = 0.95  # of every interval
 ALPHA = 0.05  # two-sided, before any correction
 POWER = 0.8
 SEEDS_FOR_P = 5  # with fewer, a t test rests on a normal distribution that nobody could see
-MOST_SEEDS = 1000  # more than this is told as such
+MOST_SEEDS = 1000  # more than this is shown as "more than"
 LARGEST_EFFECT = 1000.0  # two seeds show it; SciPy's noncentral t ends at about 10,000
 ROUNDING = 1e-12  # relative to the values; shares of n videos differ by 1/n, which is far more
 
@@ -83,13 +83,13 @@ def paired(first: Mapping[int, Number], second: Mapping[int, Number]) -> Paired:
     pair = _numbers([[run[seed] for seed in shared] for run in (first, second)])
     differences = pair[0] - pair[1]
     # The values' size, not the differences': 0.9 - 0.8 and 0.6 - 0.5 differ by rounding alone.
-    found = _summary(differences, scale=np.abs(pair).max())
-    varied = bool(found.spread)
-    tested = varied and found.seeds >= SEEDS_FOR_P
+    gap = _summary(differences, scale=np.abs(pair).max())
+    varied = bool(gap.spread)
+    tested = varied and gap.seeds >= SEEDS_FOR_P
     return Paired(
-        **vars(found),
+        **vars(gap),
         p=float(stats.ttest_rel(*pair).pvalue) if tested else None,
-        effect_size=found.mean / found.spread if varied else None,
+        effect_size=gap.mean / gap.spread if varied else None,
     )
 
 
@@ -126,11 +126,11 @@ def power_hint(
     Raises InputError if there are no differences, one is no number, or a share is impossible.
     """
     _require_shares(alpha=alpha, power=power)
-    found = summary(differences)
-    if not found.spread:
+    gap = summary(differences)
+    if not gap.spread:
         return None
-    effect = min(abs(found.mean) / found.spread, LARGEST_EFFECT)
-    low, high = effect_limits(effect, found.seeds)
+    effect = min(abs(gap.mean) / gap.spread, LARGEST_EFFECT)
+    low, high = effect_limits(effect, gap.seeds)
     return SeedsNeeded(*(_seeds_for(size, alpha, power) for size in (effect, high, low)))
 
 

@@ -19,7 +19,7 @@ from hdc.study.preregistered import Comparison
 
 @dataclass(frozen=True)
 class Answer:
-    """What the records say to a comparison: the run less each row that it was compared with."""
+    """What the records say about a comparison: the run less each row that it is compared with."""
 
     comparison: Comparison
     measures: list[Measure]
@@ -47,7 +47,7 @@ class Answer:
         if self.p_holm is None or self.p_holm >= ALPHA:
             return "cannot tell"
         claimed = self.rows if paired.mean > 0 else {self.against: self.found}
-        doubts = {name: doubt for name, one in claimed.items() if (doubt := _doubt(one))}
+        doubts = {name: doubt for name, row in claimed.items() if (doubt := _doubt(row))}
         if self.against in doubts:
             return f"cannot tell: {doubts[self.against]}"
         if doubts:
@@ -56,38 +56,39 @@ class Answer:
         return "better" if paired.mean > 0 else "worse"
 
 
-def _doubt(found: Difference) -> str:
+def _doubt(row: Difference) -> str:
     """Why the interval over seeds and videos allows no answer; empty if it does."""
-    if found.two_way is None or found.two_way.low is None:
+    if row.two_way is None or row.two_way.low is None:
         return "no interval over test videos"
-    if found.two_way.low <= 0 <= found.two_way.high:
+    if row.two_way.low <= 0 <= row.two_way.high:
         return "other test videos might say otherwise"
     return ""
 
 
 def answers(outcomes: Outcomes) -> list[Answer]:
-    """What the records say to each comparison of a study, with p corrected over all of them."""
-    listed = [Comparison(**one) for one in outcomes.results.study.get("comparisons", [])]
+    """What the records say about each comparison of a study, with p corrected over all of them."""
+    listed = [Comparison(**facts) for facts in outcomes.results.study.get("comparisons", [])]
     compared = [_compared(outcomes, comparison) for comparison in listed]
-    p_values = holm([one.p for one in compared])
-    return [replace(one, p_holm=p) for one, p in zip(compared, p_values, strict=True)]
+    p_values = holm([answer.p for answer in compared])
+    return [replace(answer, p_holm=p) for answer, p in zip(compared, p_values, strict=True)]
 
 
 def _compared(outcomes: Outcomes, comparison: Comparison) -> Answer:
     """The answer to a comparison, without the corrected p."""
     try:
         measures = [named(outcomes.results, name) for name in comparison.measure]
-    except InputError as error:  # no record tells such a factor: one cell is missing, not the page
+    except InputError as error:  # no record has that factor: one cell is missing, not the page
         return _unknown(comparison, [], str(error))
-    own, *others = (
+    place, *rivals = (
         Place(comparison.backbone, comparison.data, run)
         for run in (comparison.run, *comparison.against)
     )
     rows = {
-        other.ablation: difference((outcomes, outcomes), measures, (own, other)) for other in others
+        rival.ablation: difference((outcomes, outcomes), measures, (place, rival))
+        for rival in rivals
     }
-    lacking = [one.missing for one in rows.values() if one.paired is None]
-    if lacking:  # it might be the strongest
+    lacking = [row.missing for row in rows.values() if row.paired is None]
+    if lacking:  # the missing row might be the strongest
         return _unknown(comparison, measures, joined(lacking))
     return Answer(comparison, measures, rows, *hardest(rows))
 
@@ -110,10 +111,10 @@ def hardest(rows: dict[str, Difference]) -> tuple[str, float | None]:
     p is None where the deciding row has none. Source: Berger 1982, "Multiparameter hypothesis
     testing and acceptance sampling".
     """
-    above = [name for name, one in rows.items() if one.paired.mean < 0]
+    above = [name for name, row in rows.items() if row.paired.mean < 0]
     convinces = {
-        name: (inf if one.paired.p is None else one.paired.p, -abs(one.paired.mean))
-        for name, one in rows.items()
+        name: (inf if row.paired.p is None else row.paired.p, -abs(row.paired.mean))
+        for name, row in rows.items()
     }  # of equals the larger difference
     if not above:
         name = max(rows, key=convinces.__getitem__)

@@ -28,14 +28,14 @@ def outcome_columns(
     record: dict[str, Any], columns: list[str], measures: Iterable[Measure]
 ) -> list[str]:
     """The columns that a difference in some measures asks for: names and their outcomes."""
-    asked = {name for one in measures for name in resolved((one.outcome,), record)}
+    asked = {name for measure in measures for name in resolved((measure.outcome,), record)}
     return [name for name in columns if name in _NAMES or name in asked]
 
 
 def read_outcomes(results: Results, evaluation: Any, stage: str) -> pd.DataFrame | None:
     """What a stage wrote down of each test video, by video; None where it did not.
 
-    Of fine-tuning without the scores. A damaged file is noted in the results, and is none.
+    Scores of fine-tuning are left out. A damaged file is noted in the results and gives None.
     """
     record = results.records.get(record_path(evaluation, stage), {})
     path = f"{evaluation.folder}/{FILES[stage]}"
@@ -94,14 +94,14 @@ class Outcomes:
 
         `evaluation` is a row of the study's. An outcome is 1 for right, 0 for wrong, or a share.
         """
-        found = [self._outcome(evaluation, measure) for measure in measures]
-        if any(one is None for one in found):
+        columns = [self._outcome(evaluation, measure) for measure in measures]
+        if any(column is None for column in columns):
             return None
         # By video: two stages may list them in different orders.
-        return pd.concat(found, axis=1, join="inner").mean(axis=1)
+        return pd.concat(columns, axis=1, join="inner").mean(axis=1)
 
     def groups(self, data: str, split: int, videos: pd.Index) -> list[str] | None:
-        """The group of each test video of a split, by whichever evaluation tells; None if none.
+        """The group of each test video of a split, from any evaluation that has it; else None.
 
         Evaluations of other videos, as before a data set grew, tell nothing.
         """

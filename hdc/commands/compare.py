@@ -54,8 +54,8 @@ def compare(first: Path, second: Path, *, as_json: bool = False) -> str:
             f"compare studies with the same backbone, data set and ablation"
         )
     only = [
-        [_name(place) for place in own if place not in other]
-        for own, other in (places, places[::-1])
+        [_name(place) for place in ours if place not in theirs]
+        for ours, theirs in (places, places[::-1])
     ]
     settings = _settings(studies, common)
     rows = list(_rows(studies, common))
@@ -86,20 +86,20 @@ def _places(results: Results) -> list[Place]:
 
 def _settings(studies: list[Results], common: list[Place]) -> list[dict[str, Any]]:
     """Every setting that differs, with the runs in which it does: key, first, second, runs."""
-    found: dict[tuple[str, str, str], list[str]] = {}
+    differing: dict[tuple[str, str, str], list[str]] = {}
     for place in common:
         for stage in RECORDED:
             pair = [_first_settings(study, stage, place) for study in studies]
             if None in pair:
                 continue
             for key in dict.fromkeys([*pair[0], *pair[1]]):
-                values = [each.get(key, "not there") for each in pair]
+                values = [settings.get(key, "not there") for settings in pair]
                 if values[0] != values[1]:
-                    runs = found.setdefault((f"{stage}: {key}", *values), [])
+                    runs = differing.setdefault((f"{stage}: {key}", *values), [])
                     runs.append(_name(place))
     return [
         {"key": key, "first": first, "second": second, "runs": runs}
-        for (key, first, second), runs in found.items()
+        for (key, first, second), runs in differing.items()
     ]
 
 
@@ -112,25 +112,27 @@ def _first_settings(results: Results, stage: str, place: Place) -> dict[str, str
 def _rows(studies: list[Results], common: list[Place]) -> Iterator[Row]:
     """Every number that both studies have."""
     outcomes = Outcomes(studies[0]), Outcomes(studies[1])
-    others = [recall(rank) for rank in ranks(*studies)]
-    first = ablation_measures(studies[0])
-    others = [one for one in others if one.name not in {each.name for each in first}]
-    measures = [*first, *others, *nearest_neighbors()]
+    shown = ablation_measures(studies[0])
+    names = {measure.name for measure in shown}
+    recalls = [measure for measure in map(recall, ranks(*studies)) if measure.name not in names]
+    measures = [*shown, *recalls, *nearest_neighbors()]
     for place in common:
         for measure in measures:
-            first, second = (seed_values(one, [measure], place)["value"].mean() for one in outcomes)
+            first, second = (
+                seed_values(study, [measure], place)["value"].mean() for study in outcomes
+            )
             if not (math.isnan(first) and math.isnan(second)):
-                found = difference(outcomes[::-1], [measure], (place, place))
-                yield Row(place, measure, first, second, found)
+                gap = difference(outcomes[::-1], [measure], (place, place))
+                yield Row(place, measure, first, second, gap)
 
 
 def _plain(row: Row) -> dict[str, Any]:
     """A row for scripts; null where a number is not known."""
     numbers = {"first": row.first, "second": row.second}
-    found = {"difference": row.found.paired and asdict(row.found.paired)}
-    found["two_way"] = row.found.two_way and asdict(row.found.two_way)
+    gaps = {"difference": row.found.paired and asdict(row.found.paired)}
+    gaps["two_way"] = row.found.two_way and asdict(row.found.two_way)
     known = {key: None if math.isnan(value) else value for key, value in numbers.items()}
-    return {**vars(row.place), "measure": row.measure.name, **known, **found,
+    return {**vars(row.place), "measure": row.measure.name, **known, **gaps,
             "missing": row.found.missing}  # fmt: skip
 
 
@@ -147,9 +149,9 @@ def _text(
             lines += [f"only in the {which}: {', '.join(runs)}", ""]
     common = len({_name(row.place) for row in rows})
     lines.append("settings that differ:" if settings else "settings: the same")
-    for one in settings:
-        where = "" if len(one["runs"]) == common else f" ({', '.join(one['runs'])})"
-        lines.append(f"  {one['key']}: {one['first']} -> {one['second']}{where}")
+    for setting in settings:
+        where = "" if len(setting["runs"]) == common else f" ({', '.join(setting['runs'])})"
+        lines.append(f"  {setting['key']}: {setting['first']} -> {setting['second']}{where}")
     lines += ["", *_table([_cells(row) for row in rows]), "", NOTE]
     reasons = dict.fromkeys(row.found.missing for row in rows if row.found.missing)
     return "\n".join([*lines, *reasons])

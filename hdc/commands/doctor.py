@@ -1,4 +1,5 @@
-"""What this machine and its data sets look like: versions, devices, codecs, videos and what lacks.
+"""What this machine and its data sets look like: versions, devices, codecs, videos, and what is
+missing.
 
 Nothing is changed and nothing is decoded. On a GPU one layer is computed; of a study that is named,
 every network whose training is not in full float32. Exits with 1 if a package is missing, a device
@@ -34,14 +35,14 @@ _ENCODERS = ("libx264", "ffv1")
 
 
 def examine(studies: list[Path], *, asked: bool) -> Iterator[tuple[bool | None, str]]:
-    """Lines about machine and data, each with whether all is well; None: as may be.
+    """Lines about machine and data, each with whether all is well; None: neither good nor bad.
 
     `asked`: these studies were named, so that their videos should be there.
     """
     yield from _machine()
     yield from _packages()
     yield from _codecs()
-    found = False
+    has_folder = False
     for path in studies:
         try:
             study = _read_study(path)
@@ -52,19 +53,19 @@ def examine(studies: list[Path], *, asked: bool) -> Iterator[tuple[bool | None, 
             for well, line in _networks(study):
                 yield well, f"{path}: {line}"
         for name, folder in (study.get("data") or {}).items():
-            found = True
+            has_folder = True
             try:
                 for well, line in _data_set(name, folder):
                     allowed = study.get("allow_missing") or not asked
                     yield None if allowed and not well else well, f"{path}: {name}: {line}"
             except InputError as error:
                 yield False if asked else None, f"{path}: {name}: {error}"
-    if not found and not asked:
+    if not has_folder and not asked:
         yield True, f"data: no study names a folder of videos ({len(studies)} read)"
 
 
 def _read_study(path: Path) -> dict[str, Any]:
-    """A study's file; raises ValueError if it is none."""
+    """The content of a study's file; raises ValueError for any other file."""
     study = yaml.safe_load(path.read_text()) or {}
     data = study.get("data") if isinstance(study, dict) else None
     if not isinstance(study, dict) or not isinstance(data or {}, dict):
@@ -84,9 +85,9 @@ def _machine() -> Iterator[tuple[bool | None, str]]:
         yield False, f"torch: cannot be imported: {error}"
         return
     if not torch.cuda.is_available():
-        found = len(visible_gpus())
-        what = f"{found} visible, none that torch can use" if found else "none"
-        yield not found, f"GPU: {what}; everything runs on the processor"
+        visible = len(visible_gpus())
+        what = f"{visible} visible, none that torch can use" if visible else "none"
+        yield not visible, f"GPU: {what}; everything runs on the processor"
     for number in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(number)
         yield True, f"GPU {number}: {facts.name}, {facts.total_memory / _GB:.0f} GB"
@@ -97,24 +98,24 @@ def _machine() -> Iterator[tuple[bool | None, str]]:
 
 
 def _convolution(device: "torch.device") -> tuple[bool | None, str]:
-    """Whether bf16 is right, fast and small in the layer that everything is made of."""
+    """Whether bf16 is right, fast and small in the layer that all networks are made of."""
     what = f"GPU {device.index}: bf16 Conv3d against fp32"
     try:
-        found = check_conv3d(device)
-    except RuntimeError as error:  # too little memory is one, too
+        check = check_conv3d(device)
+    except RuntimeError as error:  # also raised when memory does not suffice
         return None, f"{what}: not measured: {str(error).splitlines()[0]}"
     line = (
-        f"{what}: off by {found.forward_error:.2%}, weight gradient by {found.gradient_error:.2%}, "
-        f"{found.time_ratio:.2f} of the time, {found.memory_ratio:.2f} of the memory"
+        f"{what}: off by {check.forward_error:.2%}, weight gradient by {check.gradient_error:.2%}, "
+        f"{check.time_ratio:.2f} of the time, {check.memory_ratio:.2f} of the memory"
     )
-    return found.warning is None, f"{line}; {found.warning}" if found.warning else line
+    return check.warning is None, f"{line}; {check.warning}" if check.warning else line
 
 
 def _networks(study: dict[str, Any]) -> Iterator[tuple[bool | None, str]]:
     """Whether the networks of a study compute what they should, on the device that trains them."""
     try:
         from hdc.commands.study_networks import examine_networks
-    except ImportError:  # of torch, which is said before
+    except ImportError:  # of torch, which was reported above
         return
     yield from examine_networks(study)
 

@@ -58,23 +58,24 @@ class Plan:
 
 
 def read_plan(folder: Path) -> Plan:
-    """What a study's study.json asks for; raises InputError if there is none or it is broken."""
+    """What a study's study.json asks for; raises InputError if it is missing or broken."""
     path, records = folder / "study.json", records_folder(folder)
     try:
         content = json.loads(path.read_text())
         plan = Plan(content["study"], folder, {}, {})
         gaps = content.get("gaps", {})
         evaluations = [
-            one
-            for one in content["evaluations"]
-            if f"{one['backbone']}/{one['ablation']}" not in gaps
+            evaluation
+            for evaluation in content["evaluations"]
+            if f"{evaluation['backbone']}/{evaluation['ablation']}" not in gaps
         ]
-        for data in dict.fromkeys(name for one in evaluations for name in _data_sets(one)):
+        data_sets = [name for evaluation in evaluations for name in _data_sets(evaluation)]
+        for data in dict.fromkeys(data_sets):
             prepared = folder.parent / "data" / data
             plan.jobs["prepare", data] = _job(plan, "prepare", data, prepared, prepared)
-        for one in evaluations:
-            row = plan.rows.setdefault((one["backbone"], one["ablation"]), {})
-            for stage, place in _places(one).items():
+        for evaluation in evaluations:
+            row = plan.rows.setdefault((evaluation["backbone"], evaluation["ablation"]), {})
+            for stage, place in _places(evaluation).items():
                 name = Path(place).relative_to(RUNS.format(study=plan.study)).as_posix()
                 places = [below / "runs" / name for below in (folder, records)]
                 plan.jobs[stage, name] = _job(plan, stage, name, *places)
@@ -120,9 +121,9 @@ def standing(job: Job, writers: dict[tuple[int, int], int]) -> dict[str, Any]:
     and stopped: its log says so in its last words, or it has left a state to go on from. Unclear: a
     stage that takes no lock began, and no process of this host is at it.
     """
-    found = next((one for path in _locks(job) if (one := holder(path))), None)
-    if found is not None:
-        return {"state": "running"} | progress(job) | found
+    worker = next((facts for path in _locks(job) if (facts := holder(path))), None)
+    if worker is not None:
+        return {"state": "running"} | progress(job) | worker
     if _is_done(job):
         return {"state": "done"}
     if process := _writer(job.log, writers):
@@ -241,7 +242,7 @@ def last_words(log: Path) -> tuple[str, str]:
         if _ERROR.match(line):
             return "failed", line
     if raised:  # an error by another name
-        return "failed", next((one for one in lines[raised:] if one[0] != " "), lines[-1])
+        return "failed", next((line for line in lines[raised:] if line[0] != " "), lines[-1])
     return "", lines[-1]
 
 
@@ -251,15 +252,15 @@ def writers() -> dict[tuple[int, int], int]:
     Stages that take no lock are seen so. Those of other users are not seen, nor any where there is
     no /proc.
     """
-    found: dict[tuple[int, int], int] = {}
+    processes: dict[tuple[int, int], int] = {}
     for process in sorted(int(path.name) for path in Path("/proc").glob("[0-9]*")):
         try:
             facts = Path(f"/proc/{process}/fd/1").stat()
         except OSError:
             continue
         if stat.S_ISREG(facts.st_mode):
-            found.setdefault((facts.st_dev, facts.st_ino), process)
-    return found
+            processes.setdefault((facts.st_dev, facts.st_ino), process)
+    return processes
 
 
 def _writer(log: Path, writers: dict[tuple[int, int], int]) -> int | None:

@@ -30,7 +30,7 @@ def publish(study: str) -> Path:
     """Copy a study to results/published/<study>, whole or not at all; an older copy is replaced.
 
     Records of runs that the study no longer has stay behind. Equal studies make equal bytes. Raises
-    InputError if the study has no report of what it has now, or a damaged file.
+    InputError if the study has no up-to-date report, or a damaged file.
     """
     source, target = RESULTS / study, RESULTS / "published" / study
     _require_report(source, study)
@@ -44,9 +44,11 @@ def publish(study: str) -> Path:
         copy = fresh / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-    own = Path("results", results.study["study"])
+    home = Path("results", results.study["study"])
     contents = _records(results) | _outcomes(results)
-    packed = {Path(path).relative_to(own).as_posix(): one for path, one in contents.items()}
+    packed = {
+        Path(path).relative_to(home).as_posix(): content for path, content in contents.items()
+    }
     write_zip(fresh / PACKED, packed)
     if target.exists():
         target.rename(old)
@@ -61,13 +63,13 @@ def publish(study: str) -> Path:
 def _require_report(source: Path, study: str) -> None:
     """Refuse a study without a report, or whose plan was written after it."""
     report, plan = source / "report.html", source / "study.json"
-    found = "none"
+    present = "none"
     if report.is_file() and plan.is_file():
         if report.stat().st_mtime >= plan.stat().st_mtime:
             return
-        found = "one older than study.json"
+        present = "one older than study.json"
     raise InputError(
-        f"{source}: expected a finished study with a report, found {found}; "
+        f"{source}: expected a finished study with a report, found {present}; "
         f"run snakemake --cores all --configfile config/{study}.yaml"
     )
 
@@ -81,8 +83,8 @@ def _require_whole(results: Results) -> None:
     for _, rows in results.evaluations.groupby(["data", "backbone"], observed=True):
         read_maps(results, rows)
     if results.damaged:
-        first, *others = results.damaged.values()
-        more = f", and {len(others)} more" if others else ""
+        first, *remaining = results.damaged.values()
+        more = f", and {len(remaining)} more" if remaining else ""
         raise InputError(f"{first}{more}; delete what is damaged and run the workflow again")
 
 
@@ -100,7 +102,7 @@ def _records(results: Results) -> dict[str, bytes]:
 
 def _outcomes(results: Results) -> dict[str, bytes]:
     """What the records say by test video, by path, as far as runs are compared by it."""
-    found, measures = {}, compared(results).values()
+    texts, measures = {}, compared(results).values()
     for row in results.evaluations.itertuples(index=False):
         for stage, name in FILES.items():
             path = f"{row.folder}/{name}"
@@ -110,5 +112,5 @@ def _outcomes(results: Results) -> dict[str, bytes]:
                     table = pd.read_csv(content, dtype=str, keep_default_na=False)
                 columns = outcome_columns(record, list(table), measures)
                 text = table[columns].to_csv(index=False, lineterminator="\n")
-                found[path] = text.encode()
-    return found
+                texts[path] = text.encode()
+    return texts

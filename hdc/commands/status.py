@@ -76,7 +76,7 @@ def page(plan: Plan, standings: Standings) -> str:
     """The same for people: data sets, a table of runs, what is to be said of jobs, totals."""
     blocks = [_preparations(plan, standings), _table(plan, standings)]
     for state in LETTERS:
-        keys = [key for key, found in standings.items() if found["state"] == state]
+        keys = [key for key, known in standings.items() if known["state"] == state]
         lines = [line for key in keys[:SHOWN] for line in _entry(plan, key, standings[key])]
         if len(keys) > SHOWN:
             lines.append(f"{len(keys) - SHOWN} more are {state}: hdc status --json")
@@ -88,10 +88,10 @@ def page(plan: Plan, standings: Standings) -> str:
 def _preparations(plan: Plan, standings: Standings) -> str:
     """A line for each data set and one for the report."""
     lines = [f"study {plan.study} in {plan.folder}"]
-    for (stage, name), found in standings.items():
+    for (stage, name), known in standings.items():
         if stage == "prepare":
-            parts = _parts(found) if found["state"] != "done" else ""
-            lines.append(f"data set {name}: {found['state']}{parts and ', '}{parts}")
+            parts = _parts(known) if known["state"] != "done" else ""
+            lines.append(f"data set {name}: {known['state']}{parts and ', '}{parts}")
     lines.append(f"report: {standings['report', '']['state']}")
     return "\n".join(lines)
 
@@ -110,62 +110,62 @@ def _table(plan: Plan, standings: Standings) -> str:
     )
 
 
-def _cell(found: Iterable[dict[str, Any]]) -> str:
+def _cell(standings: Iterable[dict[str, Any]]) -> str:
     """Jobs done of all there are, as in `4/9 2r 1f`."""
-    counts = _count(found)
+    counts = _count(standings)
     marks = [f"{counts[state]}{letter}" for state, letter in LETTERS.items() if counts[state]]
     return " ".join([f"{counts['done']}/{sum(counts.values())}", *marks])
 
 
-def _entry(plan: Plan, key: tuple[str, str], found: dict[str, Any]) -> list[str]:
+def _entry(plan: Plan, key: tuple[str, str], known: dict[str, Any]) -> list[str]:
     """What is to be said of a job that is running or that ended early."""
-    title = f"{found['state']}: {' '.join(key).strip()}"
-    if found["state"] == "running":
-        far = _far(found) or ("no step logged yet" if key[0] in TRAINING_LOGS else "")
-        return [title, f"  {'; '.join(filter(None, (far, _who(found))))}"]
-    lines = [title, f"  {found['words']}"]
-    if "step" in found:
-        of = f" of {found['steps']}" if "steps" in found else ""
-        lines.append(f"  its state of step {found['step']}{of} is there to go on from")
+    title = f"{known['state']}: {' '.join(key).strip()}"
+    if known["state"] == "running":
+        far = _far(known) or ("no step logged yet" if key[0] in TRAINING_LOGS else "")
+        return [title, f"  {'; '.join(filter(None, (far, _who(known))))}"]
+    lines = [title, f"  {known['words']}"]
+    if "step" in known:
+        of = f" of {known['steps']}" if "steps" in known else ""
+        lines.append(f"  its state of step {known['step']}{of} is there to go on from")
     return [*lines, f"  {plan.jobs[key].log}"]
 
 
-def _far(found: dict[str, Any]) -> str:
+def _far(known: dict[str, Any]) -> str:
     """How far a running job is, as in `step 20/645, loss 3.821, 109 clips/s, 3 min 20 s left`."""
-    words = [_parts(found)]
-    if "step" in found:
-        words.append(f"step {found['step']}" + (f"/{found['steps']}" if "steps" in found else ""))
-    if "loss" in found:
-        words.append(f"loss {found['loss']:.3f}")
-    if "clips_per_second" in found:
-        words.append(f"{found['clips_per_second']:.0f} clips/s")
-    if "seconds_left" in found:
-        words.append(f"{duration(found['seconds_left'])} left")
-    if found.get("logged_seconds_ago", 0) > QUIET_SECONDS:
-        words.append(f"nothing logged for {duration(found['logged_seconds_ago'])}")
+    words = [_parts(known)]
+    if "step" in known:
+        words.append(f"step {known['step']}" + (f"/{known['steps']}" if "steps" in known else ""))
+    if "loss" in known:
+        words.append(f"loss {known['loss']:.3f}")
+    if "clips_per_second" in known:
+        words.append(f"{known['clips_per_second']:.0f} clips/s")
+    if "seconds_left" in known:
+        words.append(f"{duration(known['seconds_left'])} left")
+    if known.get("logged_seconds_ago", 0) > QUIET_SECONDS:
+        words.append(f"nothing logged for {duration(known['logged_seconds_ago'])}")
     return ", ".join(filter(None, words))
 
 
-def _who(found: dict[str, Any]) -> str:
+def _who(known: dict[str, Any]) -> str:
     """Who is at work, and since when, as in `since Nov 23 08:59, process 30699 on host`."""
-    since = f"since {found['since'][4:16]}, " if found.get("since") else ""
-    return f"{since}process {found['process']} on {found['host']}"
+    since = f"since {known['since'][4:16]}, " if known.get("since") else ""
+    return f"{since}process {known['process']} on {known['host']}"
 
 
-def _parts(found: dict[str, Any]) -> str:
-    return f"{found['parts_done']} of {found['parts']} parts" if "parts" in found else ""
+def _parts(known: dict[str, Any]) -> str:
+    return f"{known['parts_done']} of {known['parts']} parts" if "parts" in known else ""
 
 
 def _totals(standings: Standings) -> str:
     """As in `18 of 25 jobs done, 2 running, 1 failed, 4 missing`."""
     counts = _count(standings.values())
-    others = [f"{counts[state]} {state}" for state in STATES if state != "done" and counts[state]]
-    return ", ".join([f"{counts['done']} of {sum(counts.values())} jobs done", *others])
+    undone = [f"{counts[state]} {state}" for state in STATES if state != "done" and counts[state]]
+    return ", ".join([f"{counts['done']} of {sum(counts.values())} jobs done", *undone])
 
 
-def _count(found: Iterable[dict[str, Any]]) -> dict[str, int]:
+def _count(standings: Iterable[dict[str, Any]]) -> dict[str, int]:
     """How many jobs are in each state, none left out."""
-    counts = Counter(one["state"] for one in found)
+    counts = Counter(known["state"] for known in standings)
     return {state: counts[state] for state in STATES}
 
 

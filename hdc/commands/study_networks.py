@@ -1,4 +1,4 @@
-"""The encoders that a study trains, each computed in the precision and at the shapes of that."""
+"""The encoders that a study trains, each tried in the precision and shapes of its training."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -23,11 +23,11 @@ class Trained:
     backbone: str
     settings: dict[str, Any]
     clips: tuple[int, int, int, int, int]  # batch, 3, time, height, width
-    key: str  # of the precision
-    precision: str  # what it comes to here
+    key: str  # of the setting that asks for a precision
+    precision: str  # the one that this machine uses
 
     def words(self) -> str:
-        """Which, and on what."""
+        """Which encoder it is, and on which clips."""
         batch, _, frames, height, width = self.clips
         return f"{self.backbone}, {batch} clips of {frames} x {height} x {width}"
 
@@ -50,23 +50,25 @@ def examine_networks(study: Mapping[str, Any]) -> Iterator[tuple[bool | None, st
     except (TypeError, AttributeError):
         yield False, "expected a study, found one with a wrong value; snakemake -n names its key"
         return
-    reduced = [one for one in networks if device.type == "cuda" or one.precision != EXACT]
+    reduced = [
+        trained for trained in networks if device.type == "cuda" or trained.precision != EXACT
+    ]
     if len(reduced) < len(networks):
         yield True, f"networks: {len(networks) - len(reduced)} train in {EXACT} on the processor"
-    for one in reduced:
-        yield _examined(one, device)
+    for trained in reduced:
+        yield _examined(trained, device)
 
 
-def _examined(one: Trained, device: torch.device) -> tuple[bool | None, str]:
-    words = f"networks: {one.words()} in {one.precision} on {device.type}"
-    network = build_to_fill(one.settings)
+def _examined(trained: Trained, device: torch.device) -> tuple[bool | None, str]:
+    words = f"networks: {trained.words()} in {trained.precision} on {device.type}"
+    network = build_to_fill(trained.settings)
     try:
-        found = check_layers(network, one.clips, device=device, precision=one.precision)
-    except RuntimeError as error:  # too little memory is one, too
+        result = check_layers(network, trained.clips, device=device, precision=trained.precision)
+    except RuntimeError as error:  # also raised when memory does not suffice
         return None, f"{words}: not measured: {str(error).splitlines()[0]}"
-    if found.problem:
-        return False, f"{words}: {found.problem}; set {one.key} to {EXACT}"
-    return True, f"{words}: {agreement(found)}"
+    if result.problem:
+        return False, f"{words}: {result.problem}; set {trained.key} to {EXACT}"
+    return True, f"{words}: {agreement(result)}"
 
 
 def trained_networks(study: Study) -> Iterator[Trained]:
@@ -80,10 +82,10 @@ def trained_networks(study: Study) -> Iterator[Trained]:
             scale=study.scale,
             protocol=study.protocol,
         )
-        for one in _stages(evaluation.run.backbone, run):
-            if one not in seen:
-                seen.append(one)
-                yield one
+        for trained in _stages(evaluation.run.backbone, run):
+            if trained not in seen:
+                seen.append(trained)
+                yield trained
 
 
 def _stages(backbone: str, run: Any) -> Iterator[Trained]:

@@ -40,7 +40,7 @@ class Draw:
 
 
 def squares(height: int, width: int, share: float, *, count: int = 1) -> list[Draw]:
-    """Squares spread evenly along a frame's longer side, the ends included; one is the middle.
+    """Squares spread evenly along a frame's longer side, ends included; a single one is the middle.
 
     Their side is `share` of the frame's shorter side, along which they are in the middle.
     """
@@ -122,24 +122,24 @@ def augment(
     x = adjust_brightness(x, _column(draws, "brightness", x))
     x = adjust_contrast(x, _column(draws, "contrast", x))
     x = adjust_saturation(x, _column(draws, "saturation", x))
-    x = _some(x, [row for row, one in enumerate(draws) if one.hue], adjust_hue, draws, "hue")
-    grey = [row for row, one in enumerate(draws) if one.greyscale]
+    x = _some(x, [row for row, drawn in enumerate(draws) if drawn.hue], adjust_hue, draws, "hue")
+    grey = [row for row, drawn in enumerate(draws) if drawn.greyscale]
     if grey:
         x[grey] = luma(x[grey]).expand(-1, 3, -1, -1, -1)
     x = _some(
-        x, [row for row, one in enumerate(draws) if one.blur_sigma], blur, draws, "blur_sigma"
+        x, [row for row, drawn in enumerate(draws) if drawn.blur_sigma], blur, draws, "blur_sigma"
     )
-    for row, one in enumerate(draws):
-        if one.noise:
-            # On the clips' device: of full-size clips it would be more to copy than the clips are.
-            random = torch.Generator(x.device).manual_seed(one.noise_seed)
+    for row, drawn in enumerate(draws):
+        if drawn.noise:
+            # On the clips' device: noise for full-size clips is larger than the clips themselves.
+            random = torch.Generator(x.device).manual_seed(drawn.noise_seed)
             noise = torch.randn(x[row].shape, generator=random, device=x.device)
-            x[row] = (x[row] + one.noise * noise).clamp(0, 1)
+            x[row] = (x[row] + drawn.noise * noise).clamp(0, 1)
     return (x - MEAN) / STANDARD_DEVIATION
 
 
 def _column(draws: Sequence[Draw], name: str, like: Tensor) -> Float[Tensor, "batch 1 1 1 1"]:
-    values = torch.tensor([float(getattr(one, name)) for one in draws], dtype=like.dtype)
+    values = torch.tensor([float(getattr(drawn, name)) for drawn in draws], dtype=like.dtype)
     return values.to(like.device, non_blocking=True).view(-1, 1, 1, 1, 1)
 
 
@@ -159,9 +159,11 @@ def resample(
     for all frames, so it is two batched matrix products: one over height, one over width.
     """
     batch, time, height, width, _ = clips.shape
-    rows = _resampling([(one.top, one.height) for one in draws], height, pixels, clips.device)
-    columns = _resampling([(one.left, one.width) for one in draws], width, pixels, clips.device)
-    flipped = torch.tensor([one.flip for one in draws], device=clips.device).view(-1, 1, 1)
+    rows = _resampling([(drawn.top, drawn.height) for drawn in draws], height, pixels, clips.device)
+    columns = _resampling(
+        [(drawn.left, drawn.width) for drawn in draws], width, pixels, clips.device
+    )
+    flipped = torch.tensor([drawn.flip for drawn in draws], device=clips.device).view(-1, 1, 1)
     columns = torch.where(flipped, columns.flip(1), columns)
     x = clips.permute(0, 2, 1, 4, 3).reshape(batch, height, -1).to(rows.dtype) / 255
     x = torch.bmm(rows, x).view(batch, -1, width)  # (batch, pixels * time * channel, width)

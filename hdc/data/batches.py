@@ -70,7 +70,7 @@ class VideoBatches:
         self.batch_size, self.seed, self.part = batch_size, seed, part
 
     def of_size(self, batch_size: int) -> "VideoBatches":
-        """Batches of the same videos of another size, made by this process alone."""
+        """Batches of another size of the same videos, made by this process alone."""
         return VideoBatches(
             self.store,
             self.rows,
@@ -82,7 +82,7 @@ class VideoBatches:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches in an epoch; the videos left over, others each time, are not used."""
+        """Whole batches in an epoch; the videos left over, different ones each time, are unused."""
         return len(self.rows) // self.batch_size
 
     def epoch(
@@ -95,8 +95,8 @@ class VideoBatches:
         order = generator(self.seed, "order", number).permutation(self.rows)
         part, parts = self.part
         size = self.batch_size // parts
-        first = np.arange(first_step, self.steps_per_epoch) * self.batch_size + part * size
-        return [partial(self._views, order[place:][:size], number, views) for place in first]
+        places = np.arange(first_step, self.steps_per_epoch) * self.batch_size + part * size
+        return [partial(self._views, order[place:][:size], number, views) for place in places]
 
     def _views(
         self, rows: Int[np.ndarray, " video"], epoch: int, views: dict[str, View]
@@ -114,22 +114,21 @@ class VideoBatches:
             clips.append(self.store.clip(row, still if view.still else numbers))
             random = generator(self.seed, "augment", epoch, video, view.draw)
             pixels = self.clip.pixels
-            one = draw(random, self.augment, height=height, width=width, pixels=pixels)
+            drawn = draw(random, self.augment, height=height, width=width, pixels=pixels)
             # Crops that share a spatial draw share no noise: it would name their video.
-            draws.append(replace(one, noise_seed=one.noise_seed + view.crop))
+            draws.append(replace(drawn, noise_seed=drawn.noise_seed + view.crop))
         return ClipBatch(rows, first_frames, stack_clips(clips), draws)
 
     def _frame_numbers(self, total: int, epoch: int, video: str, crop: int) -> np.ndarray:
         """Frames of temporal crop 1, 2, ... of a video in an epoch."""
         size = {"frames": self.clip.frames, "stride": self.clip.stride}
         starts = possible_starts(total, span(**size))
-        first = first_start(generator(self.seed, "crop", epoch, video, 1), starts)
-        found = [first]
+        chosen = [first_start(generator(self.seed, "crop", epoch, video, 1), starts)]
         limits = {"minimum": self.clip.minimum_distance, "maximum": self.clip.maximum_distance}
         for number in range(2, crop + 1):
             random = generator(self.seed, "crop", epoch, video, number)
-            found.append(other_start(random, starts, found, **limits))
-        return clip_frames(found[-1], **size, total=total)
+            chosen.append(other_start(random, starts, chosen, **limits))
+        return clip_frames(chosen[-1], **size, total=total)
 
 
 def inference_batches(
@@ -141,8 +140,8 @@ def inference_batches(
     """
     videos = max(1, inference.batch_size // (inference.clips * crops))
     return [
-        partial(_inference_batch, store, rows[first : first + videos], clip, inference, crops)
-        for first in range(0, len(rows), videos)
+        partial(_inference_batch, store, rows[start : start + videos], clip, inference, crops)
+        for start in range(0, len(rows), videos)
     ]
 
 

@@ -3,8 +3,8 @@
 Packed form: the size of each packet as uint32, little-endian, one packet a frame, then the packets
 in the order of frames. No frame refers to a later one or to one before its group's key frame, so a
 frame needs the packets from the last multiple of the group's length on. Edges are repeated up to a
-multiple of 32 pixels: any height and width fits, and beyond other sizes x264 reads memory that
-differs from run to run.
+multiple of 32 pixels: any height and width fits, and past the edges of other sizes x264 reads
+memory that differs from run to run.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,7 +27,7 @@ def pack(frames: UInt8[np.ndarray, "time height width 3"], store: Store) -> byte
     height, width = padded.shape[1:3]
     encoder = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
-    encoder.framerate, encoder.thread_count = 25, 1  # no time is read from it
+    encoder.framerate, encoder.thread_count = 25, 1  # its time stamps are not read
     every = store.key_frame_every
     parameters = f"keyint={every}:min-keyint={every}:scenecut=0:bframes=0:open-gop=0:threads=1"
     encoder.options = {
@@ -58,13 +58,13 @@ def unpack(
     wanted = np.unique(numbers)
     needed = list(_needed(wanted, key_frame_every))
     packets = (packed[starts[number] : ends[number]] for number in needed)
-    found = dict.fromkeys(wanted.tolist())
+    images = dict.fromkeys(wanted.tolist())
     reformatter = VideoReformatter()
     for number, frame in zip(needed, _decoded(packets), strict=True):
-        if number in found:
+        if number in images:
             image = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-            found[number] = image[:height, :width]
-    return np.stack([found[number] for number in numbers.tolist()])
+            images[number] = image[:height, :width]
+    return np.stack([images[number] for number in numbers.tolist()])
 
 
 def _needed(wanted: Int[np.ndarray, " frame"], every: int) -> Iterator[int]:

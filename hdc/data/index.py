@@ -14,8 +14,8 @@ INDEX_COLUMNS = (
 )  # fmt: skip
 PARTS = ("train", "val", "test")
 MISSING = "missing: not found in the folder of the data set"  # a reason in rejected.csv
+_SHOWN = 200  # letters of a wrong header that a message quotes
 # Texts that look like numbers or gaps ("001", "nan") are names here and stay what they are.
-_SHOWN = 200  # letters of what is found in the place of columns
 _TEXTS = dict.fromkeys(("video", "label", "group", "path", "sha256", "part", "reason"), str)
 
 
@@ -44,12 +44,12 @@ def read_table(
     try:
         table = pd.read_csv(path, dtype=_TEXTS, keep_default_na=False, na_values={"fps": [""]})
     except ValueError as error:  # empty, no UTF-8, rows of several lengths
-        found = " ".join(str(error).split())
-        raise InputError(f"{path}: expected a table, found damage ({found}); {remedy}") from None
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: expected a table, found damage ({reason}); {remedy}") from None
     missing = [column for column in columns if column not in table]
     if missing:
-        found = ascii(", ".join(table))[1:-1][:_SHOWN]
-        raise InputError(f"{path}: expected a column {missing[0]}, found {found}; {remedy}")
+        header = ascii(", ".join(table))[1:-1][:_SHOWN]
+        raise InputError(f"{path}: expected a column {missing[0]}, found {header}; {remedy}")
     return table
 
 

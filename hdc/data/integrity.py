@@ -16,7 +16,8 @@ from hdc.runtime.sealed import read_sealed
 from hdc.runtime.seeding import generator
 
 # Videos that a training looks at: 0.6 GB of Kinetics-400 as raw frames, seconds on any disk. A disk
-# that has spoilt 1 video in 10 is found with 97 %, and every run and seed draws others.
+# that has spoilt 1 video in 10 is found with a probability of 97 %, and every run and seed draws
+# other videos.
 SAMPLE = 32
 
 
@@ -38,8 +39,8 @@ def verify(folder: str | Path) -> bool:
         for fault in all_faults(folder, manifest, on_video=bar.update):
             count += 1
             bar.write(fault)
-    found = f"{count} fault{'s'[: count != 1]}" if count else "all as it was prepared"
-    print(f"{folder}: checked {len(videos):,} videos, {size / 1e9:.1f} GB: {found}", flush=True)
+    verdict = f"{count} fault{'s'[: count != 1]}" if count else "all as it was prepared"
+    print(f"{folder}: checked {len(videos):,} videos, {size / 1e9:.1f} GB: {verdict}", flush=True)
     return not count
 
 
@@ -64,14 +65,14 @@ def all_faults(
             yield f"{path.with_suffix('.json')}: expected a file, found none; {remedy}"
         except InputError as error:
             yield str(error)
-        for video, found in frame_faults(path, stored[number], on_video=on_video):
-            yield f"{path}: {video}: expected the frames that were prepared, {found}; {remedy}"
+        for video, fault in frame_faults(path, stored[number], on_video=on_video):
+            yield f"{path}: {video}: expected the frames that were prepared, {fault}; {remedy}"
 
 
 def frame_faults(
     path: Path, stored: Sequence[Mapping[str, Any]], *, on_video: Callable[[], Any] = lambda: None
 ) -> Iterator[tuple[str, str]]:
-    """Those of the videos in a file of frames whose bytes are others, each with what was found.
+    """The videos in a file of frames whose bytes have changed, each with what was found.
 
     `stored` hold video, offset, bytes and crc32.
     """
@@ -107,7 +108,7 @@ def check_sample(store: ClipStore, rows: Sequence[int], *, seed: int) -> int:
     """Compare the frames of a few of the videos `rows`, drawn by `seed`, with their checksums.
 
     Returns how many: `SAMPLE` or all of fewer; none of a data set that an older version prepared.
-    Says so aloud. Raises InputError for one whose frames are others.
+    Prints how many. Raises InputError for a video whose frames have changed.
     """
     drawn = generator(seed, "sample of stored frames").permutation(len(rows))[:SAMPLE]
     videos = [store.videos[rows[place]] for place in sorted(drawn)]
@@ -116,9 +117,9 @@ def check_sample(store: ClipStore, rows: Sequence[int], *, seed: int) -> int:
         return 0
     for video in videos:
         path = store.folder / store.manifest["shards"][video["shard"]]["file"]
-        for name, found in frame_faults(path, [video]):
+        for name, fault in frame_faults(path, [video]):
             raise InputError(
-                f"{path}: {name}: expected the frames that were prepared, {found}; hdc verify "
+                f"{path}: {name}: expected the frames that were prepared, {fault}; hdc verify "
                 f"{store.folder} looks at every video; {prepare_again(store.folder)}"
             )
     print(f"{store.folder}: {len(videos)} of {len(rows)} videos checked: stored frames are whole")

@@ -21,7 +21,7 @@ class Listing:
 
     videos: pd.DataFrame
     splits: list[pd.DataFrame]
-    hint: str = ""  # what may mend missing files
+    hint: str = ""  # what to do about missing files
 
     @property
     def missing(self) -> list[str]:
@@ -70,7 +70,7 @@ def require_plain_name(path: Path) -> None:
     """Raise InputError for a name that lists cannot hold: control characters or no UTF-8."""
     name = str(path)
     # Surrogates stand for bytes that are not UTF-8.
-    if any(ord(one) < 32 or 0xD800 <= ord(one) < 0xE000 for one in name):
+    if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in name):
         raise InputError(f"{name!a}: expected a name without control characters; rename the file")
 
 

@@ -1,4 +1,4 @@
-"""Batches moved to the GPU beside the step that is at work there."""
+"""Batches moved to the GPU while the step before is computed there."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

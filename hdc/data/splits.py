@@ -27,9 +27,9 @@ def folds_by_group(
     splits = []
     for fold in range(folds):
         test = set(groups[fold::folds])
-        rest = [group for group in groups if group not in test]
-        generator(seed, "validation", fold).shuffle(rest)
-        validation = set(rest[:validation_groups])
+        remaining = [group for group in groups if group not in test]
+        generator(seed, "validation", fold).shuffle(remaining)
+        validation = set(remaining[:validation_groups])
         parts = [_part(group, test, validation) for group in listed.group]
         splits.append(pd.DataFrame({"video": listed.video, "part": parts}))
         _require_trained(listed, splits[-1], fold + 1)

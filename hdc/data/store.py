@@ -64,7 +64,7 @@ class ClipStore:
     def __init__(self, folder: str | Path, videos: Sequence[str] | None = None) -> None:
         """Open a store; `videos` are those of the index that it belongs to.
 
-        Raises InputError if there is none, it is of another version or of other videos, a list is
+        Raises InputError if it is missing, of another version or of other videos, if a list is
         not as it was prepared, or a file is cut short.
         """
         self.folder = Path(folder)
@@ -123,11 +123,11 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     remedy = prepare_again(folder)
     manifest = read_sealed(path, remedy=remedy)
     if manifest.get("version") != VERSION:
-        found = manifest.get("version", "none")
-        raise InputError(f"{path}: expected version {VERSION}, found {found}; {remedy}")
+        version = manifest.get("version", "none")
+        raise InputError(f"{path}: expected version {VERSION}, found {version}; {remedy}")
     if not {"form", "shards", "videos"} <= manifest.keys():
-        found = ", ".join(manifest)
-        raise InputError(f"{path}: expected form, shards and videos, found {found}; {remedy}")
+        keys = ", ".join(manifest)
+        raise InputError(f"{path}: expected form, shards and videos, found {keys}; {remedy}")
     return manifest
 
 
@@ -148,10 +148,10 @@ def size_faults(folder: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
     """A line for each file of frames that is gone or of another size."""
     for shard in manifest["shards"]:
         path = folder / shard["file"]
-        found = path.stat().st_size if path.is_file() else "no file"
-        if found != shard["bytes"]:
+        size = path.stat().st_size if path.is_file() else "no file"
+        if size != shard["bytes"]:
             yield (
-                f"{path}: expected {shard['bytes']} bytes, found {found}; {prepare_again(folder)}"
+                f"{path}: expected {shard['bytes']} bytes, found {size}; {prepare_again(folder)}"
             )
 
 
@@ -161,7 +161,7 @@ def stored_crc32(file: int, place: Mapping[str, Any]) -> int:
     `file`: descriptor of the file of frames; `place` says offset and bytes. The file is read, not
     mapped: a bad sector is an OSError then, not the end of the process.
     """
-    found, at, end = 0, place["offset"], place["offset"] + place["bytes"]
+    checksum, at, end = 0, place["offset"], place["offset"] + place["bytes"]
     while at < end and (chunk := os.pread(file, min(_CHUNK, end - at), at)):
-        found, at = zlib.crc32(chunk, found), at + len(chunk)
-    return found if at == end else -1  # the file ends too early
+        checksum, at = zlib.crc32(chunk, checksum), at + len(chunk)
+    return checksum if at == end else -1  # the file ends too early

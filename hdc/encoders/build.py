@@ -59,14 +59,14 @@ def _backbone(target: Any) -> Callable[..., nn.Module]:
     Nothing else can be called, because the name may come out of a file that anybody wrote.
     """
     parts = _TARGET.fullmatch(target) if isinstance(target, str) else None
-    found = None
+    function = None
     if parts and importlib.util.find_spec(parts[1]):
-        found = getattr(importlib.import_module(parts[1]), parts[2], None)
-    if not inspect.isfunction(found) or found.__module__ != parts[1]:
+        function = getattr(importlib.import_module(parts[1]), parts[2], None)
+    if not inspect.isfunction(function) or function.__module__ != parts[1]:
         raise InputError(
             f"backbone._target_: expected a function of a module in hdc.backbones, got {target}"
         )
-    return found
+    return function
 
 
 def write_encoder(path: str | Path, encoder: nn.Module, facts: dict[str, Any]) -> None:
@@ -89,9 +89,9 @@ def read_encoder(path: str | Path, backbone: dict[str, Any]) -> nn.Module:
     with safe_open(path, "pt") as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     expected = {name: tuple(tensor.shape) for name, tensor in _state(encoder).items()}
-    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    if expected != found:
-        wrong = sorted(name for name, _ in expected.items() ^ found.items())
+    stored = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    if expected != stored:
+        wrong = sorted(name for name, _ in expected.items() ^ stored.items())
         raise InputError(
             f"{path}: expected the weights of {backbone['_target_']}, found other names or shapes: "
             f"{', '.join(wrong[:5])}{', ...' if len(wrong) > 5 else ''}"

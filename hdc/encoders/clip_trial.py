@@ -26,10 +26,10 @@ def try_clip(backbone: dict[str, Any], frames: int, pixels: int) -> dict[str, An
         encoder = _without_memory(backbone)
     except InputError as error:
         return {"problem": str(error), "time_steps": {}}
-    found = _features(encoder, frames, pixels)
-    if isinstance(found, dict):
-        return {"problem": "", "time_steps": {level: x.shape[2] for level, x in found.items()}}
-    return {"problem": _problem(encoder, frames, pixels, found), "time_steps": {}}
+    features = _features(encoder, frames, pixels)
+    if isinstance(features, dict):
+        return {"problem": "", "time_steps": {level: x.shape[2] for level, x in features.items()}}
+    return {"problem": _problem(encoder, frames, pixels, features), "time_steps": {}}
 
 
 def _problem(encoder: nn.Module, frames: int, pixels: int, error: str) -> str:
@@ -39,8 +39,8 @@ def _problem(encoder: nn.Module, frames: int, pixels: int, error: str) -> str:
         (_least(encoder, lambda size: (size, pixels), frames), "frames"),
     ):
         if least is not None:
-            found = {"frames": frames, "pixels": pixels}[unit]
-            return f"clip.{unit}: expected at least {least}, got {found}"
+            refused = {"frames": frames, "pixels": pixels}[unit]
+            return f"clip.{unit}: expected at least {least}, got {refused}"
     return f"clip: expected a size that the network takes, got {frames} x {pixels} pixels: {error}"
 
 
@@ -81,4 +81,4 @@ if __name__ == "__main__":
     )
     parser.add_argument("tries", help="JSON of a list of [settings of a backbone, frames, pixels]")
     given = parser.parse_args()
-    print(json.dumps([try_clip(*one) for one in json.loads(given.tries)]))
+    print(json.dumps([try_clip(*arguments) for arguments in json.loads(given.tries)]))

@@ -35,7 +35,7 @@ def encoder_facts(path: str | Path) -> dict[str, Any]:
 def require_adoptable(path: str | Path, backbone: dict[str, Any]) -> dict[str, Any]:
     """The facts of an encoder that a run takes over, whose backbone's settings are `backbone`.
 
-    Raises InputError if the encoder is none, was built otherwise, or lacks the list of its videos.
+    Raises InputError if it is no encoder, was built otherwise, or lacks the list of its videos.
     """
     facts = encoder_facts(path)
     built, wanted = facts["build"], dict(backbone)
@@ -46,13 +46,13 @@ def require_adoptable(path: str | Path, backbone: dict[str, Any]) -> dict[str, A
             f"{path}: expected an encoder of {wanted['_target_']}, found one of "
             f"{built.get('_target_')}; choose the backbones of the study so that they fit"
         )
-    other = {key: value for key, value in built.items() if wanted.get(key) != value}
-    if other:
-        found = ", ".join(f"{key} {value}" for key, value in other.items())
-        lines = ", ".join(f"backbone.{key}: {value}" for key, value in other.items())
-        expected = ", ".join(f"{key} {wanted.get(key)}" for key in other)
+    differing = {key: value for key, value in built.items() if wanted.get(key) != value}
+    if differing:
+        actual = ", ".join(f"{key} {value}" for key, value in differing.items())
+        lines = ", ".join(f"backbone.{key}: {value}" for key, value in differing.items())
+        expected = ", ".join(f"{key} {wanted.get(key)}" for key in differing)
         raise InputError(
-            f"{path}: expected an encoder of {expected}, found one of {found}; "
+            f"{path}: expected an encoder of {expected}, found one of {actual}; "
             f"set {lines} in the ablation"
         )
     if not pretraining_list(path).is_file():

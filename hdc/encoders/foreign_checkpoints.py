@@ -27,20 +27,20 @@ def read_weights(path: str | Path, place: str = "") -> dict[str, Tensor]:
     content = _content(path)
     for key in filter(None, place.split(".")):
         if not isinstance(content, Mapping) or key not in content:
-            found = _shown([*map(str, content)]) if isinstance(content, Mapping) else "no table"
-            raise InputError(f"{path}: expected {key} of weights: {place}, found {found}")
+            present = _shown([*map(str, content)]) if isinstance(content, Mapping) else "no table"
+            raise InputError(f"{path}: expected {key} of weights: {place}, found {present}")
         content = content[key]
-    others = ["no table"]
+    unusable = ["no table"]
     if isinstance(content, Mapping):
-        others = [
+        unusable = [
             str(key)
             for key, value in content.items()
             if not isinstance(key, str) or not isinstance(value, Tensor)
         ]
-    if others or not content:
+    if unusable or not content:
         raise InputError(
             f"{path}: expected a state dict, tensors by name, found also "
-            f"{_shown(others) or 'nothing'}; say where it lies by `weights` in the mapping"
+            f"{_shown(unusable) or 'nothing'}; say where it lies by `weights` in the mapping"
         )
     return dict(content)
 
@@ -51,16 +51,16 @@ def _content(path: Path) -> Any:
     if path.suffix == ".safetensors":
         try:
             return load_file(path)
-        except Exception as error:  # foreign bytes raise anything
+        except Exception as error:  # arbitrary bytes raise arbitrary errors
             raise InputError(f"{path}: {problem}") from error
     try:
         with warnings.catch_warnings(action="ignore"):  # of sparse tensors, refused below if used
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        other = re.search(r"GLOBAL (\S+)|TorchScript", str(error))
-        if other:
+        refused = re.search(r"GLOBAL (\S+)|TorchScript", str(error))
+        if refused:
             problem = (
-                f"expected tensors and plain values, found {other[1] or 'TorchScript'}, which "
+                f"expected tensors and plain values, found {refused[1] or 'TorchScript'}, which "
                 "could do anything when loaded; load it where you trust it, and torch.save its "
                 "state_dict() alone"
             )
@@ -92,15 +92,16 @@ def named(
             if not _alike(weights[key], expected[name])
         ],
     }
-    found = [f"{what} {_shown(keys)}" for what, keys in problems.items() if keys]
-    if found:
+    faults = [f"{what} {_shown(keys)}" for what, keys in problems.items() if keys]
+    if faults:
         raise InputError(
-            f"{where}: expected exactly the weights of the backbone; the file {'; it '.join(found)}"
-            "; choose backbone and backbone.width, or mend rename and drop in the mapping"
+            f"{where}: expected exactly the weights of the backbone; the file "
+            f"{'; it '.join(faults)}; choose backbone and backbone.width, or mend rename and drop "
+            "in the mapping"
         )
     counters = {name: tensor for name, tensor in expected.items() if name not in sources}
     taken = {name: _taken(weights[key], expected[name], name) for name, key in matched.items()}
-    wrong = [f"{matched[name]} {one}" for name, one in taken.items() if isinstance(one, str)]
+    wrong = [f"{matched[name]} {value}" for name, value in taken.items() if isinstance(value, str)]
     if wrong:
         raise InputError(
             f"{where}: expected numbers that a network computes with; the file has "
@@ -109,22 +110,22 @@ def named(
     return counters | taken
 
 
-def _taken(one: Tensor, expected: Tensor, name: str) -> Tensor | str:
+def _taken(weight: Tensor, expected: Tensor, name: str) -> Tensor | str:
     """A weight in the type that is expected, or what is wrong with its numbers."""
-    if one.layout != torch.strided or one.is_meta:
+    if weight.layout != torch.strided or weight.is_meta:
         return "that is sparse or has no numbers"
-    taken = one.to(expected)
+    taken = weight.to(expected)
     if not torch.isfinite(taken).all():
-        beyond = torch.isfinite(one.double()).all()
+        beyond = torch.isfinite(weight.double()).all()
         return f"with numbers beyond {expected.dtype}" if beyond else "with NaN or infinity"
     if name.endswith(".running_var") and (taken < 0).any():
         return "with a variance below 0"
     return taken
 
 
-def _alike(one: Tensor, other: Tensor) -> bool:
-    """Whether shapes are equal, and both or none are floating-point numbers, of whatever size."""
-    return one.shape == other.shape and one.is_floating_point() == other.is_floating_point()
+def _alike(first: Tensor, second: Tensor) -> bool:
+    """Whether two tensors have equal shapes and both, or neither, hold floating-point numbers."""
+    return first.shape == second.shape and first.is_floating_point() == second.is_floating_point()
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from hdc.runtime.errors import InputError
 from hdc.runtime.patterns import compiled, ending
 from hdc.settings.compose import CONF
 
-_RANGES = {"mean": (0.0, 1.0), "std": (0.003, 1.0)}  # 1 / 255 is what 1 of 0 to 255 is in 0 to 1
+_RANGES = {"mean": (0.0, 1.0), "std": (0.003, 1.0)}  # 1 / 255 is one step of 8 bits
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Naming:
 
     weights: str = ""  # dotted place of the state dict in the checkpoint; empty: it is one
     rename: dict[str, str] = field(default_factory=dict)  # pattern -> replacement; first match wins
-    drop: list[str] = field(default_factory=list)  # patterns of what is not needed
+    drop: list[str] = field(default_factory=list)  # patterns of names that are not needed
     mean: list[float] | None = None  # of red, green and blue in 0 to 1; None: input as ours
     std: list[float] | None = None
 
@@ -46,7 +46,7 @@ class Naming:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which no key stands twice: the first would be lost without a word."""
+    """YAML that refuses a key that stands twice: the first would be lost silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
@@ -74,13 +74,13 @@ def read_naming(name: str) -> Naming:
             f"mapping: expected {', '.join(mapping_names())}, a YAML file or nothing, got {name}"
         )
     content = _content(path)
-    known = [one.name for one in fields(Naming)]
+    known = [entry.name for entry in fields(Naming)]
     unknown = [content]
     if isinstance(content, dict):
         unknown = [key for key in content if key not in known]
     if unknown:
-        found = _shown(unknown[0])
-        raise InputError(f"{path}: expected some of {', '.join(known)}, found {found}")
+        wrong = _shown(unknown[0])
+        raise InputError(f"{path}: expected some of {', '.join(known)}, found {wrong}")
     content = asdict(Naming()) | content
     try:
         _check(content)
@@ -93,14 +93,14 @@ def read_naming(name: str) -> Naming:
 
 
 def _content(path: Path) -> Any:
-    """What a YAML file holds; raises InputError if it is none."""
+    """The content of a YAML file; raises InputError for any other file."""
     try:
         return yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: expected text in UTF-8, found other bytes: {error}") from error
     except RecursionError as error:
         raise InputError(f"{path}: expected a flat table, found one nested too deep") from error
-    except (yaml.YAMLError, ValueError) as error:  # a ValueError: a day that no calendar has
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError: an impossible date
         raise InputError(f"{path}: expected YAML, found: {' '.join(str(error).split())}") from error
 
 
@@ -111,14 +111,14 @@ def _check(content: dict[str, Any]) -> None:
         raise ValueError(f"weights: expected a dotted place, found {_shown(weights)}")
     if not isinstance(rename, dict) or not isinstance(drop, list):
         raise ValueError("expected a table under rename and a list under drop")
-    for key, pairs in (("rename", rename.items()), ("drop", ((one, "") for one in drop))):
+    for key, pairs in (("rename", rename.items()), ("drop", ((pattern, "") for pattern in drop))):
         for pattern, text in pairs:
             try:
                 compiled(pattern, text)
             except ValueError as error:
-                found = f"{_shown(pattern)}: {_shown(text)}" if text else _shown(pattern)
+                wrong = f"{_shown(pattern)}: {_shown(text)}" if text else _shown(pattern)
                 raise ValueError(
-                    f"{key}: expected a regular expression, found {found}: {error}"
+                    f"{key}: expected a regular expression, found {wrong}: {error}"
                 ) from error
     if (content["mean"] is None) != (content["std"] is None):
         raise ValueError("expected mean and std together, found one of them")
@@ -142,7 +142,7 @@ def _check_colours(key: str, values: Any, least: float, greatest: float) -> None
 
 
 def _shown(value: Any) -> str:
-    """A value of a file, short whatever it is."""
+    """A value of a file, shortened."""
     if isinstance(value, str) and len(value) < 80:
         return value
     shortening = reprlib.Repr()

@@ -15,8 +15,8 @@ def hit_by_chance(
     share of draws that take all k from the others.
     """
     drawn = np.arange(min(k, entries))
-    others = (entries - np.asarray(same, dtype=float))[:, None]
-    return 1 - np.prod(np.clip((others - drawn) / (entries - drawn), 0, None), axis=1)
+    misses = (entries - np.asarray(same, dtype=float))[:, None]
+    return 1 - np.prod(np.clip((misses - drawn) / (entries - drawn), 0, None), axis=1)
 
 
 def recorded_chance(record: dict[str, Any], k: int) -> float | None:

@@ -22,7 +22,7 @@ def averaged(scores: Scores, average: str) -> Float[np.ndarray, "video label"]:
 
 
 def mean_loss(scores: Scores, targets: Sequence[int], average: str) -> float:
-    """Mean over videos of -log of the probability of the own label, in nats."""
+    """Mean over videos of -log of the probability of the correct label, in nats."""
     if average == "logits":
         logs = log_softmax(scores.mean(axis=1), axis=1)
     else:
@@ -37,10 +37,10 @@ def prediction_table(split: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """
     test = split[split.part == "test"]
     scores = scores.reindex(test.video)
-    found = scores.notna().all(axis=1).to_numpy()
+    usable = scores.notna().all(axis=1).to_numpy()
     best = np.asarray(scores.columns)[np.nan_to_num(scores.to_numpy(), nan=-1.0).argmax(axis=1)]
     table = {"video": test.video.to_numpy(), "label": test.label.to_numpy()}
-    table["predicted"] = np.where(found, best, "")
+    table["predicted"] = np.where(usable, best, "")
     numbers = {f"score_{label}": scores[label].to_numpy() for label in scores.columns}
     return pd.DataFrame(table | numbers)
 
@@ -50,22 +50,22 @@ def accuracies(predictions: pd.DataFrame) -> dict[str, float]:
     columns = [column for column in predictions if column.startswith("score_")]
     scores = predictions[columns].to_numpy(dtype=float)
     usable = predictions.predicted.to_numpy() != ""
-    own = _numbers(predictions.label, [column.removeprefix("score_") for column in columns])
+    correct = _numbers(predictions.label, [column.removeprefix("score_") for column in columns])
     top1 = predictions.predicted.to_numpy() == predictions.label.to_numpy()
-    top5 = usable & (_rank(scores, own) < 5)
+    top5 = usable & (_rank(scores, correct) < 5)
     return {"top1": float(top1.mean()), "top5": float(top5.mean())}
 
 
 def clip_accuracies(
-    scores: Scores, own: Sequence[str], labels: Sequence[str], *, videos: int
+    scores: Scores, correct_labels: Sequence[str], labels: Sequence[str], *, videos: int
 ) -> dict[str, float]:
     """Top-1 and top-5 of single clips over all test videos, of which there are `videos`.
 
-    `own`: the labels of the videos that have scores. Every clip of one without is wrong.
+    `correct_labels`: of the videos that have scores. Every clip of one without is wrong.
     """
     clips = scores.shape[1]
     flat = scores.reshape(-1, scores.shape[2]).astype(float)
-    rank = _rank(flat, np.repeat(_numbers(pd.Series(own), labels), clips))
+    rank = _rank(flat, np.repeat(_numbers(pd.Series(correct_labels), labels), clips))
     count = videos * clips
     return {
         "clip_top1": float((rank < 1).sum() / count),
@@ -82,7 +82,7 @@ def by_label(predictions: pd.DataFrame) -> dict[str, float]:
 
 
 def confusion(predictions: pd.DataFrame) -> dict[str, Any]:
-    """How many test videos of each label were given which: `counts`, own label by row.
+    """How many test videos of each label were given which: `counts`, correct label by row.
 
     The last column counts the videos without a prediction.
     """
@@ -94,15 +94,15 @@ def confusion(predictions: pd.DataFrame) -> dict[str, Any]:
     return {"labels": labels, "counts": counts.to_numpy().tolist()}
 
 
-def _numbers(own: pd.Series, labels: Sequence[str]) -> Int[np.ndarray, " row"]:
-    return own.map({label: number for number, label in enumerate(labels)}).to_numpy()
+def _numbers(correct_labels: pd.Series, labels: Sequence[str]) -> Int[np.ndarray, " row"]:
+    return correct_labels.map({label: number for number, label in enumerate(labels)}).to_numpy()
 
 
 def _rank(
-    scores: Float[np.ndarray, "row label"], own: Int[np.ndarray, " row"]
+    scores: Float[np.ndarray, "row label"], correct: Int[np.ndarray, " row"]
 ) -> Int[np.ndarray, " row"]:
-    """How many labels come before the own one; ties go to the label that stands first, as in
+    """How many labels come before the correct one; ties go to the label that stands first, as in
     argmax. NaN compares false."""
-    mine = scores[np.arange(len(scores)), own][:, None]
-    earlier = np.arange(scores.shape[1]) < own[:, None]
-    return ((scores > mine) | ((scores == mine) & earlier)).sum(axis=1)
+    correct_scores = scores[np.arange(len(scores)), correct][:, None]
+    earlier = np.arange(scores.shape[1]) < correct[:, None]
+    return ((scores > correct_scores) | ((scores == correct_scores) & earlier)).sum(axis=1)

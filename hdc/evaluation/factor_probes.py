@@ -37,13 +37,13 @@ def classify_within(
         if not chosen["test"].any():
             continue
         some = {part: features[part][rows] for part, rows in chosen.items()}
-        own = {part: np.asarray(truth[part])[rows] for part, rows in chosen.items()}
-        if len(set(own["train"])) > 1:
-            found = classify(some, own, strengths=strengths, iterations=iterations).predicted
+        labels = {part: np.asarray(truth[part])[rows] for part, rows in chosen.items()}
+        if len(set(labels["train"])) > 1:
+            answers = classify(some, labels, strengths=strengths, iterations=iterations).predicted
         else:
-            found = np.repeat(own["train"][:1], len(own["test"]))
-        predicted[chosen["test"]] = found
-        accuracies[str(value)] = float(np.mean(found == own["test"]))
+            answers = np.repeat(labels["train"][:1], len(labels["test"]))
+        predicted[chosen["test"]] = answers
+        accuracies[str(value)] = float(np.mean(answers == labels["test"]))
     return predicted, accuracies
 
 
@@ -62,18 +62,18 @@ def classify_held_out(
     truth = np.asarray(truth)
     turn = _turns(truth.tolist()) % EVERY
     rows = {"train": turn < EVERY - 2, "val": turn == EVERY - 2, "test": turn == EVERY - 1}
-    own = {part: truth[each] for part, each in rows.items()}
-    if len(set(own["train"])) < 2 or not (len(own["val"]) and len(own["test"])):
+    labels = {part: truth[chosen] for part, chosen in rows.items()}
+    if len(set(labels["train"])) < 2 or not (len(labels["val"]) and len(labels["test"])):
         return {}
     read = classify(
-        {part: features[each] for part, each in rows.items()},
-        own,
+        {part: features[chosen] for part, chosen in rows.items()},
+        labels,
         strengths=strengths,
         iterations=iterations,
     )
-    fitted = np.concatenate([own["train"], own["val"]])
+    fitted = np.concatenate([labels["train"], labels["val"]])
     chance = np.unique(fitted, return_counts=True)[1].max() / len(fitted)
-    accuracy = np.mean(read.predicted == own["test"])
+    accuracy = np.mean(read.predicted == labels["test"])
     return {"accuracy": float(accuracy), "chance": float(chance), "strength": read.strength}
 
 
@@ -89,14 +89,14 @@ def classify_left_out(
     video of a group that train and val lack is wrong in both.
     """
     fitted = np.concatenate([features["train"], features["val"]])
-    own = np.concatenate([truth["train"], truth["val"]])
+    labels = np.concatenate([truth["train"], truth["val"]])
     group = np.concatenate([groups["train"], groups["val"]])
     values = sorted(set(group.tolist()))
     # In turn among the videos of a pair, so that each share left out holds all pairs alike; drawn,
     # since an order of videos may hide other factors.
-    drawn = np.random.default_rng(0).permutation(len(own))
-    turn = np.empty(len(own), int)
-    turn[drawn] = _turns(list(zip(own[drawn], group[drawn], strict=True))) % len(values)
+    drawn = np.random.default_rng(0).permutation(len(labels))
+    turn = np.empty(len(labels), int)
+    turn[drawn] = _turns(list(zip(labels[drawn], group[drawn], strict=True))) % len(values)
     judged_group, judged_truth = np.asarray(groups["test"]), np.asarray(truth["test"])
     right = {name: np.zeros(len(judged_truth), bool) for name in ("seen", "unseen")}
     for number, value in enumerate(values):
@@ -106,7 +106,7 @@ def classify_left_out(
         for name, rows in (("unseen", group != value), ("seen", turn != number)):
             predicted = classify_once(
                 fitted[rows],
-                own[rows],
+                labels[rows],
                 features["test"][judged],
                 strength=strength,
                 iterations=iterations,

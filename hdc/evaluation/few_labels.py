@@ -35,8 +35,8 @@ def few_label_draws(
         }
         for share in shares:
             # Rounded first: 0.07 * 100 is a little more than 7.
-            counts = [max(1, math.ceil(round(share * len(each), 9))) for each in orders.values()]
-            taken = [each[:count] for each, count in zip(orders.values(), counts, strict=True)]
+            counts = [max(1, math.ceil(round(share * len(order), 9))) for order in orders.values()]
+            taken = [order[:count] for order, count in zip(orders.values(), counts, strict=True)]
             yield f"{100 * share:g}%", draw, np.sort(np.concatenate(taken))
         for count in videos:
             taken = [order[:count] for order in orders.values()]
@@ -67,4 +67,4 @@ def few_label_outcomes(
         )
         right.setdefault(name, []).append(predicted == truth)
         used.setdefault(name, []).append(len(rows))
-    return {name: (np.stack(each), used[name]) for name, each in right.items()}
+    return {name: (np.stack(outcomes), used[name]) for name, outcomes in right.items()}

@@ -66,16 +66,16 @@ class Judge:
         """
         settings, gallery = self.settings, np.asarray(self.gallery)
         gallery_labels = self.index.label.iloc[gallery].tolist()
-        own = self.index.label.iloc[self.rows["test"]].to_numpy()
+        query_labels = self.index.label.iloc[self.rows["test"]].to_numpy()
         queries, entries = table[self.rows["test"]], table[gallery]
         count = max(*settings.recall_at, settings.neighbours)
         similarity, rows = nearest(queries, entries, count=count)
         recall = {}
         for k in settings.recall_at:
-            right = hits(rows, own, gallery_labels, k=k)
+            right = hits(rows, query_labels, gallery_labels, k=k)
             judged = judgements.recall(name, k)
             recall[judged.name] = self._record(judged, right)
-        precision = average_precision(queries, own, entries, gallery_labels)
+        precision = average_precision(queries, query_labels, entries, gallery_labels)
         votes = vote(
             similarity,
             rows,
@@ -86,7 +86,7 @@ class Judge:
         return {
             "recall": recall,
             "mean_average_precision": self._record(judgements.average_precision(name), precision),
-            "knn": self._record(judgements.neighbor_vote(name), np.asarray(votes) == own),
+            "knn": self._record(judgements.neighbor_vote(name), np.asarray(votes) == query_labels),
             "found": (similarity, gallery[rows]),
         }
 
@@ -126,7 +126,7 @@ class Judge:
     def few_labels(self, name: str, table: Table) -> dict[str, Scores]:
         """By how many labels there are: accuracy, mean and spread over draws; after `probes`."""
         settings = self.settings
-        found = few_label_outcomes(
+        outcomes = few_label_outcomes(
             table[self.gallery],
             self.index.label.iloc[self.gallery].to_numpy(),
             table[self.rows["test"]],
@@ -144,7 +144,7 @@ class Judge:
                 "spread_over_draws": float(right.mean(axis=1).std() * usable),
                 "labels": float(np.mean(used)),
             }
-            for amount, (right, used) in found.items()
+            for amount, (right, used) in outcomes.items()
         }
 
     def by_label(self, judged: Judgement) -> dict[str, float]:
@@ -232,8 +232,12 @@ class Judge:
         )
         judged = judgements.linear_probe(name, target)
         accuracy = self._record(judged, predicted == truth["test"])
-        trained = pd.DataFrame({part: np.concatenate([each["train"], each["val"]]) for part, each in
-                                (("own", truth), ("within", within))})  # fmt: skip
+        trained = pd.DataFrame(
+            {
+                column: np.concatenate([values["train"], values["val"]])
+                for column, values in (("own", truth), ("within", within))
+            }
+        )
         most = trained.groupby("within").own.value_counts(normalize=True).groupby("within").max()
         chance = pd.Series(within["test"]).map(most).fillna(0).mean()
         return {"accuracy": accuracy, "chance": float(chance), "within": by_value}

@@ -26,7 +26,7 @@ def feature_map(
     places, shares = np.zeros((len(rows), 2)), [0.0, 0.0]
     if np.ptp(units, axis=0).max() > SAME:
         analysis = PCA(min(2, *units.shape), svd_solver="full").fit(units)
-        found = analysis.transform(units)
-        places[:, : found.shape[1]] = found
-        shares[: found.shape[1]] = analysis.explained_variance_ratio_.tolist()
+        coordinates = analysis.transform(units)
+        places[:, : coordinates.shape[1]] = coordinates
+        shares[: coordinates.shape[1]] = analysis.explained_variance_ratio_.tolist()
     return facts.assign(first=places[:, 0], second=places[:, 1]).round(DECIMALS), shares

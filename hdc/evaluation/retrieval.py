@@ -34,8 +34,11 @@ def nearest(
     for first, entries in _unit_blocks(gallery, GALLERY_BLOCK, of="gallery"):
         for start, units in _unit_blocks(queries, QUERY_BLOCK, of="queries"):
             block = slice(start, start + len(units))
-            found, places = _nearest_of_block(units, entries, count)
-            merged = np.hstack([similarity[block], found]), np.hstack([rows[block], first + places])
+            cosines, places = _nearest_of_block(units, entries, count)
+            merged = (
+                np.hstack([similarity[block], cosines]),
+                np.hstack([rows[block], first + places]),
+            )
             similarity[block], rows[block] = _ordered(*merged, count)
     return similarity, rows
 
@@ -56,17 +59,17 @@ def average_precision(
     """
     labels = np.concatenate([np.asarray(query_labels), np.asarray(gallery_labels)])
     numbers = np.unique(labels, return_inverse=True)[1]
-    own, theirs = np.split(numbers, [len(queries)])
-    found = np.zeros(len(queries))
+    query_numbers, gallery_numbers = np.split(numbers, [len(queries)])
+    averages = np.zeros(len(queries))
     ranks = np.arange(1, len(gallery) + 1)
     for start, units in _unit_blocks(
         queries, max(1, RANKING_BLOCK // max(1, len(gallery))), of="queries"
     ):
         block = slice(start, start + len(units))
-        right = theirs[_ranking(units, gallery)] == own[block, None]
+        right = gallery_numbers[_ranking(units, gallery)] == query_numbers[block, None]
         precision = right.cumsum(axis=1) / ranks
-        found[block] = (precision * right).sum(axis=1) / np.maximum(1, right.sum(axis=1))
-    return found
+        averages[block] = (precision * right).sum(axis=1) / np.maximum(1, right.sum(axis=1))
+    return averages
 
 
 def hits(

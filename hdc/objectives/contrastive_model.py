@@ -41,11 +41,11 @@ class ContrastiveModel(PretextTask):
     def _features(self, views: Views) -> dict[str, dict[str, Tensor]]:
         """The encoder's features by view and level, all views seen as one batch."""
         levels = self.encoder(torch.cat([views[name] for name in self.views]))
-        found: dict[str, dict[str, Tensor]] = {name: {} for name in self.views}
+        by_view: dict[str, dict[str, Tensor]] = {name: {} for name in self.views}
         for level, features in levels.items():
-            for name, own in zip(self.views, features.chunk(len(self.views)), strict=True):
-                found[name][level] = own
-        return found
+            for name, part in zip(self.views, features.chunk(len(self.views)), strict=True):
+                by_view[name][level] = part
+        return by_view
 
     def facts(self, steps: int) -> dict[str, Any]:
         """The subtask and the level of every term, and its running invariance in the end."""

@@ -133,15 +133,15 @@ class HierarchicalContrast(nn.Module):
         `features` are those of each view by level, (video, channel, time, height, width). Each
         video is embedded for itself, so the videos of a batch may come in parts.
         """
-        found: Embedded = {}
+        embedded: Embedded = {}
         for name, (subtask, level) in self.terms.items():
             used = {view for pair in self.subtasks[subtask].pairs for view in pair}
             for view in self.views:
                 if view in used:
                     pooled = self._pooled(subtask, level, features[view][level])
-                    found[name, view, "pooled"] = pooled.detach()
-                    found[name, view, "embedded"] = self.heads[name](pooled)
-        return found
+                    embedded[name, view, "pooled"] = pooled.detach()
+                    embedded[name, view, "embedded"] = self.heads[name](pooled)
+        return embedded
 
     def compare(self, embedded: Embedded, *, step: int) -> TaskLoss:
         """The loss and every term; `embedded` are those of all videos of the batch."""
@@ -176,8 +176,8 @@ class HierarchicalContrast(nn.Module):
     ) -> Float[Tensor, ""]:
         """One subtask at one level: the mean over its pairs of views."""
         losses = []
-        for one, other in settings.pairs:
-            first, second, temperature = views[one], views[other], self.temperature
+        for view, partner in settings.pairs:
+            first, second, temperature = views[view], views[partner], self.temperature
             if settings.pooling == "clip":
                 losses.append(temporal_contrast(first, second, temperature=temperature))
             elif settings.match == "same_time":
@@ -197,13 +197,13 @@ class HierarchicalContrast(nn.Module):
     @torch.no_grad()
     def _invariance(self, settings: Subtask, views: Mapping[str, Tensor]) -> Float[Tensor, ""]:
         """Chance-corrected instance top-1 of the pooled features, mean over pairs of views."""
-        found = []
-        for one, other in settings.pairs:
-            first, second = views[one], views[other]
+        scores = []
+        for view, partner in settings.pairs:
+            first, second = views[view], views[partner]
             if settings.pooling == "space":  # (video, time, channel): each step for itself
                 first, second = first.transpose(0, 1), second.transpose(0, 1)
-            found.append(instance_top1(first, second))
-        return torch.stack(found).mean()
+            scores.append(instance_top1(first, second))
+        return torch.stack(scores).mean()
 
 
 def _views(embedded: Embedded, name: str, kind: str) -> dict[str, Tensor]:

@@ -41,9 +41,9 @@ def in_chunks(embed: Callable[[Views], Embedded], views: Views, chunk: int) -> E
 def _statistics_kept(module: nn.Module) -> Iterator[None]:
     """Batch norms do not count the batch that they see again."""
     norms = [
-        one
-        for one in module.modules()
-        if isinstance(one, nn.modules.batchnorm._BatchNorm) and one.training
+        layer
+        for layer in module.modules()
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.training
     ]
     earlier = [(norm, norm.momentum) for norm in norms]
     for norm in norms:
@@ -71,9 +71,9 @@ def gathered(embedded: Embedded) -> Embedded:
 
 def _gathered(table: Float[Tensor, "video ..."]) -> Float[Tensor, "all ..."]:
     rank, processes = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    own = table.detach().contiguous()
-    parts = [torch.empty_like(own) for _ in range(processes)]
-    torch.distributed.all_gather(parts, own)
+    detached = table.detach().contiguous()
+    parts = [torch.empty_like(detached) for _ in range(processes)]
+    torch.distributed.all_gather(parts, detached)
     parts[rank] = table.view_as(table)
     if table.requires_grad:
         parts[rank].register_hook(lambda gradient: gradient * processes)

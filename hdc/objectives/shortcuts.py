@@ -52,17 +52,19 @@ def shortcuts(
         synthetic videos `place`, `motion` and `phase`: shares from 0 to 1. None for a subtask
         that the run does not have.
     """
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in pairs}
+    shares: dict[str, list[dict[str, float]]] = {name: [] for name in pairs}
     for make in batches.epoch(0, dict(views))[:BATCHES]:
         batch = make()
-        clues = {name: clues_of(each, views[name], batches, index) for name, each in batch.items()}
+        clues = {
+            name: clues_of(clips, views[name], batches, index) for name, clips in batch.items()
+        }
         for name, compared in pairs.items():
-            for one, other in compared:
-                both = {clue: (clues[one][clue], clues[other][clue]) for clue in clues[one]}
-                found[name].append({clue: share_found(*pair) for clue, pair in both.items()})
+            for view, partner in compared:
+                both = {clue: (clues[view][clue], clues[partner][clue]) for clue in clues[view]}
+                shares[name].append({clue: share_found(*pair) for clue, pair in both.items()})
     videos = {"videos": float(batches.batch_size)}
-    shares = {name: videos | pd.DataFrame(each).mean().to_dict() for name, each in found.items()}
-    return {name: shares.get(name, dict.fromkeys(CLUES)) for name in SUBTASKS}
+    means = {name: videos | pd.DataFrame(table).mean().to_dict() for name, table in shares.items()}
+    return {name: means.get(name, dict.fromkeys(CLUES)) for name in SUBTASKS}
 
 
 def clues_of(batch: ClipBatch, view: View, batches: VideoBatches, index: pd.DataFrame) -> Clues:
@@ -80,7 +82,7 @@ def clues_of(batch: ClipBatch, view: View, batches: VideoBatches, index: pd.Data
         known["place"].append(place_in_view(video["size"], state, draw, frame))
         known["motion"].append(np.zeros_like(steps) if view.still else steps)
         known["phase"].append(phase_of(video["motion"], state))
-    return clues | {name: np.stack(each) for name, each in known.items()}
+    return clues | {name: np.stack(values) for name, values in known.items()}
 
 
 def with_steps(video: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,14 +130,14 @@ def phase_of(motion: str, state: Mapping[str, Any]) -> Float[np.ndarray, " clue"
 
 
 def share_found(
-    queries: Float[np.ndarray, "video clue"], others: Float[np.ndarray, "video clue"]
+    queries: Float[np.ndarray, "video clue"], partners: Float[np.ndarray, "video clue"]
 ) -> float:
     """How often the clue nearest to a video's own is that of the same video; ties are shared.
 
     Each clue is divided by its standard deviation over all clips; a constant one counts nothing.
     """
-    spread = np.concatenate([queries, others]).std(axis=0)
+    spread = np.concatenate([queries, partners]).std(axis=0)
     scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
-    distances = cdist(queries * scale, others * scale)
+    distances = cdist(queries * scale, partners * scale)
     nearest = np.isclose(distances, distances.min(axis=1, keepdims=True), rtol=0, atol=1e-9)
     return float(np.mean(nearest.diagonal() / nearest.sum(axis=1)))

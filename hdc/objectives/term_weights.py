@@ -33,8 +33,8 @@ class TermWeights(nn.Module):
 
     def update(self, invariance: dict[str, Float[Tensor, ""]]) -> None:
         """Take in the invariance of one step."""
-        found = torch.stack([invariance[name] for name in self.names])
-        self.running.lerp_(found, 1 - self.decay)
+        latest = torch.stack([invariance[name] for name in self.names])
+        self.running.lerp_(latest, 1 - self.decay)
 
     def invariance(self, steps: int) -> Float[Tensor, " term"]:
         """The running mean after `steps` updates, without its bias towards its start at 0."""
@@ -53,7 +53,7 @@ class TermWeights(nn.Module):
 def instance_top1(
     first: Float[Tensor, "*group video dim"], second: Float[Tensor, "*group video dim"]
 ) -> Float[Tensor, ""]:
-    """How often a video's nearest in the other view is itself: 1 always, 0 as often as by chance.
+    """How often a video's nearest neighbor in the other view is itself: 1 is always, 0 is chance.
 
     Nearest by cosine, after the mean of both views is taken off; both directions and all groups
     count equally.
@@ -62,7 +62,7 @@ def instance_top1(
         first, second = first.float(), second.float()
         center = (first.mean(dim=-2, keepdim=True) + second.mean(dim=-2, keepdim=True)) / 2
         similarity = F.normalize(first - center, dim=-1) @ F.normalize(second - center, dim=-1).mT
-    own = torch.arange(first.shape[-2], device=first.device)
-    right = [(similarity.argmax(dim=dim) == own).float().mean() for dim in (-1, -2)]
-    chance = 1 / len(own)
+    videos = torch.arange(first.shape[-2], device=first.device)
+    right = [(similarity.argmax(dim=dim) == videos).float().mean() for dim in (-1, -2)]
+    chance = 1 / len(videos)
     return (torch.stack(right).mean() - chance) / (1 - chance)

@@ -42,7 +42,7 @@ def protocols(results: Results, stage: str, data: str, **where: str) -> dict[str
     for record in results.of(stage, data=data, **where):
         for key, value in record.get("protocol", {}).items():
             values.setdefault(key.replace("_", " "), []).append(_words(value))
-    return {key: ", ".join(dict.fromkeys(found)) for key, found in values.items()}
+    return {key: ", ".join(dict.fromkeys(words)) for key, words in values.items()}
 
 
 def protocol_line(results: Results, *stages: str) -> str:
@@ -61,16 +61,16 @@ def protocol_line(results: Results, *stages: str) -> str:
 
 def missing_line(results: Results) -> str:
     """How many listed videos were not there, by data set and part; empty if all were."""
-    found: dict[str, dict[str, int]] = {}
+    missing: dict[str, dict[str, int]] = {}
     for stage in RECORDED:
         for record in results.of(stage):
             facts = record.get("protocol", {})
             split = f" split {facts['split']}" if facts.get("split") else ""
             counts = facts.get("missing_videos", {})
-            found.setdefault(f"{facts.get('data')}{split}", {}).update(counts)
+            missing.setdefault(f"{facts.get('data')}{split}", {}).update(counts)
     lines = [
         f"{data}: {', '.join(f'{count:,} of {part}' for part, count in counts.items())}"
-        for data, counts in found.items()
+        for data, counts in missing.items()
         if counts
     ]
     if not lines:
@@ -106,26 +106,28 @@ def did_not_train(record: dict[str, Any]) -> bool:
 
 def doubts(results: Results, **where: str) -> list[str]:
     """What speaks against the numbers of some evaluations: leaks that the study allowed."""
-    found = []
+    reasons = []
     for record in (*results.of("finetune", **where), *results.of("evaluate", **where)):
         facts = record.get("protocol", {})
         tested = f"{facts.get('test_videos'):,} test videos of {facts.get('data')}"
         if seen := facts.get("pretrained_on_test_videos"):
-            found.append(f"pretrained on {seen:,} of the {tested}, which flatters it")
+            reasons.append(f"pretrained on {seen:,} of the {tested}, which flatters it")
         if copies := facts.get("test_videos_with_copies_in_training"):
-            found.append(f"{copies:,} of the {tested} have a copy in the training part")
+            reasons.append(f"{copies:,} of the {tested} have a copy in the training part")
         if words := facts.get("pretraining_videos_unknown"):
-            found.append(f"which videos it was pretrained on is not known ({words})")
-    return list(dict.fromkeys(found))
+            reasons.append(f"which videos it was pretrained on is not known ({words})")
+    return list(dict.fromkeys(reasons))
 
 
 def chance_line(results: Results, *targets: str) -> str:
     """The accuracy of guessing, in percent: of `R@<k>` or of a probed factor, by data set."""
     lines = []
     for data in results.evaluations["data"].unique():
-        found = {target: chances(results, target, data) for target in targets}
+        by_target = {target: chances(results, target, data) for target in targets}
         facts = [
-            f"{target} {' or '.join(map(percent, each))}" for target, each in found.items() if each
+            f"{target} {' or '.join(map(percent, shares))}"
+            for target, shares in by_target.items()
+            if shares
         ]
         if facts:
             lines.append(f"Chance on {data} (%): {', '.join(facts)}.")
@@ -136,8 +138,8 @@ def chances(results: Results, target: str, data: str) -> list[float]:
     """The shares that guessing gets right, different ones in order: one unless splits differ."""
     if target.startswith("R@"):
         k = int(target.removeprefix("R@"))
-        found = [recorded_chance(record, k) for record in results.of("evaluate", data=data)]
-        return sorted({round(value, 6) for value in found if value is not None})
+        shares = [recorded_chance(record, k) for record in results.of("evaluate", data=data)]
+        return sorted({round(value, 6) for value in shares if value is not None})
     rows = results.evaluations[results.evaluations["data"] == data]
     path = ("metrics", "linear", LEVEL, target, "chance")
     values = cells(results, "evaluate", path, rows)["value"].dropna()

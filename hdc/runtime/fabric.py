@@ -33,14 +33,14 @@ def start_fabric(precision: str, *, devices: int = 1, deterministic: bool = Fals
         nodes = int(os.environ["WORLD_SIZE"]) // local
     # Only torchrun is asked how many processes there are: inside a Slurm job Fabric would take the
     # job's one task for all of them, and train on one of its GPUs.
-    own = [] if "LOCAL_WORLD_SIZE" in os.environ else [LightningEnvironment()]
+    plugins = [] if "LOCAL_WORLD_SIZE" in os.environ else [LightningEnvironment()]
     fabric = Fabric(
         accelerator="auto",
         devices=local,
         num_nodes=nodes,
         strategy="ddp" if local * nodes > 1 else "auto",
         precision=precision,
-        plugins=own,
+        plugins=plugins,
     )
     fabric.launch()
     return fabric

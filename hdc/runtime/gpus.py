@@ -60,12 +60,12 @@ def visible_gpus() -> list[str]:
     named = os.environ.get(_VARIABLE)
     if named is None:
         return [str(number) for number in range(_installed())]
-    found: list[str] = []
+    entries: list[str] = []
     for entry in map(str.strip, named.split(",")):
         if not re.fullmatch(r"\d+|(GPU|MIG)-[\w/-]+", entry):
             break
-        found.append(entry)
-    return found if len(set(found)) == len(found) else []
+        entries.append(entry)
+    return entries if len(set(entries)) == len(entries) else []
 
 
 @cache
@@ -173,7 +173,7 @@ def _open(path: Path) -> int:
 
 
 def _sign(descriptor: int) -> None:
-    """Write down who holds a lock. The lock holds without, so a full disk is no reason to stop."""
+    """Write down who holds a lock; the lock holds without it, so a full disk stops nobody."""
     me = {"host": socket.gethostname(), "process": os.getpid(), "since": time.ctime()}
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
@@ -206,13 +206,12 @@ def check_conv3d(device: "torch.device") -> Conv3dCheck:
     """
     import torch
 
-    found = _compare(device)
+    forward, gradient, duration, memory = _compare(device)
     if device.type == "cuda":
         torch.cuda.empty_cache()  # other processes may need it
-    forward, gradient, duration, memory = found
     problems = []
     for error, what in ((forward, "output"), (gradient, "weight gradient")):
-        if not error <= TOLERANCE:  # so that not a number is a problem, too
+        if not error <= TOLERANCE:  # so that NaN is a problem, too
             problems.append(f"is off by {error:.1%} in its {what}")
     if duration > SLOW:
         problems.append(f"takes {duration:.1f} times as long")
@@ -278,5 +277,5 @@ def _step(
     return output.detach(), weight.grad, time.perf_counter() - started, peak
 
 
-def _distance(found: "torch.Tensor", expected: "torch.Tensor") -> "torch.Tensor":
-    return (found.float() - expected).norm() / expected.norm()
+def _distance(result: "torch.Tensor", expected: "torch.Tensor") -> "torch.Tensor":
+    return (result.float() - expected).norm() / expected.norm()

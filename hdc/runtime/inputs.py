@@ -1,4 +1,4 @@
-"""The files that a job reads, and a record of their content: what it made is told by that."""
+"""The files that a job reads, and digests of their content, to tell what a result was made of."""
 
 import hashlib
 from pathlib import Path

@@ -20,7 +20,7 @@ STALE_SECONDS = 600.0
 
 
 class Lock:
-    """Held from construction to `release` or the end of the process; may be taken twice by one.
+    """Held from construction to `release` or the end of the process, which may take it twice.
 
     The kernel drops it with the process, so a dead process on this host never blocks anyone.
     Raises InputError that names host and process of the holder.
@@ -106,28 +106,28 @@ class Lock:
 
 
 def holder(path: Path, *, stale_seconds: float = STALE_SECONDS) -> dict[str, Any] | None:
-    """Host, process and since when of who holds a lock; None if nobody does. Only looks.
+    """Who holds a lock: host, process and since when; None if nobody does. Only looks.
 
-    The kernel is not asked for the lock, not even for a shared one and at once given back: a
+    The kernel is not asked for the lock, not even for a shared one that is given back at once: a
     process that starts in that moment would be refused. On this host the holder has to live and to
     have the file open; on another one the file has to be fresh.
     """
     try:
         with path.open() as file:
-            found, facts = _read(file), os.fstat(file.fileno())
+            writer, facts = _read(file), os.fstat(file.fileno())
     except OSError:
         return None
-    if not {"host", "process"} <= found.keys():  # of a process that is just taking it
+    if not {"host", "process"} <= writer.keys():  # of a process that is just taking it
         return None
-    if found["host"] == socket.gethostname():
-        return found if _has_open(found["process"], facts) else None
-    return found if time.time() - facts.st_mtime < stale_seconds else None
+    if writer["host"] == socket.gethostname():
+        return writer if _has_open(writer["process"], facts) else None
+    return writer if time.time() - facts.st_mtime < stale_seconds else None
 
 
 def _has_open(process: int, file: os.stat_result) -> bool:
     """Whether a process of this host has a file open; where that cannot be seen, whether it lives.
 
-    Another process may have got the number of one that is gone.
+    The number of a process that has ended may have been given to another.
     """
     descriptors = Path("/proc") / str(process) / "fd"
     try:
@@ -150,7 +150,7 @@ def _read(file: IO[str]) -> dict[str, Any]:
     """Who wrote a lock; nothing for a new one."""
     file.seek(0)
     try:
-        found = json.loads(file.read())
+        content = json.loads(file.read())
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -1,4 +1,4 @@
-"""Work that threads do ahead of who uses it, in order and with bounded memory."""
+"""Work that threads do ahead of its use, in order and with bounded memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator

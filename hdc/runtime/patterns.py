@@ -1,4 +1,4 @@
-"""Regular expressions that users write: what is wrong with one, and an end to one without.
+"""Regular expressions that users write: what is wrong with one, and a limit on its time.
 
 Python's `re` goes back and tries again: `(a+)+$` takes twice as long for each further a.
 """
@@ -32,7 +32,7 @@ def compiled(pattern: object, replacement: object = "") -> re.Pattern[str]:
 
 @contextmanager
 def ending(pattern: str, where: str) -> Iterator[None]:
-    """What is done inside with a pattern ends in time, else InputError that begins with `where`.
+    """Ends work with a pattern that takes too long, by an InputError that begins with `where`.
 
     Signals reach the main thread alone, so there is no limit in others.
     """

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar in a terminal; in a log only the lines of results."""
+"""Progress of long work: a bar in a terminal, nothing in a log."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ def progress(items: Iterable, *, total: int, unit: str, what: str) -> tqdm:
 
 
 def cores() -> int:
-    """Processor cores that this process may use: of a machine's, those that it was not denied."""
+    """Processor cores that this process may use, of those that the machine has."""
     if hasattr(os, "sched_getaffinity"):  # Linux: a job of Slurm or a container has its own
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -16,7 +16,7 @@ PACKAGES = ("hdc", "torch", "torchvision", "timm", "av", "numpy", "scikit-learn"
 
 
 class Stopwatch:
-    """When a job began, and by which code."""
+    """When a job began, and which code it runs."""
 
     def __init__(self) -> None:
         self.started = time.monotonic()
@@ -85,13 +85,13 @@ def processor() -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _commit() -> tuple[str | None, bool]:

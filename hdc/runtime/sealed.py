@@ -32,7 +32,7 @@ def read_sealed(path: str | Path, *, remedy: str) -> dict[str, Any]:
     try:
         text = path.read_bytes().decode()
         content = json.loads(text)
-    except ValueError as error:  # no UTF-8 is one, too
+    except ValueError as error:  # also what is not UTF-8
         raise InputError(f"{path}: expected JSON, found damage ({error}); {remedy}") from None
     if not isinstance(content, dict):
         kind = type(content).__name__

@@ -1,4 +1,4 @@
-"""Files of tensors with facts about them, and a checksum over both; read without torch."""
+"""Files of tensors with facts about them and a checksum of both, read without torch."""
 
 import hashlib
 import io
@@ -24,10 +24,10 @@ def write_tensors(
     """Write tensors with `facts` and a checksum as sorted JSON under the one key `hdc`.
 
     `save` gives the bytes of safetensors that hold some metadata. One key, because safetensors
-    writes several in random order and equal runs give equal bytes.
+    writes several in random order, and equal runs are to give equal bytes.
     """
-    found = _checksum(io.BytesIO(save(_metadata(facts))))
-    write_bytes(path, save(_metadata(facts | {CHECKSUM: found})))
+    checksum = _checksum(io.BytesIO(save(_metadata(facts))))
+    write_bytes(path, save(_metadata(facts | {CHECKSUM: checksum})))
 
 
 def read_facts(path: str | Path) -> Any:
@@ -42,8 +42,8 @@ def read_facts(path: str | Path) -> Any:
         return None
     if isinstance(facts, dict) and _has_checksum(facts):
         with Path(path).open("rb") as file:
-            found = _checksum(file)
-        if facts.pop(CHECKSUM, None) != found:
+            checksum = _checksum(file)
+        if facts.pop(CHECKSUM, None) != checksum:
             raise InputError(
                 f"{path}: expected the bytes that were written, found others, as its checksum "
                 "tells; it is damaged: delete it, then make or copy it again"
@@ -52,7 +52,7 @@ def read_facts(path: str | Path) -> Any:
 
 
 def _has_checksum(facts: dict[str, Any]) -> bool:
-    """Whether a checksum was written, by its name or by its form: one of them may be damaged."""
+    """Whether a checksum was written, told by its name or its form: one of them may be damaged."""
     return CHECKSUM in facts or any(_FORM.fullmatch(str(value)) for value in facts.values())
 
 
@@ -61,11 +61,11 @@ def _metadata(facts: dict[str, Any]) -> dict[str, str]:
 
 
 def _checksum(file: io.BufferedIOBase) -> str:
-    """Of everything in a file of safetensors but the checksum itself."""
+    """The checksum of everything in a file of safetensors except the checksum itself."""
     header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
     facts = json.loads(header["__metadata__"].pop("hdc"))
     facts.pop(CHECKSUM, None)
-    found = hashlib.sha256(json.dumps([header, facts], sort_keys=True).encode())
+    checksum = hashlib.sha256(json.dumps([header, facts], sort_keys=True).encode())
     while chunk := file.read(_CHUNK):
-        found.update(chunk)
-    return found.hexdigest()
+        checksum.update(chunk)
+    return checksum.hexdigest()

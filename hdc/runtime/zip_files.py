@@ -1,4 +1,4 @@
-"""Files of the format zip that are the same bytes for the same content, and whole or refused."""
+"""Zip files: equal content makes equal bytes, and a damaged file is refused."""
 
 import io
 import lzma
@@ -31,7 +31,7 @@ def write_zip(path: Path, contents: Mapping[str, bytes]) -> None:
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
-    """A zip after a look at all that is in it; raises InputError for a damaged one."""
+    """A zip file, read in full once; raises InputError if it is damaged."""
     try:
         file = zipfile.ZipFile(path)
         require_count(path, len(set(file.namelist())))
@@ -45,11 +45,11 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     return file
 
 
-def require_count(path: Path, found: int) -> None:
+def require_count(path: Path, readable: int) -> None:
     """Refuse a .zip that says it has more entries: a damaged length in its list hides the next."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - _TAIL))
         tail = file.read()
     [count] = struct.unpack_from("<H", tail, tail.rfind(b"PK\x05\x06") + 10)
-    if count not in (found, 0xFFFF):  # the latter: too many for this field
-        raise zipfile.BadZipFile(f"it says that it has {count} entries, {found} can be read")
+    if count not in (readable, 0xFFFF):  # 65,535: too many for this field
+        raise zipfile.BadZipFile(f"it says that it has {count} entries, {readable} can be read")

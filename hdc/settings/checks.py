@@ -23,5 +23,5 @@ def require_share(node: Any, *keys: str) -> None:
 
 
 def require_choice(key: str, value: Any, allowed: Iterable[str]) -> None:
-    """Refuse a value that is none of the `allowed` ones."""
+    """Refuse a value that is not `allowed`."""
     require(key, value, value in allowed, f"one of {', '.join(allowed)}")

@@ -91,14 +91,14 @@ def _compose(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -
     name = dict(choices)["ablation"]
     own_rate = run.learning_rates.get(run.pretrained_by or name)
     if own_rate is not None and not _sets_learning_rate(name):
-        # An override on the command line comes after it, and wins.
+        # An override on the command line comes later, and wins.
         run = _read(choices, (f"pretrain.learning_rate={own_rate}", *overrides))
     _check(run, dict(choices))
     return run
 
 
 def _sets_learning_rate(ablation: str) -> bool:
-    """Whether a run's own file does: what it says holds at every scale."""
+    """Whether a run's own file sets the rate: what it says holds at every scale."""
     text = (FOLDERS["ablation"][0] / f"{ablation}.yaml").read_text()
     return "learning_rate" in ((yaml.safe_load(text) or {}).get("pretrain") or {})
 
@@ -197,15 +197,18 @@ def _arguments(target: str) -> dict[str, str] | None:
     """The arguments of a function and their annotations, read from its source; None: not found."""
     module, _, name = target.rpartition(".")
     try:
-        found = importlib.util.find_spec(module) if module else None
+        source = importlib.util.find_spec(module) if module else None
     except ModuleNotFoundError:
         return None
-    if found is None or found.origin is None:
+    if source is None or source.origin is None:
         return None
-    for node in ast.parse(Path(found.origin).read_text()).body:
+    for node in ast.parse(Path(source.origin).read_text()).body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             arguments = (*node.args.args, *node.args.kwonlyargs)
-            return {one.arg: ast.unparse(one.annotation or ast.Name("Any")) for one in arguments}
+            return {
+                argument.arg: ast.unparse(argument.annotation or ast.Name("Any"))
+                for argument in arguments
+            }
     return None
 
 
@@ -214,10 +217,10 @@ def _explain(error: Exception, choices: dict[str, str]) -> str:
     if isinstance(error, yaml.YAMLError):
         return f"expected YAML, found: {' '.join(str(error).split())}"
     text = f"{error}\n{error.__cause__ or ''}"
-    found = re.search(r"(.*)\n\s*full_key: (\S+)", text)
-    if found is None:
+    match = re.search(r"(.*)\n\s*full_key: (\S+)", text)
+    if match is None:
         return f"settings: {text.splitlines()[0]}"
-    problem, key = found.groups()
+    problem, key = match.groups()
     if "not in" in problem:
         problem = f"expected one of {', '.join(_keys_of(key.rpartition('.')[0]))}"
     return f"{file_of(key, choices)}: {key}: {problem}"
@@ -237,11 +240,11 @@ def _keys_of(key: str) -> list[str]:
 def file_of(key: str, choices: dict[str, str]) -> str:
     """The file that sets `key`, as a text to show; the one that wins if several do."""
     files = [path for choice, name in choices.items() for path in _candidates(choice, name)]
-    others = [path for path in sorted(CONF.glob("*/*.yaml")) if path.parent.name not in FOLDERS]
-    for path in [*reversed(files), *others]:
-        top, _, rest = key.partition(".")
+    remaining = [path for path in sorted(CONF.glob("*/*.yaml")) if path.parent.name not in FOLDERS]
+    for path in [*reversed(files), *remaining]:
+        top, _, below = key.partition(".")
         content = OmegaConf.create(yaml.safe_load(path.read_text()) or {})
-        inside = rest if path.parent.name == top and path.parent.parent == CONF else key
+        inside = below if path.parent.name == top and path.parent.parent == CONF else key
         if path.parent.name in ("data", "protocol", "scale", "ablations"):
             inside = key
         if inside and OmegaConf.select(content, inside) is not None:
@@ -252,11 +255,11 @@ def file_of(key: str, choices: dict[str, str]) -> str:
 def _candidates(choice: str, name: str) -> list[Path]:
     """The file of a choice, after those of the same kind that it builds on."""
     paths = [folder / f"{name}.yaml" for folder in FOLDERS[choice]]
-    found = [path for path in paths if path.is_file()][:1]
-    content = yaml.safe_load(found[0].read_text()) if found else None
+    existing = [path for path in paths if path.is_file()][:1]
+    content = yaml.safe_load(existing[0].read_text()) if existing else None
     bases = content.get("defaults", []) if isinstance(content, dict) else []
     names = [base for base in bases if isinstance(base, str) and base != "_self_"]
-    return [path for base in names for path in _candidates(choice, base)] + found
+    return [path for base in names for path in _candidates(choice, base)] + existing
 
 
 def _shown(path: Path) -> Path:

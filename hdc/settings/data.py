@@ -1,4 +1,5 @@
-"""What the settings of a data set mean: where its videos come from, which are sound, how they lie.
+"""What the settings of a data set mean: where its videos come from, which are sound, how they are
+stored.
 
 As in `hdc.settings.schema`: `check` raises ValueError as `<key>: expected <what>, got <found>`.
 """
@@ -99,7 +100,7 @@ class Data:
 
 @dataclass
 class Decoding:
-    """Which files are sound, and what decoding one may cost; each file has a process to itself."""
+    """Which files are sound, and what decoding one, in a process of its own, may cost."""
 
     containers: list[str] = MISSING  # names of FFmpeg's demuxers; any other is refused
     codecs: list[str] = MISSING  # likewise of codecs

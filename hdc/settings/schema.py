@@ -183,7 +183,7 @@ class Finetune(Optimization):
     """How the whole network is trained on labels, with a linear head, and tested."""
 
     dropout: float = MISSING  # probability, before the linear head
-    class_balanced: bool = MISSING  # true: a video weighs as much as its label is rare
+    class_balanced: bool = MISSING  # true: all labels weigh alike, however many videos they have
     checkpoint: str = MISSING  # last: of a fixed number of epochs, trained on train + val;
     #   best_on_validation: the epoch of the least loss on val, trained on train alone
     crops: int = MISSING  # squares of each tested clip; 1: the central; 3: along the longer side
@@ -222,7 +222,7 @@ class Evaluate:
     probe_strengths: list[float] = MISSING  # inverse L2 penalties; validation chooses one
     probe_iterations: int = MISSING  # of L-BFGS, at most
     few_label_shares: list[float] = MISSING  # of each label's training videos, for small probes
-    few_label_videos: list[int] = MISSING  # and so many videos of each label
+    few_label_videos: list[int] = MISSING  # and numbers of videos of each label, likewise
     few_label_draws: int = MISSING  # how often the few are drawn
 
     def check(self) -> None:
@@ -239,10 +239,10 @@ class Evaluate:
 
 @dataclass
 class Progress:
-    """How a network trains here; changes no result beyond rounding, so Snakemake ignores it."""
+    """How a training runs on this machine; Snakemake ignores it, since no result depends on it."""
 
     log_every_steps: int = MISSING
-    save_every_minutes: float = MISSING  # so much is lost at most when a job is killed
+    save_every_minutes: float = MISSING  # the most that is lost when a job is killed
     workers: int = MISSING  # threads that read clips; 0: none beside the training itself
     devices: int = MISSING  # GPUs, or processes on a processor, that share a pretraining
     tensorboard: bool = MISSING  # event files beside the log; needs the package tensorboard

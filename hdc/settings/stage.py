@@ -27,7 +27,7 @@ CHOICES = {
 _ANY = {"scale": "demo", "data": "synthetic", "backbone": "r3d18", "ablation": "hdc"}
 _ANY |= {"protocol": "ours"}
 
-_SINGLE = ("encoder",)  # settings with none below them; each is a path
+_SINGLE = ("encoder",)  # settings that are single paths, with no keys below them
 
 # What goes wrong outside of the program: no traceback helps.
 _OF_THE_DISK = (
@@ -41,7 +41,7 @@ def choice(default: Any = MISSING) -> Any:
 
 
 def argument(meaning: str, *, default: Any = MISSING) -> Any:
-    """A field for what a stage is told of files and such; its type says what it may be."""
+    """A field for a file, a number or a switch that a stage is given; its type says which."""
     return field(default=default, metadata={"kind": "argument", "meaning": meaning})
 
 
@@ -71,7 +71,9 @@ class Stage(Generic[Job]):
     job: type[Job]
 
     def _fields(self, kind: str) -> dict[str, Field]:
-        return {one.name: one for one in fields(self.job) if one.metadata.get("kind") == kind}
+        return {
+            entry.name: entry for entry in fields(self.job) if entry.metadata.get("kind") == kind
+        }
 
     @property
     def choices(self) -> list[str]:
@@ -81,12 +83,12 @@ class Stage(Generic[Job]):
     @property
     def arguments(self) -> dict[str, str]:
         """Its arguments and what each means."""
-        return {name: one.metadata["meaning"] for name, one in self._fields("argument").items()}
+        return {name: entry.metadata["meaning"] for name, entry in self._fields("argument").items()}
 
     @property
     def reads(self) -> list[str]:
         """The nodes of settings that it reads."""
-        return [one.metadata["name"] or name for name, one in self._fields("node").items()]
+        return [entry.metadata["name"] or name for name, entry in self._fields("node").items()]
 
     def help(self) -> str:
         """The text of `--help`."""
@@ -130,7 +132,7 @@ class Stage(Generic[Job]):
             sys.exit(f"error: {error}; mend that and run the same again")
 
     def read(self, words: Sequence[str]) -> Job:
-        """The job that words of a command line ask for.
+        """The job that the words of a command line ask for.
 
         Raises InputError for an unknown, a missing or a wrong argument.
         """
@@ -188,7 +190,7 @@ class Stage(Generic[Job]):
         return values, overrides
 
     def _values(self, given: dict[str, str]) -> tuple[dict[str, Any], list[str]]:
-        """Choices and arguments as what their types say, and what is wrong with some."""
+        """Choices and arguments converted to their types, and what is wrong with any of them."""
         types, values, problems = get_type_hints(self.job), {}, []
         for name, text in given.items():
             try:
@@ -201,9 +203,9 @@ class Stage(Generic[Job]):
 
 
 def _value(text: str, kind: Any, where: str) -> Any:
-    """What a word of the command line is as an argument of a type; empty is None where it may be.
+    """A word of the command line as a value of a type; an empty word is None where that is allowed.
 
-    Raises InputError if it is none; `where` names the argument.
+    Raises InputError for a word that does not fit; `where` names the argument.
     """
     options = get_args(kind) or (kind,)
     if not text and type(None) in options:

@@ -44,12 +44,13 @@ def require_enough_videos(study: Study, sources: Mapping[str, Source]) -> None:
 
 def _trainings(study: Study) -> Iterator[tuple[str, str, str, str, int | None]]:
     """Backbone, run, stage, data set and split (None: all videos) of every training, each once."""
-    found = {}
-    for one in study.evaluations():
-        run = study.pretrained(one)
-        found[run.backbone, run.ablation, "pretrain", *part_of(run.pretrained_on)] = None
-        found[one.run.backbone, one.run.ablation, "finetune", one.data, one.split] = None
-    return iter(found)
+    trainings = {}
+    for evaluation in study.evaluations():
+        pretrained, run = study.pretrained(evaluation), evaluation.run
+        part = part_of(pretrained.pretrained_on)
+        trainings[pretrained.backbone, pretrained.ablation, "pretrain", *part] = None
+        trainings[run.backbone, run.ablation, "finetune", evaluation.data, evaluation.split] = None
+    return iter(trainings)
 
 
 def _most_videos(
@@ -61,8 +62,8 @@ def _most_videos(
     where the originals are gone: by what was prepared.
     """
     if made := settings.synthetic:
-        rest = [0 if alone else made.validation_videos, 0 if split else made.test_videos]
-        return made.train_videos + sum(rest)
+        extra = [0 if alone else made.validation_videos, 0 if split else made.test_videos]
+        return made.train_videos + sum(extra)
     prepared = Path("results/data", data)
     if not Path(source.folder).is_dir():
         return _prepared_videos(prepared, split, alone)

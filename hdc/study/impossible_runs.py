@@ -59,12 +59,12 @@ def impossible_runs(study: Study) -> dict[str, str]:
         for ablation in study.runs_of(backbone)
     }
     fits = dict(zip(runs, _fits(runs), strict=True))
-    found = {name: why for name, run in runs.items() if (why := _why_not(run, fits[name]))}
+    reasons = {name: why for name, run in runs.items() if (why := _why_not(run, fits[name]))}
     for name, run in runs.items():
         backbone, measured_by = name.split("/")[0], run.objective.measured_by
-        if measured_by and f"{backbone}/{measured_by}" in found and name not in found:
-            found[name] = f"objective.measured_by: {measured_by} cannot be"
-    return found
+        if measured_by and f"{backbone}/{measured_by}" in reasons and name not in reasons:
+            reasons[name] = f"objective.measured_by: {measured_by} cannot be"
+    return reasons
 
 
 def _why_not(run: Any, fit: Fit) -> str:
@@ -121,16 +121,16 @@ def fit_by_source(backbone: Mapping[str, Any], frames: int, pixels: int) -> Fit 
     if "LEAST_CLIP" not in said or strides is None:
         return None
     least = ast.literal_eval(said["LEAST_CLIP"])
-    for unit, smallest, found in zip(("frames", "pixels"), least, (frames, pixels), strict=True):
-        if found < smallest:
-            return Fit(f"clip.{unit}: expected at least {smallest}, got {found}", {})
+    for unit, smallest, size in zip(("frames", "pixels"), least, (frames, pixels), strict=True):
+        if size < smallest:
+            return Fit(f"clip.{unit}: expected at least {smallest}, got {size}", {})
     return Fit("", {level: time_steps(frames, in_time) for level, (in_time, _) in strides.items()})
 
 
 def _source(target: str) -> str:
     """The text of the module that a dotted name lies in."""
-    found = importlib.util.find_spec(target.rpartition(".")[0])
-    return Path(found.origin).read_text() if found and found.origin else ""
+    module = importlib.util.find_spec(target.rpartition(".")[0])
+    return Path(module.origin).read_text() if module and module.origin else ""
 
 
 def _key(clip: list[Any]) -> str:

@@ -65,17 +65,17 @@ def outdated(study: Study) -> dict[str, str]:
     """
     for data in study.data_sets():
         _keep_lists(Path("results/data", data))
-    found, plan = {}, Path("results", study.study, "study.json")
+    reasons, plan = {}, Path("results", study.study, "study.json")
     if plan.is_file() and plan.read_text() != study.plan():
-        found[str(plan)] = "runs of the study"
+        reasons[str(plan)] = "runs of the study"
     for job in Jobs(study):
         times = [_time(path) for path in job.outputs]
         if None in times or (made := _made(job)) is None:
             continue
         reason = _settings_changed(job, made) or _inputs_changed(job, made, min(times))
         if reason:
-            found[job.outputs[0]] = reason
-    return found
+            reasons[job.outputs[0]] = reason
+    return reasons
 
 
 class Jobs:
@@ -87,8 +87,9 @@ class Jobs:
 
     def __iter__(self) -> Iterator[Job]:
         known = set()
-        for one in self.study.evaluations():
-            for job in (*self._pretraining(self.study.pretrained(one)), *self._judging(one)):
+        for evaluation in self.study.evaluations():
+            pretrained = self.study.pretrained(evaluation)
+            for job in (*self._pretraining(pretrained), *self._judging(evaluation)):
                 if job.outputs[0] not in known:
                     known.add(job.outputs[0])
                     yield job
@@ -106,17 +107,19 @@ class Jobs:
             inputs += [encoder, str(pretraining_list(encoder))]
         yield Job("pretrain", run.folder, tuple(inputs), settings)
 
-    def _judging(self, one: Evaluation) -> Iterator[Job]:
+    def _judging(self, evaluation: Evaluation) -> Iterator[Job]:
         """What an encoder is judged by."""
-        run, prepared = (one.run.backbone, one.run.ablation, one.data), f"results/data/{one.data}"
-        encoder = f"{self.study.pretrained(one).folder}/{STAGES['pretrain'].outputs['encoder']}"
-        whole, lists = prepared_files(prepared), prepared_files(prepared, one.split)
-        embedded = f"{one.run.folder}/{one.data}"
+        run = (evaluation.run.backbone, evaluation.run.ablation, evaluation.data)
+        prepared = f"results/data/{evaluation.data}"
+        pretrained = self.study.pretrained(evaluation).folder
+        encoder = f"{pretrained}/{STAGES['pretrain'].outputs['encoder']}"
+        whole, lists = prepared_files(prepared), prepared_files(prepared, evaluation.split)
+        embedded = f"{evaluation.run.folder}/{evaluation.data}"
         features = f"{embedded}/{STAGES['embed'].first_output}"
         for stage, folder, inputs in (
-            ("finetune", one.folder, (*lists, encoder)),
+            ("finetune", evaluation.folder, (*lists, encoder)),
             ("embed", embedded, (*whole, encoder)),
-            ("evaluate", one.folder, (*lists, encoder, features)),
+            ("evaluate", evaluation.folder, (*lists, encoder, features)),
         ):
             yield Job(stage, folder, inputs, self._settings(stage, *run))
 
@@ -140,7 +143,7 @@ def _keep_lists(prepared: Path) -> None:
 def _made(job: Job) -> dict[str, Any] | None:
     """The `settings` and, by newer versions, the `inputs` that a job was done with; None: unknown.
 
-    A damaged file says nothing; whoever reads it refuses it.
+    A damaged file counts as unknown; its reader refuses it.
     """
     path = Path(job.outputs[0])
     try:
@@ -158,31 +161,31 @@ def _header(path: Path) -> Any:
 
 
 def _settings_changed(job: Job, made: dict[str, Any]) -> str:
-    """Which setting of today a job was not done with; empty: none."""
-    found = made["settings"]
-    if isinstance(found, str):
-        return "" if found == job.settings.digest else f"settings of {job.stage}"
+    """The first of today's settings that a job was not done with; empty: none."""
+    before = made["settings"]
+    if isinstance(before, str):
+        return "" if before == job.settings.digest else f"settings of {job.stage}"
     for node, wanted in job.settings.nodes.items():
-        if node not in found or found[node] != wanted:
-            return f"settings of {job.stage}: {_difference(found.get(node), wanted, node)}"
+        if node not in before or before[node] != wanted:
+            return f"settings of {job.stage}: {_difference(before.get(node), wanted, node)}"
     return ""
 
 
-def _difference(found: Any, wanted: Any, key: str) -> str:
+def _difference(before: Any, wanted: Any, key: str) -> str:
     """The first setting that differs, with both values."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for name in sorted(found.keys() | wanted.keys()):
-            inside = found.get(name, "nothing"), wanted.get(name, "nothing")
+    if isinstance(before, dict) and isinstance(wanted, dict):
+        for name in sorted(before.keys() | wanted.keys()):
+            inside = before.get(name, "nothing"), wanted.get(name, "nothing")
             if inside[0] != inside[1]:
                 return _difference(*inside, f"{key}.{name}")
-    return f"{key} was {found}, is {wanted}"
+    return f"{key} was {before}, is {wanted}"
 
 
 def _inputs_changed(job: Job, made: dict[str, Any], oldest: int) -> str:
-    """Which file of today a job was not done with; empty: none, and no time says so any more.
+    """The first of today's files that a job was not done with; empty: none.
 
     Only files that are newer than the oldest output, whose time is `oldest`, or that lie elsewhere
-    are read.
+    are read. If none differs, no output stays older than them.
     """
     known, newest = made.get("inputs"), oldest
     if not isinstance(known, dict):
@@ -202,10 +205,10 @@ def _inputs_changed(job: Job, made: dict[str, Any], oldest: int) -> str:
 def _raise_times(paths: Iterable[str], newest: int) -> None:
     """Let no file be older than `newest`, in ns since 1970."""
     for path in paths:
-        found = Path(path).stat()
-        if found.st_mtime_ns < newest:
-            with suppress(PermissionError):  # another's: nothing can be made again there, either
-                os.utime(path, ns=(found.st_atime_ns, newest))
+        times = Path(path).stat()
+        if times.st_mtime_ns < newest:
+            with suppress(PermissionError):  # another user's, where nothing could be made again
+                os.utime(path, ns=(times.st_atime_ns, newest))
 
 
 def _time(path: str) -> int | None:

@@ -37,7 +37,7 @@ def read_comparison(
     the study does not have.
     """
     data_sets = list(data_sets)
-    found = Comparison(
+    comparison = Comparison(
         question=config["question"],
         run=config["run"],
         against=_several(config["against"]),
@@ -45,14 +45,15 @@ def read_comparison(
         backbone=config.get("backbone", next(iter(runs))),
         data=config.get("data", data_sets[0]),
     )
-    _require("backbone", [found.backbone], runs)
-    _require("data", [found.data], data_sets)
-    _require("run", [found.run], runs[found.backbone])
-    _require("against", found.against, [run for run in runs[found.backbone] if run != found.run])
-    for name in found.measure:
+    _require("backbone", [comparison.backbone], runs)
+    _require("data", [comparison.data], data_sets)
+    _require("run", [comparison.run], runs[comparison.backbone])
+    rivals = [run for run in runs[comparison.backbone] if run != comparison.run]
+    _require("against", comparison.against, rivals)
+    for name in comparison.measure:
         if not MEASURE.fullmatch(name):
             raise InputError(f"comparisons: measure: expected some of {MEASURES}, got {name}")
-    return found
+    return comparison
 
 
 def _several(value: str | list[str]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from hdc.study.runs import part_of
 from hdc.study.stages import place_of
 
 FIELDS = {"stage": str, "metrics": dict, "settings": dict, "protocol": dict, "seed": int}
-OPTIONAL = {"versions": dict, "device": str}  # what records of before may lack
+OPTIONAL = {"versions": dict, "device": str}  # older records may lack these
 KINDS = {dict: "a table", list: "a list", str: "a text", int: "a whole number"}
 
 # How many tables lie in one another in a metric, and which metrics are made of shares alone.
@@ -21,7 +21,7 @@ DEPTHS = {"retrieval": 2, "retrieval_chance": 1, "mean_average_precision": 1, "k
           "videos": 1}  # fmt: skip
 OF_SHARES = ("retrieval", "retrieval_chance", "mean_average_precision", "knn", "per_class",
              "map_shares")  # fmt: skip
-# Of any number, by its own name.
+# By the name of the number itself, wherever it stands.
 SHARES = ("top1", "top5", "clip_top1", "clip_top5", "accuracy", "chance", "seen", "unseen")
 AT_MOST_ONE = ("r2", "validation", "drop")
 COUNTS = ("seconds", "peak_memory_bytes", "steps", "parameters", "multiply_adds", "labels",
@@ -53,12 +53,12 @@ def measured_invariance(path: Path) -> dict[str, float]:
     if not path.is_file():
         raise InputError(f"{path}: expected the record of a pretraining, found none")
     try:
-        found = read_record(path)["metrics"].get("invariance")
-        if not found:
+        invariance = read_record(path)["metrics"].get("invariance")
+        if not invariance:
             raise InputError("expected metrics invariance, found none")
     except InputError as error:
         raise InputError(f"{path}: {error}; pretrain that run again") from error
-    return found
+    return invariance
 
 
 def _refuse(constant: str) -> None:
@@ -83,29 +83,29 @@ def _require_fields(record: Any) -> None:
 
 def _require_kind(name: str, value: Any, kind: type) -> Any:
     if type(value) is not kind:
-        found = "nothing" if value is None else f"{value!r:.40}"
-        raise InputError(f"expected {KINDS[kind]} as {name}, found {found}")
+        given = "nothing" if value is None else f"{value!r:.40}"
+        raise InputError(f"expected {KINDS[kind]} as {name}, found {given}")
     return value
 
 
 def _require_tables(name: str, value: Any, depth: int) -> None:
-    for key, one in _require_kind(name, value, dict).items():
+    for key, inside in _require_kind(name, value, dict).items():
         if depth > 1:
-            _require_tables(f"{name} {key}", one, depth - 1)
+            _require_tables(f"{name} {key}", inside, depth - 1)
 
 
 def _leaves(value: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every value that is no table or list, with the keys down to it, `[]` for a list's."""
     inside = value.items() if isinstance(value, dict) else ()
-    inside = (("[]", one) for one in value) if isinstance(value, list) else inside
+    inside = (("[]", item) for item in value) if isinstance(value, list) else inside
     if not isinstance(value, dict | list):
         yield keys, value
-    for key, one in inside:
-        yield from _leaves(one, (*keys, key))
+    for key, item in inside:
+        yield from _leaves(item, (*keys, key))
 
 
 def _require_in_range(keys: tuple[str, ...], value: Any) -> None:
-    """Refuse a number that cannot be, and what is no number where one belongs; null is none."""
+    """Refuse an impossible number, and anything else where a number belongs, except null."""
     low, high = _range(keys)
     bounded, number = (low, high) != ANY, type(value) in (int, float)
     if value is None or not (number or bounded):
@@ -118,7 +118,7 @@ def _require_in_range(keys: tuple[str, ...], value: Any) -> None:
 
 
 def _range(keys: tuple[str, ...]) -> tuple[float, float]:
-    """The ends of what a number may be, by the keys down to it."""
+    """The least and the greatest that a number may be, by the keys down to it."""
     metric, name = keys[1] if keys[0] == "metrics" else "", keys[-1]
     if metric in OF_SHARES or (metric == "shortcuts" and name != "videos"):
         return 0.0, 1.0
@@ -136,7 +136,7 @@ def _require_place(record: dict[str, Any], path: RecordFile) -> None:
         return
     if "data" not in named:
         named["data"], named["split"] = part_of(named["pretrained_on"])
-    # An encoder that was taken over is of no data; old records do not say all.
+    # An encoder that was taken over names no data; old records do not say everything.
     said = {"stage": record["stage"], "seed": record["seed"], "ablation": named["ablation"]}
     said |= {key: value for key, value in record["settings"].items() if key == "ablation"}
     said |= {key: record["protocol"].get(key, named[key]) for key in ("data", "split")}

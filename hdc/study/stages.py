@@ -25,7 +25,7 @@ class StageFacts:
     folder: str  # a pattern, with the names of what a job is for in braces
     outputs: Mapping[str, str]  # the first says what it was made with
     reads: tuple[str, ...]
-    training_log: str = ""  # what it writes while it trains; empty: it does not
+    training_log: str = ""  # what it writes while it trains; empty: it does not train
     longer_title: str = ""
 
     @property
@@ -95,10 +95,10 @@ RECORDED = {name: facts for name, facts in STAGES.items() if "record" in facts.o
 
 
 def place_of(path: object) -> dict[str, str] | None:
-    """What the folders of a record's path say that it is of, with its `stage`; None: nothing."""
+    """What a record is of, by the folders of its path, and its `stage`; None if they do not say."""
     for facts in RECORDED.values():
         below = facts.patterns["record"].removeprefix(RUNS)
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(below))
-        if found := re.search(f"/runs{pattern}$", Path(str(path)).absolute().as_posix()):
-            return found.groupdict() | {"stage": facts.name}
+        if match := re.search(f"/runs{pattern}$", Path(str(path)).absolute().as_posix()):
+            return match.groupdict() | {"stage": facts.name}
     return None

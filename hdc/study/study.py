@@ -41,7 +41,7 @@ class Source:
     folder: str  # empty: they are made
     shards: int  # the parts that they are prepared in, a job each
     found: int  # videos that are there; when more have come, parts are prepared again
-    # Videos whose files are others than those prepared, each with how; then it is prepared again.
+    # Videos whose files have changed since, each with how; the data set is then prepared again.
     changed: dict[str, str] = field(default_factory=dict)
 
 
@@ -67,7 +67,8 @@ class Study:
     note: str = ""  # what every table says of the study
     duration: str = ""  # what to expect, said when it starts
     comparisons: tuple[Comparison, ...] = ()
-    gaps: Mapping[str, str] = field(default_factory=dict)  # `<backbone>/<ablation>` -> why not
+    # `<backbone>/<ablation>` of each run that cannot be -> why
+    gaps: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> "Study":
@@ -107,8 +108,8 @@ class Study:
         study = replace(
             study,
             comparisons=tuple(
-                read_comparison(one, runs=runs, data_sets=study.evaluate_on)
-                for one in config.get("comparisons", [])
+                read_comparison(comparison, runs=runs, data_sets=study.evaluate_on)
+                for comparison in config.get("comparisons", [])
             ),
         )
         for comparison in study.comparisons:
@@ -122,7 +123,7 @@ class Study:
     def require_sound(self, ablation: str) -> None:
         """Refuse a run that borrows an encoder unlike its own, or that changes its data.
 
-        Raises InputError also if a run it names is none.
+        Raises InputError also if it names a run that does not exist.
         """
         where, data = f"ablations/{ablation}.yaml", next(iter(self.evaluate_on))
         run, base = (self.compose(self.backbones[0], name, data) for name in (ablation, "hdc"))
@@ -140,8 +141,8 @@ class Study:
             if name is not None:
                 require_allowed("ablation", name, f"{where}: {key}")
         if run.pretrained_by is not None:
-            other = self.compose(self.backbones[0], run.pretrained_by, data)
-            if settings_text(run, PRETRAIN_READS) != settings_text(other, PRETRAIN_READS):
+            lender = self.compose(self.backbones[0], run.pretrained_by, data)
+            if settings_text(run, PRETRAIN_READS) != settings_text(lender, PRETRAIN_READS):
                 raise InputError(
                     f"{where}: pretrained_by: expected the settings of pretraining to be those of "
                     f"{run.pretrained_by}, found others; leave pretrained_by out"
@@ -162,7 +163,7 @@ class Study:
                     )
 
     def _require_adoptable(self, ablation: str, encoder: str, data: str) -> None:
-        """Refuse to take an encoder over for a backbone that is not its own."""
+        """Refuse to take over an encoder of another backbone."""
         for backbone in self.backbones:
             if ablation in self.runs_of(backbone):
                 settings = plain(self.compose(backbone, ablation, data).backbone)
@@ -173,12 +174,12 @@ class Study:
 
     def evaluations(self) -> Iterator[Evaluation]:
         """Every encoder on every split it is judged on, in the order of the tables; no gaps."""
-        for one in self.asked_evaluations():
-            if f"{one.run.backbone}/{one.run.ablation}" not in self.gaps:
-                yield one
+        for evaluation in self.asked_evaluations():
+            if f"{evaluation.run.backbone}/{evaluation.run.ablation}" not in self.gaps:
+                yield evaluation
 
     def asked_evaluations(self) -> Iterator[Evaluation]:
-        """The same with those that cannot be."""
+        """The same with the gaps."""
         for backbone in self.backbones:
             for ablation in self.runs_of(backbone):
                 for seed in self.seeds:
@@ -198,10 +199,10 @@ class Study:
     def plan(self) -> str:
         """All of the study as JSON, for the report: runs with their questions, evaluations."""
         evaluations = [
-            asdict(one.run)
-            | {"data": one.data, "split": one.split}
-            | {"run_folder": self.pretrained(one).folder, "folder": one.folder}
-            for one in self.asked_evaluations()
+            asdict(evaluation.run)
+            | {"data": evaluation.data, "split": evaluation.split}
+            | {"run_folder": self.pretrained(evaluation).folder, "folder": evaluation.folder}
+            for evaluation in self.asked_evaluations()
         ]
         questions = {}
         for name in self.ablations:
@@ -213,7 +214,7 @@ class Study:
                 "scale": self.scale,
                 "question": self.question,
                 "note": self.note,
-                "comparisons": [asdict(one) for one in self.comparisons],
+                "comparisons": [asdict(comparison) for comparison in self.comparisons],
                 "ablations": questions,
                 "evaluations": evaluations,
             }
@@ -270,13 +271,13 @@ class Study:
             if node.synthetic is not None:
                 made = count_made(node.synthetic)
                 return Source(folder, count_shards(made, store), made)
-            found = look_up(node, folder, prepared, allow_missing=self.allow_missing)
+            listing = look_up(node, folder, prepared, allow_missing=self.allow_missing)
             there = compare and Path(folder).is_dir()  # once prepared, originals are not needed
-            changed = changed_videos(found.videos, prepared) if there else {}
+            changed = changed_videos(listing.videos, prepared) if there else {}
         except InputError as error:
             raise InputError(f"data: {data}: {error}") from error
-        listed = len(found.videos)
-        return Source(folder, count_shards(listed, store), listed - len(found.missing), changed)
+        listed = len(listing.videos)
+        return Source(folder, count_shards(listed, store), listed - len(listing.missing), changed)
 
 
 def _require_apart(evaluation: Evaluation) -> None:

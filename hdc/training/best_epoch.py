@@ -1,4 +1,4 @@
-"""Keeps the epoch of a training that does best on validation videos, also across interruptions."""
+"""Keeps the epoch that does best on validation videos, also across interruptions."""
 
 import math
 from collections.abc import Callable

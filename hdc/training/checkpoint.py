@@ -31,7 +31,7 @@ def write_state(folder: Path, step: int, state: dict[str, Any]) -> float:
 
 
 def read_state(folder: Path, device: torch.device) -> dict[str, Any] | None:
-    """The newest state that is whole; a damaged one is named and passed over. None: there is none.
+    """The newest state that is whole, or None; a damaged one is named and passed over.
 
     Raises InputError if there are states and every one is damaged.
     """

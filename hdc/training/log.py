@@ -84,7 +84,7 @@ class Log:
             try:
                 if json.loads(line)["step"] > step:
                     break
-            except (ValueError, KeyError, TypeError):  # what a killed process left of one
+            except (ValueError, KeyError, TypeError):  # what a killed process left of a line
                 break
             kept.append(line)
         return kept

@@ -1,4 +1,4 @@
-"""Whether a step was finite; if not, which tensor was the first that is not, and what to do.
+"""Whether a step was finite; if not, which tensor was the first that was not, and what to do.
 
 The second is asked only after a step has failed, and then the step is computed again, with hooks.
 """
@@ -34,9 +34,9 @@ class Unchecked:
 
     def words(self) -> str:
         """What was expected and what was found."""
-        found = "a gradient that is not"
+        value = "a gradient that is not"
         if not _finite(self.shown["loss"]):
-            found = self.shown["loss"].item()
+            value = self.shown["loss"].item()
         wrong = [
             f"{term.subtask} at level {term.level}"
             for term in self.terms
@@ -44,16 +44,16 @@ class Unchecked:
         ]
         terms = f"; terms that are not finite: {', '.join(wrong)}" if wrong else ""
         return (
-            f"expected a finite loss and finite gradients, got {found} at step {self.step} with "
+            f"expected a finite loss and finite gradients, got {value} at step {self.step} with "
             f"learning rate {self.rate:g}{terms}"
         )
 
 
 def gradients_finite(model: nn.Module) -> Tensor:
-    """Whether every gradient is, as one tensor on their device, so that nobody waits for it."""
-    found = [one.grad for one in model.parameters() if one.grad is not None]
+    """Whether every gradient is finite, as one tensor on the device, so that nothing waits."""
+    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
     # The greatest number, not the sum of squares: that of finite numbers may be infinite.
-    return torch.nn.utils.get_total_norm(found, norm_type=torch.inf).isfinite()
+    return torch.nn.utils.get_total_norm(gradients, norm_type=torch.inf).isfinite()
 
 
 def explain(
@@ -74,18 +74,18 @@ def explain(
             "computed again, the step is finite, so this device does not compute the same twice; "
             "run hdc doctor, and set precision to 32-true if it is not"
         )
-    found = f"the first was {first}"
+    finding = f"the first was {first}"
     if kind == "input":
-        return f"{found}; look at the videos, the learning rate has no part in it"
+        return f"{finding}; look at the videos, the learning rate has no part in it"
     if precision != "32-true":
         with torch.autocast(next(model.parameters()).device.type, enabled=False):
             exact, _ = first_nonfinite(model, again)
         if exact is None:
             return (
-                f"{found}; in float32 the same step is finite, so {precision} is the cause: set "
+                f"{finding}; in float32 the same step is finite, so {precision} is the cause: set "
                 "precision to 32-true"
             )
-    return f"{found}; {_of_the_rate(step)}"
+    return f"{finding}; {_of_the_rate(step)}"
 
 
 def _of_the_rate(step: int) -> str:
@@ -151,7 +151,9 @@ def _tensors(value: Any) -> list[Tensor]:
     if isinstance(value, dict):
         value = tuple(value.values())
     return (
-        [one for part in value for one in _tensors(part)] if isinstance(value, tuple | list) else []
+        [tensor for part in value for tensor in _tensors(part)]
+        if isinstance(value, tuple | list)
+        else []
     )
 
 

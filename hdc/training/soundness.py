@@ -1,7 +1,7 @@
 """Whether the layers of a network compute what they should, on a device and in a precision.
 
 bf16 has been wrong without a word: with torch 2.15 on processors that have avx512_bf16 the weight
-gradient of a `Conv3d` reads memory that nobody wrote wherever the map has 2 time steps, and is NaN
+gradient of a `Conv3d` reads unwritten memory wherever the map has 2 time steps, and is NaN
 or, as often, finite and wrong. Other shapes are sound, so only a network's own shapes can tell.
 """
 
@@ -22,7 +22,7 @@ from hdc.runtime.gpus import TOLERANCE
 from hdc.runtime.record import processor
 
 EXACT = "32-true"  # on a processor; on GPUs it is TF32 where they have it
-TRIES = 5  # of each layer; in hundreds of tries none of a broken one was right
+TRIES = 5  # of each layer; of hundreds of tries of a broken layer none was right
 
 
 @dataclass(frozen=True)
@@ -47,22 +47,22 @@ def require_sound(
         return
     names = list(task.views)
 
-    def call(one: nn.Module, together: Tensor) -> None:
-        one(dict(zip(names, together.chunk(len(names)), strict=True)), rows, 0)
+    def call(network: nn.Module, together: Tensor) -> None:
+        network(dict(zip(names, together.chunk(len(names)), strict=True)), rows, 0)
 
     together = (len(names) * clips[0], *clips[1:])
-    found = check_layers(task, together, device=fabric.device, precision=precision, call=call)
-    if found.problem:
+    check = check_layers(task, together, device=fabric.device, precision=precision, call=call)
+    if check.problem:
         raise InputError(
             f"{key}: expected {precision} to be right on this processor, {processor()}, found "
-            f"{found.problem}; set it to {EXACT}"
+            f"{check.problem}; set it to {EXACT}"
         )
-    print(f"{precision}: {agreement(found)}", flush=True)
+    print(f"{precision}: {agreement(check)}", flush=True)
 
 
-def agreement(found: LayersCheck) -> str:
-    """In words, that all is well."""
-    return f"{found.layers} layers agree with float64, the worst to {found.error:.2%}"
+def agreement(check: LayersCheck) -> str:
+    """The words for a check that found nothing."""
+    return f"{check.layers} layers agree with float64, the worst to {check.error:.2%}"
 
 
 def check_layers(
@@ -78,13 +78,15 @@ def check_layers(
     The network, a copy on `device`, sees random clips of the shape `clips` (batch, 3, time, height,
     width), handed over by `call` as in training; what reaches a layer there is what it is tried
     with, with random gradients. Before each try memory is filled with NaN and freed, so that a read
-    of what nobody wrote shows. RuntimeError if memory does not suffice.
+    of unwritten memory shows. RuntimeError if memory does not suffice.
     """
     network = laid_out(copy.deepcopy(network).to(device).train(), device)
     replay = _Replay(precision != EXACT)
     for name, layer in network.named_modules():
         if not [*layer.children()] and [*layer.parameters()]:
-            layer.register_forward_hook(lambda one, taken, _, name=name: replay(name, one, *taken))
+            layer.register_forward_hook(
+                lambda module, taken, _, name=name: replay(name, module, *taken)
+            )
     random = torch.Generator(device).manual_seed(0)
     with torch.no_grad(), replay.precision(device):
         call(network, torch.randn(*clips, device=device, generator=random))
@@ -101,7 +103,7 @@ class _Replay:
         self.error = 0.0
 
     def precision(self, device: torch.device) -> torch.autocast:
-        """That of training; nothing is kept of weights, which are cast anew in each try."""
+        """The precision of training, without a cache: weights are cast anew in each try."""
         return torch.autocast(
             device.type, torch.bfloat16, enabled=self.reduced, cache_enabled=False
         )
@@ -118,10 +120,10 @@ class _Replay:
         for _ in range(TRIES):
             _dirty(exact.values())
             with self.precision(taken.device):
-                found = _computed(layer, taken)
-            for what, tensor in found.items():
+                results = _computed(layer, taken)
+            for what, tensor in results.items():
                 error = _distance(tensor, exact[what])
-                if error <= TOLERANCE:  # not a number is no agreement
+                if error <= TOLERANCE:  # NaN is no agreement
                     self.error = max(self.error, error)
                 else:
                     wrong.setdefault(what, []).append(error)
@@ -134,14 +136,16 @@ def _computed(layer: nn.Module, taken: Tensor) -> dict[str, Tensor]:
     """What a layer gives, forward and backward; the gradient of its output is always the same."""
     with torch.enable_grad():
         taken = taken.detach().requires_grad_()
-        output = layer.forward(taken)  # not by a call, which would come back here
+        output = layer.forward(taken)  # not called, since a call would come back here
         random = torch.Generator(output.device).manual_seed(0)
         drawn = torch.randn(output.shape, device=output.device, generator=random).bfloat16()
         gradient = torch.empty_like(output).copy_(drawn)  # in the layout of the output
         weights = dict(layer.named_parameters())
-        found = torch.autograd.grad(output, [taken, *weights.values()], gradient)
-    named = zip(["input", *weights], found, strict=True)
-    return {"output": output.detach()} | {f"gradient of its {name}": one for name, one in named}
+        gradients = torch.autograd.grad(output, [taken, *weights.values()], gradient)
+    named = zip(["input", *weights], gradients, strict=True)
+    return {"output": output.detach()} | {
+        f"gradient of its {name}": tensor for name, tensor in named
+    }
 
 
 def _dirty(results: Iterable[Tensor]) -> None:
@@ -154,16 +158,16 @@ def _dirty(results: Iterable[Tensor]) -> None:
         del dirt
 
 
-def _distance(found: Tensor, exact: Tensor) -> float:
+def _distance(result: Tensor, exact: Tensor) -> float:
     """The relative error of the row that is off most; of all, where there are no rows.
 
     A row that is small beside the others is held against these.
     """
     rows = (1, -1) if exact.ndim < 2 else (len(exact), -1)
-    found, exact = found.double().reshape(rows), exact.reshape(rows)
+    result, exact = result.double().reshape(rows), exact.reshape(rows)
     norms = exact.norm(dim=1)
-    error = (found - exact).norm(dim=1) / norms.clamp(min=norms.square().mean().sqrt().item())
-    return error.nan_to_num(math.inf if not found.isfinite().all() else 0.0).max().item()
+    error = (result - exact).norm(dim=1) / norms.clamp(min=norms.square().mean().sqrt().item())
+    return error.nan_to_num(math.inf if not result.isfinite().all() else 0.0).max().item()
 
 
 def _problem(layer: str, what: str, errors: Sequence[float]) -> str:

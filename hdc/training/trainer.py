@@ -125,7 +125,7 @@ class Training:
         clips = sum(len(view) for view in views.values())
         self.update(self.model(*seen), clips, again=partial(_loss_of, seen))
 
-    def update(self, found: TaskLoss, clips: int, *, again: Again | None = None) -> None:
+    def update(self, task_loss: TaskLoss, clips: int, *, again: Again | None = None) -> None:
         """One optimizer step on a loss, which `clips` clips went into.
 
         Raises InputError if the loss or a gradient is not finite (on a GPU at the next step, so
@@ -134,13 +134,13 @@ class Training:
         """
         rate = learning_rate(self.step, self.settings, self.steps_per_epoch, self.total_steps)
         self._require_finite()
-        shown = self._over_processes(found.columns())
+        shown = self._over_processes(task_loss.columns())
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
-        self.fabric.backward(found.loss)
+        self.fabric.backward(task_loss.loss)
         finite = gradients_finite(self.model)
-        self.unchecked = Unchecked(self.step, rate, shown, found.terms, finite, again)
+        self.unchecked = Unchecked(self.step, rate, shown, task_loss.terms, finite, again)
         if self.fabric.device.type == "cpu":
             self._require_finite()
         else:  # a fused optimizer leaves the weights as they are where this is 1
@@ -161,8 +161,8 @@ class Training:
         values = {name: value.detach() for name, value in values.items()}
         if self.fabric.world_size == 1:
             return values
-        own = torch.stack([value.float() for value in values.values()])
-        return dict(zip(values, self.fabric.all_reduce(own, reduce_op="mean"), strict=True))
+        stacked = torch.stack([value.float() for value in values.values()])
+        return dict(zip(values, self.fabric.all_reduce(stacked, reduce_op="mean"), strict=True))
 
     def _note(self, clips: int, rate: float, values: dict[str, Tensor]) -> None:
         """Tell the log about a step."""
@@ -177,19 +177,19 @@ class Training:
 
     def _require_finite(self) -> None:
         """Refuse to go on after numbers that are not finite; no state was saved since."""
-        one, self.unchecked = self.unchecked, None
-        if one is None or one.is_finite():
+        last, self.unchecked = self.unchecked, None
+        if last is None or last.is_finite():
             return
         first = "on one device alone it is told which tensor was first"
-        if one.again is not None and self.fabric.world_size == 1:
+        if last.again is not None and self.fabric.world_size == 1:
             first = explain(
                 self.task,
-                one.again,
+                last.again,
                 precision=precision_name(self.fabric),
                 inside=self.fabric.autocast(),
-                step=one.step,
+                step=last.step,
             )
-        raise InputError(f"{one.words()}; {first}")
+        raise InputError(f"{last.words()}; {first}")
 
     def _is_due(self) -> bool:
         """Whether to save: by time and at ends of epochs, as long as that costs next to nothing."""
@@ -261,9 +261,9 @@ class Training:
         """Load an interrupted run's state, if there is one; the step to go on from."""
         state = read_state(self.state_folder, self.fabric.device)
         if state is None:
-            others = {path.parent.name for path in self.state_folder.parent.glob("*/*.pt")}
-            if others and self.fabric.is_global_zero:
-                names = ", ".join(sorted(others))
+            earlier = {path.parent.name for path in self.state_folder.parent.glob("*/*.pt")}
+            if earlier and self.fabric.is_global_zero:
+                names = ", ".join(sorted(earlier))
                 print(f"settings changed: starting afresh, beside {names}", flush=True)
             self.log.restore(0, None)
             return 0

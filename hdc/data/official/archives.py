@@ -69,11 +69,11 @@ def _extract_nested(archive: Path, whole: Path, temporary: Path) -> list[Path]:
         part = temporary / f"part{len(parts)}"
         try:
             _extract(_unrar, path, part)
-        except InputError as error:  # its path is gone by the time that anyone reads of it
+        except InputError as error:  # its path will be gone when the message is read
             raise InputError(f"{archive}: {str(error).removeprefix(f'{whole}/')}") from error
         entries += [
-            Entry(one.relative_to(part).as_posix(), FOLDER if one.is_dir() else FILE)
-            for one in part.rglob("*")
+            Entry(member.relative_to(part).as_posix(), FOLDER if member.is_dir() else FILE)
+            for member in part.rglob("*")
         ]
         parts.append(part)
     _require_once(archive, entries)
@@ -184,7 +184,7 @@ def _unrar(archive: Path, temporary: Path) -> None:
         except ToolError as error:
             failures.append(f"{tool}: {error}")
             if isinstance(error, DamageError):
-                break  # another program may unpack it, and compare nothing
+                break  # another program may unpack it without comparing checksums
         shutil.rmtree(temporary)
         temporary.mkdir()
     raise InputError(
@@ -216,7 +216,7 @@ def _require_harmless(archive: Path, entries: Sequence[Entry]) -> None:
 
 
 def _require_once(archive: Path, entries: Sequence[Entry]) -> None:
-    """Refuse a name of two files, or of a file and a folder: one would replace the other."""
+    """Refuse two entries of one name: one would replace the other."""
     files = Counter(PurePosixPath(name) for name, kind in entries if kind == FILE)
     folders = {PurePosixPath(name) for name, kind in entries if kind == FOLDER}
     folders |= {folder for file in files for folder in file.parents}
@@ -229,7 +229,7 @@ def _require_once(archive: Path, entries: Sequence[Entry]) -> None:
 
 
 def _require_plain_files(archive: Path, temporary: Path) -> None:
-    """Refuse what is no plain file or folder, whatever the archive said; make all of it ours."""
+    """Refuse anything but plain files and folders; set the permissions of all of them."""
     for root, folders, files in os.walk(temporary):
         for name in (*folders, *files):
             path = Path(root, name)
@@ -246,19 +246,19 @@ def _require_plain_files(archive: Path, temporary: Path) -> None:
 
 def _move(archive: Path, parts: Sequence[Path], folder: Path) -> None:
     """Move what lies in `parts` into place; nothing moves if it would replace another content."""
-    found = [
+    moves = [
         (path, folder / path.relative_to(part))
         for part in parts
         for path in sorted(part.rglob("*"))
     ]
-    for path, target in found:
+    for path, target in moves:
         if not _fits(path, target, folder):
             raise InputError(
                 f"{archive}: expected no file at {target} or one with the same content, found "
                 "another; move it away"
             )
     folder.mkdir(exist_ok=True)
-    for path, target in found:
+    for path, target in moves:
         if path.is_dir():
             target.mkdir(exist_ok=True)
         elif not target.exists():

@@ -66,6 +66,6 @@ def _rows(path: Path) -> list[tuple[str, str | None]]:
 
 
 def _source(name: str, label: str) -> str:
-    """The source of a clip: what stands before its label and the first property, what is seen."""
+    """The source of a clip: what stands before its label and its first property (what is seen)."""
     match = re.match(rf"(.+)_{re.escape(label)}_[fuhl]_", name)
     return match[1] if match else name

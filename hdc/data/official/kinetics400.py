@@ -30,7 +30,7 @@ def read_lists(folder: Path, files: Sequence[Path], *, judged: bool) -> Lists:
     if table.video.duplicated().any():
         again = table.video[table.video.duplicated()].iloc[0]
         raise InputError(f"{folder}: expected every video once in the lists, found {again} again")
-    # A file called by the id alone cannot say which of two clips of one video it holds.
+    # A file named by the id alone does not say which of two clips of one video it holds.
     alone = ~table.group.duplicated(keep=False)
     names = [
         (video, group) if single else (video,)

@@ -66,15 +66,15 @@ def _locate(lists: Lists, files: Sequence[Path]) -> list[str]:
             by_key.setdefault(key, []).append(path)
     paths = []
     for video, names in zip(lists.videos.video, lists.names, strict=True):
-        found = next((by_key[name] for name in names if name in by_key), [])
-        found = [path for path in found if path.is_file()]  # no pipe, no broken link
-        if len(found) > 1:
+        matches = next((by_key[name] for name in names if name in by_key), [])
+        matches = [path for path in matches if path.is_file()]  # no pipe, no broken link
+        if len(matches) > 1:
             raise InputError(
-                f"{video}: expected one file, found {found[0]} and {found[1]}; move one away"
+                f"{video}: expected one file, found {matches[0]} and {matches[1]}; move one away"
             )
-        if found:
-            require_plain_name(found[0])
-        paths.append(str(found[0]) if found else "")
+        if matches:
+            require_plain_name(matches[0])
+        paths.append(str(matches[0]) if matches else "")
     return paths
 
 

@@ -30,22 +30,22 @@ def find_list(files: Sequence[Path], folder: Path, name: str, *, ending: bool = 
     Raises InputError if there is none, or if there are several that differ.
     """
     fits = str.endswith if ending else str.__eq__
-    found = [path for path in files if fits(path.name, name)]
-    if not found:
+    lists = [path for path in files if fits(path.name, name)]
+    if not lists:
         raise InputError(
             f"{folder}: expected the list {'*' if ending else ''}{name} in it, found none; "
             "docs/datasets.md says where to get it"
         )
-    if len({path.read_bytes() for path in found}) > 1:
-        names = " and ".join(map(str, found[:2]))
+    if len({path.read_bytes() for path in lists}) > 1:
+        names = " and ".join(map(str, lists[:2]))
         raise InputError(f"{folder}: expected one list {name}, found {names}; remove one")
-    return found[0]
+    return lists[0]
 
 
-def require_split_numbers(found: int, expected: int, path: Path | str) -> None:
+def require_split_numbers(count: int, expected: int, path: Path | str) -> None:
     """Raise InputError unless a list has as many rows as were published."""
-    if found != expected:
+    if count != expected:
         raise InputError(
-            f"{path}: expected {expected:,} videos, as published, found {found:,}; "
+            f"{path}: expected {expected:,} videos, as published, found {count:,}; "
             "get the official lists again (docs/datasets.md)"
         )

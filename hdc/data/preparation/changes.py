@@ -1,4 +1,4 @@
-"""Which videos of a prepared data set are other files by now: asked whenever a study is planned.
+"""Which videos of a prepared data set have changed since: asked whenever a study is planned.
 
 A stat for every listed file, and a checksum of those whose time differs while their size does not.
 """
@@ -43,14 +43,14 @@ def write_sources(
 def source_paths(prepared: str | Path, folder: str | Path) -> dict[str, str]:
     """Where the file of each prepared video lies if it still lies below `folder`, by video."""
     files = _read_files(Path(prepared))
-    return {video: str(Path(folder, one[0])) if one[0] else "" for video, one in files.items()}
+    return {video: str(Path(folder, path)) if path else "" for video, (path, *_) in files.items()}
 
 
 def changed_videos(videos: pd.DataFrame, prepared: str | Path) -> dict[str, str]:
     """Which of the videos (video, path; empty if missing) differ from those prepared, and how.
 
     Nothing where nothing was prepared, and nothing about a file that is gone while its path is
-    given. Times of files with the content of then are noted, so that no file is read twice.
+    given. Times of files with the same content as then are noted, so that no file is read twice.
     """
     prepared = Path(prepared)
     files = _read_files(prepared)
@@ -77,7 +77,7 @@ def _read_files(prepared: Path) -> dict[str, list[Any]]:
     """By video: path, bytes, time and checksum of its file when it was prepared."""
     try:
         return read_sealed(prepared / SOURCES, remedy="")["files"]
-    except (InputError, OSError, KeyError):  # found out by preparing again: all that is needed
+    except (InputError, OSError, KeyError):  # preparing again finds out
         return {}
 
 
@@ -91,22 +91,24 @@ def _read_doubtful(
     folder = read_sealed(prepared / SOURCES, remedy="")["folder"]
     pool = ThreadPoolExecutor(threads())
     try:
-        found = pool.map(sha256_of, [path for _, path, _ in doubtful])
-        found = progress(found, total=len(doubtful), unit="file", what="reading files of new times")
-        for (video, _, modified), sha256 in zip(doubtful, found, strict=True):
+        checksums = pool.map(sha256_of, [path for _, path, _ in doubtful])
+        checksums = progress(
+            checksums, total=len(doubtful), unit="file", what="reading files of new times"
+        )
+        for (video, _, modified), sha256 in zip(doubtful, checksums, strict=True):
             if sha256 != files[video][3]:
                 changed[video] = OTHER
             else:
                 files[video][2] = modified
     finally:
         pool.shutdown(cancel_futures=True)
-        with suppress(OSError):  # of somebody else: the files are read again next time
+        with suppress(OSError):  # the folder is somebody else's: the files are read again next time
             write_sealed(prepared / SOURCES, {"folder": folder, "files": files})
     return changed
 
 
 def note_changes(path: Path, changed: dict[str, str]) -> None:
-    """Write what has changed into a file that is newer than anything prepared, else ages old.
+    """Write what has changed into a file: newer than anything prepared, or very old if nothing has.
 
     Snakemake takes it as an input of the preparation.
     """

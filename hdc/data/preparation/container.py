@@ -40,9 +40,9 @@ def read_header(path: str | Path, decoding: Decoding) -> Header:
 
 
 class verdicts:  # noqa: N801  (a context manager, used like a function)
-    """Turns what goes wrong with a file into RejectedVideo; gives FFmpeg's error messages.
+    """Turns whatever goes wrong with a file into RejectedVideo, with FFmpeg's error messages.
 
-    But for MemoryError: how much memory there is, and who sets it, is known elsewhere.
+    Except MemoryError: the limit, and who sets it, is known elsewhere.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -79,7 +79,7 @@ class opened:  # noqa: N801  (likewise)
                 metadata_errors="ignore",
                 options=EXPLODE | {"format_whitelist": ",".join(self.decoding.containers)},
             )
-        except ValueError as error:  # InvalidDataError is one, too
+        except ValueError as error:  # InvalidDataError is a ValueError
             raise RejectedVideo(_why_closed(error, self.decoding)) from error
         try:
             return self.container, self._stream()
@@ -116,9 +116,9 @@ def _why_closed(error: ValueError, decoding: Decoding) -> str:
     elif log is None or not log[2].startswith("Format not on whitelist"):
         reason = _one_line(error)
     else:
-        name = log[1].split(",")[0]  # of a demuxer with several, any will do
-        found = f"{name}, {ContainerFormat(name, 'r').long_name}"
-        expected = f"expected a container of {', '.join(decoding.containers)}, found {found}"
+        name = log[1].split(",")[0]  # a demuxer has several names, any will do
+        container = f"{name}, {ContainerFormat(name, 'r').long_name}"
+        expected = f"expected a container of {', '.join(decoding.containers)}, found {container}"
         return f"{expected}: to allow it, add {name} to decoding.containers"
     return f"cannot be opened as {','.join(decoding.containers)}: {reason}"
 

@@ -30,7 +30,7 @@ class DecodedVideo:
     header: Header
     width: int  # of the decoded frames, before resizing and turning
     height: int
-    orientation: Orientation  # in which the file says to show its first frame
+    orientation: Orientation  # how the file says to show its first frame
     fps_varies: bool
     sha256: str
 
@@ -118,9 +118,9 @@ class _Frames:
             self.stamps.append(float(frame.pts * frame.time_base))
 
     def orientation(self) -> Orientation:
-        """In which the file says to show its first frame, and what is not stored so."""
-        first = orientation_of(self.matrix)
-        return replace(first, fault=first.fault or self.change)
+        """How the file says to show its first frame, and what is not stored that way."""
+        orientation = orientation_of(self.matrix)
+        return replace(orientation, fault=orientation.fault or self.change)
 
     def upright(self) -> UInt8[np.ndarray, "time height width 3"]:
         """All frames, as a player shows the first where that is by quarter turns."""

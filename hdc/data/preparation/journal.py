@@ -1,4 +1,4 @@
-"""The finished videos of a part in progress, so that it goes on there after a stop of any kind."""
+"""The finished videos of a part in progress, so that after any stop it goes on where it was."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -22,7 +22,7 @@ class Orientation:
     def upright(
         self, frames: UInt8[np.ndarray, "time height width 3"]
     ) -> UInt8[np.ndarray, "time shown_height shown_width 3"]:
-        """Frames as a player shows them; as they are where that is by no quarter turn."""
+        """Frames as a player shows them; unchanged unless that is a mirroring or quarter turns."""
         if self.fault:
             return frames
         frames = frames[:, :, ::-1] if self.mirrored else frames
@@ -30,7 +30,7 @@ class Orientation:
 
 
 def display_matrix(frame: VideoFrame) -> bytes:
-    """The matrix that a frame is to be shown by, nine int32; empty if there is none."""
+    """A frame's display matrix, nine int32; empty if it has none."""
     data = frame.side_data.get(Type.DISPLAYMATRIX)
     return b"" if data is None else bytes(data)
 

@@ -114,7 +114,7 @@ class Decoder:
             self._start()
         try:
             self.connection.send_bytes(json.dumps(request).encode())
-        except OSError:  # it died while it had nothing to do
+        except OSError:  # it died while idle
             self._stop()
             self._start()
             self.connection.send_bytes(json.dumps(request).encode())
@@ -210,7 +210,7 @@ def _serve_one(
 
 
 def _what_fits(decoding: Decoding, store: Store, header: Header | None = None) -> str:
-    """That a video needs more memory than allowed, and about how long one of its size may be."""
+    """The words for a video that needs too much memory, with how long one of its size may be."""
     most = f"needs more than {decoding.memory_gib:g} GiB of memory to decode"
     if header is None or not header.width or not header.height:
         return f"{most}: raise decoding.memory_gib"
@@ -244,7 +244,7 @@ def facts(video: DecodedVideo) -> dict[str, Any]:
 
 
 def _allow_processor_time(seconds: float) -> None:
-    """End this process once it has used so much more processor time than now."""
+    """End this process after so many more seconds of processor time."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime + seconds) + 1)
 
@@ -258,7 +258,7 @@ def _limit(what: int, most: int) -> None:
 def main() -> None:
     """Serve as the child on the pipe whose descriptor the command line names."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when to stop
-    with suppress(BrokenPipeError, ConnectionResetError):  # nobody is there any more
+    with suppress(BrokenPipeError, ConnectionResetError):  # the parent is gone
         serve(Connection(int(sys.argv[1])))
 
 

@@ -4,10 +4,10 @@ A shard is some hundred listed videos: `<number>-of-<total>.bin` holds their pac
 `.json` what is known of each and why others are rejected, with checksums of its file and of its
 packed frames. Prepared again, only a video is decoded whose file has another content or whose
 stored frames are damaged; the others are copied. Until a shard is whole, it is called `.partial`,
-and a journal (`journal.py`) has a line for each finished video, so that neither a kill nor a
-power cut leaves anything that a later run would wrongly believe. `.done` is
-there for Snakemake, which deletes what it knows of before it asks for a part again: what is left of
-the part then tells whether anything has to be decoded anew.
+and a journal (`journal.py`) has a line for each finished video, so that neither a kill nor a power
+cut leaves anything that a later run would wrongly believe. `.done` is there for Snakemake, which
+deletes what it knows of before it asks for a part again: what is left of the part then tells
+whether anything has to be decoded anew.
 """
 
 import errno
@@ -91,7 +91,7 @@ class Shard:
             return None
         try:
             facts = read_sealed(self.facts, remedy="")
-        except InputError:  # damaged: as good as none
+        except InputError:  # damaged: as if it were not there
             return None
         return facts if self.frames.stat().st_size == facts.get("bytes") else None
 
@@ -140,7 +140,7 @@ def prepare_shard(
 
 
 def _void(shard: Shard, *, keep_facts: bool) -> None:
-    """Let nobody use an older preparation from here on."""
+    """Make an older preparation unusable from here on."""
     lists = [shard.output / name for name in ("index.csv", MANIFEST)]
     for path in (shard.stamp, *lists, *([] if keep_facts else [shard.facts])):
         path.unlink(missing_ok=True)
@@ -148,13 +148,13 @@ def _void(shard: Shard, *, keep_facts: bool) -> None:
 
 def _kept(shard: Shard, done: dict[str, Any], rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """The entries that still hold, by video: of the same content, whose stored bytes are whole."""
-    found = {entry["video"]: entry for entry in done["videos"]}
+    entries = {entry["video"]: entry for entry in done["videos"]}
     kept = {}
     for video, path in zip(rows.video, rows.path, strict=True):
-        if video not in found or not _tells_mirrored(found[video]):
+        if video not in entries or not _tells_mirrored(entries[video]):
             continue
-        if source := still(found[video]["source"], path):
-            kept[video] = found[video] | {"source": source}
+        if source := still(entries[video]["source"], path):
+            kept[video] = entries[video] | {"source": source}
     stored = [entry for entry in kept.values() if "crc32" in entry]
     for video, fault in frame_faults(shard.frames, stored):
         print(f"{video}: expected the frames that were stored, {fault}: decoded again", flush=True)
@@ -218,7 +218,7 @@ def _prepare(
 def _packed(
     shard: Shard, rows: pd.DataFrame, kept: dict[str, dict[str, Any]], packing: Packing
 ) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """For each row an entry, its offset yet to come, and the packed video, nothing if rejected."""
+    """For each row an entry without its offset, and the packed video; None for a rejected one."""
     paths = rows.path[~rows.video.isin(list(kept))].tolist()
     with (
         closing(_in_order(paths, packing)) as decoded,
@@ -246,7 +246,7 @@ def _entry(
     """What is noted of a video that was just decoded, and its packed frames."""
     entry = {"video": video, "source": source}
     if isinstance(outcome, RejectedVideo):
-        if str(outcome) != MISSING:  # those are counted, in the end
+        if str(outcome) != MISSING:  # they are counted in the end
             print(f"rejected {video}: {outcome}", flush=True)
         return entry | {"rejected": str(outcome)}, b""
     frames = outcome.packed
@@ -265,7 +265,7 @@ def _in_order(
         idle.put(decoder)
 
     def pack(path: str) -> tuple[PackedVideo | RejectedVideo, dict[str, Any]]:
-        size, modified = size_and_time(path)  # before it is read: a change while it is shows
+        size, modified = size_and_time(path)  # before it is read, so that a change meanwhile shows
         decoder = idle.get()
         try:
             outcome = decoder.pack(path) if path else RejectedVideo(MISSING)
@@ -281,5 +281,5 @@ def _in_order(
         try:
             yield from packed
         finally:
-            for decoder in decoders:  # or the threads would wait for what they are at
+            for decoder in decoders:  # or the threads would finish what they have begun
                 decoder.close()

@@ -8,10 +8,10 @@ from typing import Any
 def size_and_time(path: str) -> tuple[int, int]:
     """Bytes of a file and when it was modified, in ns since 1970; zeros for a missing one."""
     try:
-        found = Path(path).stat() if path else None
+        state = Path(path).stat() if path else None
     except OSError:
-        found = None
-    return (found.st_size, found.st_mtime_ns) if found else (0, 0)
+        state = None
+    return (state.st_size, state.st_mtime_ns) if state else (0, 0)
 
 
 def sha256_of(path: str) -> str:
@@ -24,7 +24,7 @@ def sha256_of(path: str) -> str:
 
 
 def still(source: dict[str, Any], path: str) -> dict[str, Any] | None:
-    """`source` with the time of its file today, or nothing if the content is another.
+    """`source` with the time of its file today, or nothing if its content differs.
 
     `source` holds bytes, modified and sha256 as they were. The file is read only where its time
     differs and its size does not: copies have other times and the same content.

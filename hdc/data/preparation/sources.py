@@ -34,7 +34,7 @@ def list_videos(data: Data, folder: str | Path) -> Listing:
 
 
 def count_shards(videos: int, store: Store) -> int:
-    """How many files, and jobs, a number of videos falls into."""
+    """How many files of the store, each one job, a number of videos makes."""
     return math.ceil(videos / store.shard_videos)
 
 
@@ -54,7 +54,9 @@ def look_up(
         if complete or not Path(folder).is_dir():
             listed = read_table(Path(prepared) / "listed.csv", ("video", "label", "group"))
             places = source_paths(prepared, folder)
-            paths = ["" if one in missing else places.get(one, "prepared") for one in listed.video]
+            paths = [
+                "" if video in missing else places.get(video, "prepared") for video in listed.video
+            ]
             listing = Listing(listed.assign(path=paths), [])
     listing = listing or list_videos(data, folder)
     listing.require_found(folder, allow_missing=allow_missing)
@@ -62,7 +64,7 @@ def look_up(
 
 
 def count_made(made: SyntheticData) -> int:
-    """How many videos a data set that is made has."""
+    """How many videos a synthetic data set has."""
     return made.train_videos + made.validation_videos + made.test_videos
 
 
@@ -79,7 +81,7 @@ def require_whole(prepared: str | Path) -> None:
 def require_named(data: str, settings: Data, folder: str | None, prepared: str | Path) -> str:
     """The folder of a data set's videos, empty where they are made.
 
-    Raises InputError if a study names none, or one that is not there and still needed.
+    Raises InputError if a study names none, or a missing one that is still needed.
     """
     if settings.synthetic is not None:
         return ""
@@ -88,9 +90,9 @@ def require_named(data: str, settings: Data, folder: str | None, prepared: str |
         raise InputError(
             f"data: {data}: expected an existing folder of videos, got nothing; {remedy}"
         )
-    found = Path(folder)
-    if not (Path(prepared) / MANIFEST).is_file() and not found.is_dir():
+    path = Path(folder)
+    if not (Path(prepared) / MANIFEST).is_file() and not path.is_dir():
         raise InputError(
             f"data: {data}: expected an existing folder of videos, got {folder}; {remedy}"
         )
-    return str(found)
+    return str(path)

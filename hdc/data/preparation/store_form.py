@@ -33,7 +33,7 @@ def choose_form(listed: pd.DataFrame, data: Data, decoding: Decoding, store: Sto
 
 
 def _mean_raw_size(paths: pd.Series, decoding: Decoding, store: Store) -> float:
-    """Bytes of a video as raw frames, by what a sample of headers says."""
+    """Mean bytes of a video as raw frames, from a sample of headers."""
     sizes = []
     with Decoder(decoding, store, RAW) as decoder:
         for path in paths.iloc[:: math.ceil(max(1, len(paths)) / _SAMPLE)]:

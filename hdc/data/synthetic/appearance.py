@@ -42,7 +42,7 @@ def draw_appearance(
     turn, drift, light = generator.random(3)
     steps = generator.uniform(-HUE_STEP, HUE_STEP, size=2)
     slowest, fastest = LIGHT_STEPS
-    own = int(any_direction * directions) if chosen >= share else own_direction
+    direction = int(any_direction * directions) if chosen >= share else own_direction
     return {
         "background_x": x,
         "background_y": y,
@@ -55,7 +55,7 @@ def draw_appearance(
         "light_loss": change * LIGHT_LOSS * loss,
         "light_phase": light_phase,
         "light_step": slowest + light * (fastest - slowest),
-    } | (_stripes(180 * own / directions) if directions else {})
+    } | (_stripes(180 * direction / directions) if directions else {})
 
 
 def _stripes(angle: float) -> dict[str, Any]:

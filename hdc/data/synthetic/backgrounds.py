@@ -58,7 +58,7 @@ def background(seed: int, number: int) -> Background:
 
 
 def background_frames(
-    one: Background,
+    backdrop: Background,
     *,
     x: np.ndarray,
     y: np.ndarray,
@@ -69,7 +69,7 @@ def background_frames(
     """Return a background as it drifts and changes color.
 
     Args:
-        one: the background.
+        backdrop: the background.
         x: its shift rightward in each frame, in frame widths, (frame,); it is periodic.
         y: its shift downward, likewise.
         hue: of each frame, in turns, (frame,).
@@ -80,16 +80,16 @@ def background_frames(
     Returns:
         Channels between 0 and 1, (frame, pixels, pixels, 3), float32.
     """
-    texture, mix = _smooth_fields(one.waves, x, y, pixels)
+    texture, mix = _smooth_fields(backdrop.waves, x, y, pixels)
     if stripes is not None:
         texture = _stripes(stripes, x, y, pixels)
-    gray = one.luma + TEXTURE_LUMA * texture
+    gray = backdrop.luma + TEXTURE_LUMA * texture
     mix = (0.5 + 0.5 * mix)[..., None]
-    first, second = (
-        np.stack([_tint(turn, one.luma, TEXTURE_LUMA) for turn in turns])[:, None, None]
-        for turns in (hue, hue + one.hue_spread)
+    first_tint, second_tint = (
+        np.stack([_tint(turn, backdrop.luma, TEXTURE_LUMA) for turn in turns])[:, None, None]
+        for turns in (hue, hue + backdrop.hue_spread)
     )
-    return (gray[..., None] + mix * first + (1 - mix) * second).astype(np.float32)
+    return (gray[..., None] + mix * first_tint + (1 - mix) * second_tint).astype(np.float32)
 
 
 def shape_color(hue: float) -> np.ndarray:

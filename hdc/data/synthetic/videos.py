@@ -154,24 +154,24 @@ def plan_videos(
     return pd.DataFrame(rows).assign(frames=frames, pixels=pixels, seed=seed)
 
 
-def _check_names(what: str, found: list[str], allowed: Collection[str]) -> None:
-    wrong = [name for name in found if name not in allowed or found.count(name) > 1]
-    if wrong or not found:
+def _check_names(what: str, names: list[str], allowed: Collection[str]) -> None:
+    wrong = [name for name in names if name not in allowed or names.count(name) > 1]
+    if wrong or not names:
         raise InputError(
             f"expected {what} out of {', '.join(allowed)}, each once; "
-            f"found {', '.join(found) or 'none'}; "
+            f"found {', '.join(names) or 'none'}; "
             f"{'remove or rename ' + ', '.join(wrong) if wrong else 'name at least one'}"
         )
 
 
-def _check_least(what: str, found: int, least: int) -> None:
-    if found < least:
-        raise InputError(f"expected at least {least} {what}; found {found}; raise it to {least}")
+def _check_least(what: str, count: int, least: int) -> None:
+    if count < least:
+        raise InputError(f"expected at least {least} {what}; found {count}; raise it to {least}")
 
 
-def _check_share(name: str, found: float) -> None:
-    if not 0 <= found <= 1:
-        raise InputError(f"{name}: expected 0 to 1; found {found}")
+def _check_share(name: str, share: float) -> None:
+    if not 0 <= share <= 1:
+        raise InputError(f"{name}: expected 0 to 1; found {share}")
 
 
 def _check_stripes(stripes: bool, shortcut: float, test_shortcut: str) -> None:

@@ -55,12 +55,12 @@ def ablation_figure(outcomes: Outcomes) -> Picture:
 def _draw(panel: Axes, outcomes: Outcomes, measure: Measure, rows: pd.DataFrame) -> set[str]:
     """One measure's differences, the first run on top; returns what is drawn beside the means."""
     kinds: set[str] = set()
-    for place, one in enumerate(differences(outcomes, measure, rows)):
-        if one is None or one.paired is None:
+    for place, gap in enumerate(differences(outcomes, measure, rows)):
+        if gap is None or gap.paired is None:
             panel.text(0, place, "missing", ha="center", va="center", fontsize=7.5)
             continue
-        kinds |= _draw_spread(panel, place, one)
-        panel.plot([100 * one.paired.mean], [place], **DOT)
+        kinds |= _draw_spread(panel, place, gap)
+        panel.plot([100 * gap.paired.mean], [place], **DOT)
     panel.axvline(0, color="black", linewidth=0.8, zorder=2.5)
     panel.set_yticks(range(len(rows)), rows["ablation"].map(shortened))
     panel.set_ylim(len(rows) - 0.4, -0.6)
@@ -71,11 +71,11 @@ def _draw(panel: Axes, outcomes: Outcomes, measure: Measure, rows: pd.DataFrame)
     return kinds
 
 
-def _draw_spread(panel: Axes, place: int, found: Difference) -> set[str]:
+def _draw_spread(panel: Axes, place: int, gap: Difference) -> set[str]:
     """What is known of other seeds: each by itself if they are few, otherwise both intervals."""
-    paired, two_way, kinds = found.paired, found.two_way, set()
+    paired, two_way, kinds = gap.paired, gap.two_way, set()
     if 1 < paired.seeds < FEWEST_SEEDS:
-        values = [100 * value for value in found.by_seed]
+        values = [100 * value for value in gap.by_seed]
         panel.plot(values, [place] * len(values), linestyle="none", **ONE_SEED)
         return {"each seed"}
     if two_way is not None and two_way.low is not None:
@@ -89,7 +89,7 @@ def _draw_spread(panel: Axes, place: int, found: Difference) -> set[str]:
 
 
 def _legend(figure: Figure, panel: Axes, kinds: set[str]) -> None:
-    """What dot, line and band are; only of what is drawn."""
+    """What dot, line and band mean, for those that are drawn."""
     mean = "mean over seeds" if kinds else "difference, 1 seed"
     entries = [(panel.plot([], [], **DOT)[0], mean)]
     if "each seed" in kinds:

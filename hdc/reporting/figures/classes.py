@@ -22,10 +22,10 @@ NONE = ""  # what a video that could not be read was taken for
 
 def class_accuracy(results: Results) -> Picture:
     """Accuracy of each class by run, fine-tuned: one panel a backbone and data set."""
-    found = read_predictions(results, results.evaluations)
+    predictions = read_predictions(results, results.evaluations)
     tables = {
         (backbone, data): accuracies(rows)
-        for (backbone, data), rows in found.groupby(["backbone", "data"], observed=True)
+        for (backbone, data), rows in predictions.groupby(["backbone", "data"], observed=True)
     }
     shown = {where: _ends(table) for where, table in tables.items()}
     figure, panels = small_multiples(len(shown), **_sizes(list(shown.values())))
@@ -48,10 +48,10 @@ def confusion(results: Results) -> Picture:
     drawn = {}
     for data, rows in results.evaluations.groupby("data", observed=True):
         for _, of_run in rows.groupby(["backbone", "ablation"], observed=True):
-            if len(found := read_predictions(results, of_run)):
-                drawn[data] = found
+            if len(predictions := read_predictions(results, of_run)):
+                drawn[data] = predictions
                 break
-    tables = {data: _confused(found) for data, found in drawn.items()}
+    tables = {data: _confused(predictions) for data, predictions in drawn.items()}
     shares = {data: table.div(table.sum(axis=1), axis=0) for data, table in tables.items()}
     shares = {data: table.drop(columns=NONE, errors="ignore") for data, table in shares.items()}
     figure, panels = small_multiples(len(shares), **_sizes(list(shares.values())))
@@ -76,24 +76,30 @@ def read_predictions(results: Results, evaluations: pd.DataFrame) -> pd.DataFram
     columns = ["backbone", "data", "ablation", "label", "predicted"]
     frames = []
     for row in evaluations.itertuples(index=False):
-        found = read_outcomes(results, row, "finetune")
-        if record_path(row, "finetune") in results.records and found is not None:
-            frames.append(found.assign(backbone=row.backbone, data=row.data, ablation=row.ablation))
+        outcomes = read_outcomes(results, row, "finetune")
+        if record_path(row, "finetune") in results.records and outcomes is not None:
+            frames.append(
+                outcomes.assign(backbone=row.backbone, data=row.data, ablation=row.ablation)
+            )
     table = pd.concat(frames)[columns] if frames else pd.DataFrame(columns=columns)
     kinds = {column: evaluations[column].dtype for column in columns[:3]}
     return table.astype(kinds).reset_index(drop=True)
 
 
-def accuracies(found: pd.DataFrame) -> pd.DataFrame:
+def accuracies(predictions: pd.DataFrame) -> pd.DataFrame:
     """Share of each class's videos that is recognized, by run, the best of the first on top."""
-    right = found["label"].eq(found["predicted"])
-    table = right.groupby([found["label"], found["ablation"]], observed=True).mean().unstack()
+    right = predictions["label"].eq(predictions["predicted"])
+    table = (
+        right.groupby([predictions["label"], predictions["ablation"]], observed=True)
+        .mean()
+        .unstack()
+    )
     return table.sort_values(table.columns[0], ascending=False, kind="stable")
 
 
-def _confused(found: pd.DataFrame) -> pd.DataFrame:
+def _confused(predictions: pd.DataFrame) -> pd.DataFrame:
     """How many videos of each class were taken for which; the last column: for none."""
-    counts = pd.crosstab(found["label"], found["predicted"])
+    counts = pd.crosstab(predictions["label"], predictions["predicted"])
     names = sorted((set(counts.index) | set(counts.columns)) - {NONE})
     return counts.reindex(index=names, columns=[*names, NONE], fill_value=0)
 
@@ -154,9 +160,9 @@ def _axis(what: str, table: pd.DataFrame) -> str:
     return f"{what} (the {len(table)} classes by name)" if many else what
 
 
-def _title(found: pd.DataFrame, data: str) -> str:
+def _title(predictions: pd.DataFrame, data: str) -> str:
     """What one panel of confusions is of."""
-    first: Any = found.iloc[0]
+    first: Any = predictions.iloc[0]
     return f"{first.ablation} · {first.backbone} · {data}"
 
 

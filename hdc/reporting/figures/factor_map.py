@@ -46,16 +46,16 @@ def factor_map(results: Results) -> Picture:
     maps = read_maps(results)
     shown, left = maps[:MOST_MAPS], maps[MOST_MAPS:]
     figure, panels = small_multiples(len(shown), **_size(shown))
-    for each, panel in zip(shown, panels, strict=False):
+    for run_map, panel in zip(shown, panels, strict=False):
         image = heat_map(
             panel,
-            each.shares.to_numpy(),
-            list(each.shares.index),
-            each.factors,
+            run_map.shares.to_numpy(),
+            list(run_map.shares.index),
+            run_map.factors,
             points=POINTS,
-            texts=each.texts.to_numpy().tolist(),
+            texts=run_map.texts.to_numpy().tolist(),
         )
-        panel.set_title(each.title)
+        panel.set_title(run_map.title)
     if shown:
         _name_once(figure, panels[: len(shown)], shown)
         color_bar(figure, image, panels, "share of the way from chance to perfect")
@@ -65,7 +65,7 @@ def factor_map(results: Results) -> Picture:
         "R² itself; nothing below chance. Still: one frame repeated; shuffled: frames in random "
         "order."
     )
-    names = ", ".join(dict.fromkeys(each.run for each in left))
+    names = ", ".join(dict.fromkeys(run_map.run for run_map in left))
     note = f" For want of room only in tables/factors.csv: more of {names}." if left else ""
     return Picture("factor_map", "What each run knows, level by level", caption + note, figure)
 
@@ -73,16 +73,16 @@ def factor_map(results: Results) -> Picture:
 def read_maps(results: Results) -> list[Map]:
     """The map of each backbone, data set and run that has one, run by run."""
     shares, texts = _scores(results)
-    found = []
+    maps = []
     for (backbone, data, run), table in texts.groupby(level=ROWS, observed=True):
         levels = levels_of(results, backbone, data) + controls_of(results, backbone, data)
         table = table.droplevel(ROWS).reindex(levels).dropna(how="all").dropna(axis=1, how="all")
         if len(table):
-            own = shares.loc[(backbone, data, run)].reindex_like(table)
+            run_shares = shares.loc[(backbone, data, run)].reindex_like(table)
             title = panel_title(results, backbone, shortened(run), data)
-            found.append(Map(title, run, own, table.fillna("-")))
+            maps.append(Map(title, run, run_shares, table.fillna("-")))
     runs = list(results.evaluations["ablation"].cat.categories)
-    return sorted(found, key=lambda each: runs.index(each.run))
+    return sorted(maps, key=lambda run_map: runs.index(run_map.run))
 
 
 def _scores(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -107,10 +107,10 @@ def whole_percent(share: float) -> str:
 
 def _size(maps: list[Map]) -> dict[str, float]:
     """The size of a panel that the largest of some maps fits in, with the names of its factors."""
-    rows, columns = np.array([each.shares.shape for each in maps] or [(1, 1)]).max(axis=0)
-    aside = max((text_width(list(each.shares.index), POINTS) for each in maps), default=0)
+    rows, columns = np.array([run_map.shares.shape for run_map in maps] or [(1, 1)]).max(axis=0)
+    aside = max((text_width(list(run_map.shares.index), POINTS) for run_map in maps), default=0)
     below = 0 if _alike(maps) else _names_height(maps)
-    across = max(CELL[0] * columns + 0.3, title_width([each.title for each in maps]))
+    across = max(CELL[0] * columns + 0.3, title_width([run_map.title for run_map in maps]))
     return {"width": across + aside, "height": CELL[1] * rows + below + 0.4}
 
 
@@ -126,9 +126,9 @@ def _name_once(figure: Figure, panels: list[Axes], maps: list[Map]) -> None:
 
 def _alike(maps: list[Map]) -> bool:
     """Whether all maps have the same factors."""
-    return len({tuple(each.factors) for each in maps}) < 2
+    return len({tuple(run_map.factors) for run_map in maps}) < 2
 
 
 def _names_height(maps: list[Map]) -> float:
     """Inches that the names of factors take below a panel."""
-    return max((text_width(each.factors, POINTS) for each in maps), default=0)
+    return max((text_width(run_map.factors, POINTS) for run_map in maps), default=0)

@@ -59,17 +59,17 @@ def feature_map(results: Results) -> Picture:
 
 def read_maps(results: Results, evaluations: pd.DataFrame) -> Maps:
     """The maps of all runs that have one, each of its first seed and split."""
-    found: Maps = {}
+    maps: Maps = {}
     for row in evaluations.itertuples(index=False):
         record = results.records.get(record_path(row, "evaluate"))
-        if row.ablation in found or record is None:
+        if row.ablation in maps or record is None:
             continue
-        first = next((places for places, _ in found.values()), None)
+        first = next((places for places, _ in maps.values()), None)
         reader = partial(_read_map, record=record, first=first)
         places = results.read(f"{row.folder}/{MAP}", reader)
         if places is not None:
-            found[row.ablation] = places, record["metrics"].get("map_shares")
-    return found
+            maps[row.ablation] = places, record["metrics"].get("map_shares")
+    return maps
 
 
 def _read_map(
@@ -175,9 +175,9 @@ def _scatter(
         )
     for number, value in enumerate(values or ()):
         some = places[places[name] == value]
-        own = color_and_marker(number) | look
+        style = color_and_marker(number) | look
         label = shortened(str(value), LONGEST_VALUE)
-        panel.scatter(some["first"], some["second"], label=label, **own)
+        panel.scatter(some["first"], some["second"], label=label, **style)
     panel.set_axisbelow(True)
     panel.set_aspect("equal", adjustable="datalim")
     panel.locator_params(nbins=4)

@@ -51,20 +51,20 @@ def _add_new_fonts() -> None:
     """
     known = {entry.fname for entry in fontManager.ttflist}
     for file in sorted(set(findSystemFonts()) - known):
-        with suppress(OSError, RuntimeError):  # a damaged one is nothing to draw with
+        with suppress(OSError, RuntimeError):  # a damaged font cannot be used
             fontManager.addfont(file)
 
 
 def without_font(texts: Iterable[str]) -> dict[str, str]:
     """The characters of some texts that none of the families has, by the package that has them."""
     fonts = [get_font(findfont(FontProperties(family=[name]))) for name in families()]
-    found: dict[str, str] = {}
+    lacking: dict[str, str] = {}
     for character in sorted(set("".join(texts))):
         drawn = unicodedata.category(character)[0] not in UNDRAWN
         if drawn and not any(font.get_char_index(ord(character)) for font in fonts):
             name = package(character)
-            found[name] = found.get(name, "") + character
-    return found
+            lacking[name] = lacking.get(name, "") + character
+    return lacking
 
 
 def package(character: str) -> str:

@@ -1,4 +1,4 @@
-"""A table of shares as colors: light is none, dark is all, in gray, too."""
+"""A table of shares as colors, from light (none) to dark (all), which also works in gray."""
 
 from collections.abc import Sequence
 

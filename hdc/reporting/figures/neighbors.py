@@ -29,7 +29,7 @@ QUERY = {"color": "#000000", "linestyle": "-", "linewidth": 0.8}
 
 
 def evenly_spaced(rows: Sequence[int], count: int = QUERIES) -> list[int]:
-    """`count` of `rows` from the first to the last, or all: which ones, nobody picks."""
+    """`count` of `rows` from the first to the last, or all, evenly spaced: nobody picks them."""
     places = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)
     return [int(rows[place]) for place in places]
 
@@ -131,11 +131,11 @@ def _with_palette(image: Image.Image, colors: int) -> bytes:
 
     A single outline is too small to win a color in the palette, so those are given.
     """
-    found = np.reshape(image.quantize(colors, kmeans=3).getpalette()[: 3 * colors], (-1, 3))
-    found[found.min(axis=1) > 245] = 255  # the paper is white, not nearly so
+    shades = np.reshape(image.quantize(colors, kmeans=3).getpalette()[: 3 * colors], (-1, 3))
+    shades[shades.min(axis=1) > 245] = 255  # the paper is white, not nearly so
     outlines = [ImageColor.getrgb(look["color"]) for look in (RIGHT, WRONG, QUERY)]
     palette = Image.new("P", (1, 1))
-    palette.putpalette(np.vstack([found, outlines]).ravel().tolist())
+    palette.putpalette(np.vstack([shades, outlines]).ravel().tolist())
     file = io.BytesIO()
     reduced = image.quantize(palette=palette, dither=Image.Dither.NONE)
     reduced.save(file, format="png", optimize=True)

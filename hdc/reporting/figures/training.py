@@ -48,16 +48,16 @@ def level_weights(results: Results) -> Picture:
     Weights that never change stand in the caption.
     """
     logs, labels = logged_terms(results), term_labels(results)
-    found = {
+    by_run = {
         (backbone, run): weight_curves(lines, labels)
         for backbone, rows in _groups(logs, "backbone")
         for run, lines in _groups(rows, "ablation")
     }
-    several = {where: curves for where, curves in found.items() if len(curves) > 1}
+    several = {where: curves for where, curves in by_run.items() if len(curves) > 1}
     moving = {where: curves for where, curves in several.items() if _moves(curves)}
     drawn = _different(moving)
     looks = _term_looks(sorted({term for curves, _ in drawn.values() for term in curves}))
-    more = [f" and {len(others)} more" if others else "" for _, others in drawn.values()]
+    more = [f" and {len(same)} more" if same else "" for _, same in drawn.values()]
     titles = [
         panel_title(results, backbone, shortened(run) + words)
         for (backbone, run), words in zip(drawn, more, strict=True)
@@ -77,9 +77,9 @@ def level_weights(results: Results) -> Picture:
         panel.set_title(title)
     finish(figure, panels[: len(drawn)], "step", "weight")
     alike = [
-        f" The same as {panel_title(results, backbone, run)}: {', '.join(others)}."
-        for (backbone, run), (_, others) in drawn.items()
-        if others
+        f" The same as {panel_title(results, backbone, run)}: {', '.join(same)}."
+        for (backbone, run), (_, same) in drawn.items()
+        if same
     ]
     fixed: dict[str, list[str]] = {}
     for (backbone, run), curves in several.items():
@@ -110,20 +110,20 @@ def logged_terms(results: Results) -> pd.DataFrame:
         for row in results.evaluations.drop_duplicates("run_folder").itertuples(index=False)
         if _is_coupled(results.records.get(record_path(row, "pretrain"), {}))
     }
-    own, labels = logs["run_folder"].isin(coupled), term_labels(results)
+    is_coupled, labels = logs["run_folder"].isin(coupled), term_labels(results)
     for name in _term_columns(logs):
         subtask, _, level = labels[name].partition(" ")
         if subtask == "temporal":
             for column in (name, f"weight_{name}"):
-                logs[column.replace(name, f"coupled_{level}")] = logs[column].where(own)
-                logs[column] = logs[column].mask(own)
+                logs[column.replace(name, f"coupled_{level}")] = logs[column].where(is_coupled)
+                logs[column] = logs[column].mask(is_coupled)
     return logs.dropna(axis="columns", how="all")
 
 
 def term_labels(results: Results) -> dict[str, str]:
     """The columns of losses in the logs -> subtask and level in words, such as `spatial layer4`."""
     labels = {name: name.replace("_", " ", 1) for name in _term_columns(read_logs(results))}
-    for record in results.of("pretrain"):  # those of before do not tell, nor do runs under way
+    for record in results.of("pretrain"):  # older ones do not tell, nor do runs under way
         for name, term in record["metrics"].get("terms", {}).items():
             labels[name] = f"{term['subtask']} {term['level']}"
     coupled = {label.partition(" ")[2] for label in labels.values()}
@@ -164,17 +164,17 @@ def _different(curves: dict[Any, dict[str, pd.Series]]) -> dict[Any, tuple[dict,
     Most runs keep the weights of `hdc`: a panel for each would say nothing.
     """
     firsts: dict[str, tuple[str, str]] = {}
-    found: dict[Any, tuple[dict, list[str]]] = {}
+    groups: dict[Any, tuple[dict, list[str]]] = {}
     for (backbone, run), by_term in curves.items():
         text = backbone + "".join(
             f"{term} {curve.round(9).to_json()}" for term, curve in by_term.items()
         )
         first = firsts.setdefault(text, (backbone, run))
         if first == (backbone, run):
-            found[first] = (by_term, [])
+            groups[first] = (by_term, [])
         else:
-            found[first][1].append(run)
-    return found
+            groups[first][1].append(run)
+    return groups
 
 
 def _term_looks(terms: list[str]) -> dict[str, dict[str, Any]]:

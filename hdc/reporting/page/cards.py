@@ -60,8 +60,8 @@ def _card(results: Results, origin: Origin, name: str) -> Card:
         "data set": origin.data,
         "stage": WORDS[origin.stage],
     }
-    own = protocols(results, origin.stage, origin.data, **where)
-    facts |= {key: value for key, value in own.items() if key != "data"}
+    protocol = protocols(results, origin.stage, origin.data, **where)
+    facts |= {key: value for key, value in protocol.items() if key != "data"}
     facts["records"] = f"{len(there):,} of {len(paths):,}"
     if records:
         facts["seeds"] = f"{seeds_text(len(seeds))}: {', '.join(map(str, seeds))}"

@@ -1,4 +1,4 @@
-"""A picture of the workflow: its stages, and how much of what a study plans is there."""
+"""A picture of the workflow: its stages, and how much of the study is done."""
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath

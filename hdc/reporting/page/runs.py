@@ -38,11 +38,11 @@ def runs(results: Results) -> list[Listed]:
 
 def settings_of(results: Results, name: str) -> dict[str, str]:
     """What the first record of each stage says about a run's settings, by dotted key."""
-    found: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for stage in RECORDED:
         for record in results.of(stage, ablation=name)[:1]:
-            found |= flat(record.get("settings", {}))
-    return dict(sorted(found.items()))
+            settings |= flat(record.get("settings", {}))
+    return dict(sorted(settings.items()))
 
 
 def differing(results: Results, name: str) -> dict[str, tuple[str, str]]:
@@ -51,16 +51,16 @@ def differing(results: Results, name: str) -> dict[str, tuple[str, str]]:
     Only a stage of which both have a record is compared, or all of it would seem to differ. Where
     backbones or data sets disagree, the first one speaks.
     """
-    found: dict[str, tuple[str, str]] = {}
+    unlike: dict[str, tuple[str, str]] = {}
     places = results.select(ablation=name)[["backbone", "data"]].drop_duplicates()
     for place in places.to_dict("records"):
         for stage in RECORDED:
-            own, base = (results.of(stage, **place, ablation=one)[:1] for one in (name, BASE))
-            if own and base:
-                ours, theirs = (one[0].get("settings", {}) for one in (own, base))
-                found = dict(_unlike(ours, theirs)) | found
-    found.pop("ablation", None)
-    return found
+            pair = [results.of(stage, **place, ablation=run)[:1] for run in (name, BASE)]
+            if all(pair):
+                ours, theirs = (records[0].get("settings", {}) for records in pair)
+                unlike = dict(_unlike(ours, theirs)) | unlike
+    unlike.pop("ablation", None)
+    return unlike
 
 
 def _unlike(
@@ -79,4 +79,4 @@ def _words(value: Any) -> str:
     """A value; settings below one key in a row."""
     if not isinstance(value, dict):
         return str(value)
-    return ", ".join(f"{key} {one}" for key, one in flat(value).items()) or str(value)
+    return ", ".join(f"{key} {setting}" for key, setting in flat(value).items()) or str(value)

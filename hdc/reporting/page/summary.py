@@ -77,22 +77,23 @@ def _videos(results: Results, data: str, split: int) -> list[str]:
     where = {"data": data, "split": split}
     judged = results.of("evaluate", **where)
     videos = [record["metrics"]["videos"] for record in judged if "videos" in record["metrics"]]
-    tested = [one.get("protocol", {}) for one in (*judged, *results.of("finetune", **where))]
-    row = [_values(one.get(part) for one in videos) for part in PARTS]
+    tested = [record.get("protocol", {}) for record in (*judged, *results.of("finetune", **where))]
+    row = [_values(facts.get(part) for facts in videos) for part in PARTS]
     if row[-1] == BLANK:
         row[-1] = _values(facts.get("test_videos") for facts in tested)
-    row.append(_values(one.get("classes") for one in videos))
+    row.append(_values(facts.get("classes") for facts in videos))
     row.append(_values(facts.get("unusable_test_videos") for facts in tested))
     row += [_values(facts.get(key, 0) for facts in tested) for key in LEAKS]
-    row.append(_values(_reasons(one.get("rejected")) for one in videos))
+    row.append(_values(_reasons(facts.get("rejected")) for facts in videos))
     row.append(_values(_reasons(facts.get("missing_videos")) for facts in tested))
     return row
 
 
-def _values(found: Iterable[Any]) -> str:
+def _values(values: Iterable[Any]) -> str:
     """Different values in words; they agree unless the data were prepared again in between."""
-    known = dict.fromkeys(value for value in found if value is not None)
-    return ", ".join(f"{one:,}" if isinstance(one, int) else str(one) for one in known) or BLANK
+    known = dict.fromkeys(value for value in values if value is not None)
+    texts = (f"{value:,}" if isinstance(value, int) else str(value) for value in known)
+    return ", ".join(texts) or BLANK
 
 
 def _reasons(counts: dict[str, int] | None) -> str:

@@ -46,15 +46,15 @@ def shown(table: Table, cards: dict[Origin, Card]) -> Shown:
     columns += [name for name in table.text if name not in first]
     records = table.text[columns].to_dict("records")
     blocks: list[list[list[Cell]]] = []
-    group = None
+    previous = None
     for number, record in enumerate(records):
         cells = [_cell(table, cards, number, column, record) for column in columns]
         published = record.get("source", OURS) != OURS
-        own = "published" if published else [record.get(name) for name in GROUPS]
-        if not blocks or own != group:
+        group = "published" if published else [record.get(name) for name in GROUPS]
+        if not blocks or group != previous:
             blocks.append([])
         blocks[-1].append(cells)
-        group = own
+        previous = group
     return Shown(table.name, table.title, table.caption, columns, blocks, table.notes)
 
 

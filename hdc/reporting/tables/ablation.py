@@ -40,11 +40,15 @@ BOLD = (
 
 def ablation_measures(results: Results) -> list[Measure]:
     """What the runs are compared by: fine-tuned, retrieved, probed at the last level."""
-    compared = [one for one in probes(results) if one.name in COMPARED_FACTORS]
+    compared = [measure for measure in probes(results) if measure.name in COMPARED_FACTORS]
     made_of_parts = len(compared) > 1  # a label that is a pair of factors says nothing of its own
     named_so = [
-        replace(one, name=f"linear_{one.name}", visible=one.name != "label" or not made_of_parts)
-        for one in compared
+        replace(
+            measure,
+            name=f"linear_{measure.name}",
+            visible=measure.name != "label" or not made_of_parts,
+        )
+        for measure in compared
     ]
     return [fine_tuned(), recall(ranks(results)[0]), *named_so]
 
@@ -53,7 +57,7 @@ def ablation_table(outcomes: Outcomes, answers: list[Answer]) -> Table:
     """Every run with its question, its numbers and their differences to the base run."""
     results, measures = outcomes.results, ablation_measures(outcomes.results)
     retrieved = measures[1].title.removesuffix(" (%)")
-    probed = [one.title.removesuffix(" (%)") for one in measures[2:]]
+    probed = [measure.title.removesuffix(" (%)") for measure in measures[2:]]
     caption = (
         f"{HOW} top-1: fine-tuned, by video. The rest: frozen features at the last level, with "
         f"linear probes for {', '.join(probed)}. {DIFFERENCE} {BOLD} "
@@ -94,17 +98,17 @@ def _add_differences(
     """Put behind every number what it differs by from that of the base run."""
     numbers, text = table.numbers, table.text
     for measure in measures:
-        found = differences(outcomes, measure, numbers)
+        gaps = differences(outcomes, measure, numbers)
         p_values = [_declared_p(answers, measure, place) for place in _places(numbers)]
         columns = {
-            "": [_value(one, "paired", "mean") for one in found],
-            "_spread": [_value(one, "paired", "spread") for one in found],
-            "_low": [_value(one, "paired", "low") for one in found],
-            "_high": [_value(one, "paired", "high") for one in found],
-            "_seeds": [one.paired.seeds if one and one.paired else 0 for one in found],
-            "_two_way_low": [_value(one, "two_way", "low") for one in found],
-            "_two_way_high": [_value(one, "two_way", "high") for one in found],
-            "_effect_size": [_value(one, "paired", "effect_size") for one in found],
+            "": [_value(gap, "paired", "mean") for gap in gaps],
+            "_spread": [_value(gap, "paired", "spread") for gap in gaps],
+            "_low": [_value(gap, "paired", "low") for gap in gaps],
+            "_high": [_value(gap, "paired", "high") for gap in gaps],
+            "_seeds": [gap.paired.seeds if gap and gap.paired else 0 for gap in gaps],
+            "_two_way_low": [_value(gap, "two_way", "low") for gap in gaps],
+            "_two_way_high": [_value(gap, "two_way", "high") for gap in gaps],
+            "_effect_size": [_value(gap, "paired", "effect_size") for gap in gaps],
             "_p_holm": [math.nan if p is None else p for p in p_values],
         }
         place = numbers.columns.get_loc(f"{measure.name}_splits") + 1
@@ -112,30 +116,30 @@ def _add_differences(
             numbers.insert(place + offset, f"{measure.name}_difference{column}", values)
         if measure.visible:
             title = f"Δ {measure.title.removesuffix(' (%)')}"
-            shown = zip(found, p_values, numbers["seeds"], strict=True)
-            told = [_text(one, p, seeds, table.notes) for one, p, seeds in shown]
+            shown = zip(gaps, p_values, numbers["seeds"], strict=True)
+            told = [_text(gap, p, seeds, table.notes) for gap, p, seeds in shown]
             text.insert(text.columns.get_loc(measure.title) + 1, title, told)
             for row in range(len(text)):
                 table.origins[row, title] = table.origins[row, measure.title]
 
 
-def _text(found: Difference | None, p: float | None, seeds: int, notes: list[str]) -> str:
+def _text(gap: Difference | None, p: float | None, seeds: int, notes: list[str]) -> str:
     """A difference for people; one that is missing or incomplete points to a note that says why."""
-    if found is None:
+    if gap is None:
         return BLANK
-    mark = f" {note_mark(found.missing, notes)}" if found.missing else ""
-    if found.paired is None:
+    mark = f" {note_mark(gap.missing, notes)}" if gap.missing else ""
+    if gap.paired is None:
         return f"missing{mark}"
-    text = points(found.paired.mean)
-    text += interval_text(points, found.paired.low, found.paired.high)
-    if found.paired.seeds < seeds:
-        text += f" ({seeds_text(found.paired.seeds)})"
+    text = points(gap.paired.mean)
+    text += interval_text(points, gap.paired.low, gap.paired.high)
+    if gap.paired.seeds < seeds:
+        text += f" ({seeds_text(gap.paired.seeds)})"
     return text + mark + ("" if p is None else f", {p_text(p)}")
 
 
-def _value(found: Difference | None, kind: str, name: str) -> float:
+def _value(gap: Difference | None, kind: str, name: str) -> float:
     """A number of a difference, NaN where it is not known."""
-    part = getattr(found, kind) if found is not None else None
+    part = getattr(gap, kind) if gap is not None else None
     value = getattr(part, name) if part is not None else None
     return math.nan if value is None else value
 
@@ -165,22 +169,27 @@ def _bold(table: Table, outcomes: Outcomes, measures: list[Measure]) -> Iterator
 
 
 def _beyond_doubt(
-    outcomes: Outcomes, measure: Measure, best: pd.DataFrame, others: pd.DataFrame
+    outcomes: Outcomes, measure: Measure, best: pd.DataFrame, rivals: pd.DataFrame
 ) -> bool:
     """Whether a run is better than each of the others by corrected p and by both intervals."""
-    own = next(_places(best))
-    found = [difference((outcomes, outcomes), [measure], (own, other)) for other in _places(others)]
-    p_values = holm([one.paired.p if one.paired else None for one in found])
+    place = next(_places(best))
+    gaps = [
+        difference((outcomes, outcomes), [measure], (place, rival)) for rival in _places(rivals)
+    ]
+    p_values = holm([gap.paired.p if gap.paired else None for gap in gaps])
     return all(p is not None and p < ALPHA for p in p_values) and all(
-        one.two_way is not None and one.two_way.low is not None and one.two_way.low > 0
-        for one in found
+        gap.two_way is not None and gap.two_way.low is not None and gap.two_way.low > 0
+        for gap in gaps
     )
 
 
 def _knows_more(results: Results, place: Place) -> bool:
     """Whether a run was pretrained with labels, or elsewhere, on who knows what."""
-    found = [record["settings"] for record in results.of("pretrain", **vars(place))]
-    return any(one.get("encoder") or one.get("pretrain", {}).get("labels") for one in found)
+    all_settings = [record["settings"] for record in results.of("pretrain", **vars(place))]
+    return any(
+        settings.get("encoder") or settings.get("pretrain", {}).get("labels")
+        for settings in all_settings
+    )
 
 
 def _places(rows: pd.DataFrame) -> Iterator[Place]:

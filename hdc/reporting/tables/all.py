@@ -46,8 +46,8 @@ LEFT_OUT = (
 def all_tables(results: Results) -> list[Table]:
     """The tables of a study, the one that answers its question first."""
     outcomes = Outcomes(results)
-    found = answers(outcomes)
-    tables = [ablation_table(outcomes, found), preregistered_table(results, found)]
+    answered = answers(outcomes)
+    tables = [ablation_table(outcomes, answered), preregistered_table(results, answered)]
     makers = (
         finetune_table,
         retrieval_table,
@@ -85,11 +85,13 @@ def retrieval_table(results: Results) -> Table:
     """Retrieval by nearest neighbors of frozen features at the last level; then published ones."""
     maximum = f"{LEVEL}.spatial_max"
     pooled = [of_features(judgements.recall(maximum, rank)) for rank in ranks(results)]
-    others = [replace(one, name=f"{one.name}_spatial_max", visible=False) for one in pooled]
+    hidden = [
+        replace(measure, name=f"{measure.name}_spatial_max", visible=False) for measure in pooled
+    ]
     retrieved = [f"R@{rank}" for rank in ranks(results)]
     caption = f"{HOW} {protocol_line(results, 'evaluate')} {chance_line(results, *retrieved)}"
     title = "Retrieval and nearest neighbors at the last level"
-    measures = [*map(recall, ranks(results)), *nearest_neighbors(), *others]
+    measures = [*map(recall, ranks(results)), *nearest_neighbors(), *hidden]
     fold = {"foldable": foldable(results, "retrieval")}
     table = build(results, "retrieval", title, caption, measures, **fold)
     return with_published(table, results, "retrieval", measures)
@@ -100,8 +102,8 @@ def probes_table(results: Results) -> Table:
     amounts = dict.fromkeys(
         amount
         for record in results.of("evaluate")
-        for found in record["metrics"].get("few_labels", {}).values()
-        for amount in found
+        for scores in record["metrics"].get("few_labels", {}).values()
+        for amount in scores
     )
     measures = [replace(probe("label"), name="linear", title="all (%)")]
     measures += [of_features(judgements.few_labels(LEVEL, amount)) for amount in amounts]
@@ -129,24 +131,29 @@ def left_out_factors(results: Results) -> list[str]:
 
     What older records call `combinations` is not shown: it fell with how well the other is read.
     """
-    found = [
+    factors = [
         factor
         for record in results.of("evaluate")
         for scores in record["metrics"].get("left_out", {}).values()
         for factor in scores
     ]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(factors))
 
 
 def factors_table(results: Results) -> Table:
     """What a linear probe reads from each level: one row a run and level, one column a factor."""
     probed = probes(results)
     chance = [
-        replace(each, name=f"{each.name}_chance", path=(*each.path[:-1], "chance"), visible=False)
-        for each in probed
-        if each.path[-1] == "accuracy"
+        replace(
+            measure,
+            name=f"{measure.name}_chance",
+            path=(*measure.path[:-1], "chance"),
+            visible=False,
+        )
+        for measure in probed
+        if measure.path[-1] == "accuracy"
     ]
-    names = [each.name for each in probed]
+    names = [measure.name for measure in probed]
     caption = (
         f"{HOW} {CONTROLS} {protocol_line(results, 'evaluate')} {chance_line(results, *names)}"
     )

@@ -61,15 +61,19 @@ def with_published(table: Table, results: Results, kind: str, measures: list[Mea
     rows = _rows_for(published(kind), set(results.evaluations["data"]))
     if rows.empty:
         return table
-    own = table.numbers.assign(**_own_facts(results, table.numbers), source=OURS)
+    ours = table.numbers.assign(**_own_facts(results, table.numbers), source=OURS)
     theirs = rows.rename(columns={"method": "ablation"})
-    titles = {one.name: one.title for one in measures if one.visible and one.name in rows}
+    titles = {
+        measure.name: measure.title
+        for measure in measures
+        if measure.visible and measure.name in rows
+    }
     for name in titles:
-        gap = [_less(own, row, name) for row in theirs.to_dict("records")]
+        gap = [_less(ours, row, name) for row in theirs.to_dict("records")]
         theirs[f"{name}_less_published"] = gap
     facts = ["resolution", "pretrained_on", "source"]
-    shown = table.text.assign(**own[facts].astype(str))
-    numbers = pd.concat([own, theirs.assign(seeds=0, splits=0, missing="")], ignore_index=True)
+    shown = table.text.assign(**ours[facts].astype(str))
+    numbers = pd.concat([ours, theirs.assign(seeds=0, splits=0, missing="")], ignore_index=True)
     text = pd.concat([shown, _text(theirs, table, titles)], ignore_index=True).fillna("")
     text = text.rename(columns={"pretrained_on": "pretrained on"})
     return replace(table, numbers=numbers, text=text, caption=table.caption + CAPTION)
@@ -80,8 +84,8 @@ def _rows_for(known: pd.DataFrame, data_sets: set[str]) -> pd.DataFrame:
     if "data" in known:
         return known[known["data"].isin(data_sets)].reset_index(drop=True)
     columns = [name for name in known if name.removesuffix("_top1") in data_sets]
-    others = [name for name in known if not name.endswith("_top1")]
-    return known[others + columns].dropna(subset=columns, how="all").reset_index(drop=True)
+    facts = [name for name in known if not name.endswith("_top1")]
+    return known[facts + columns].dropna(subset=columns, how="all").reset_index(drop=True)
 
 
 def _own_facts(results: Results, rows: pd.DataFrame) -> dict[str, list[str]]:
@@ -90,10 +94,11 @@ def _own_facts(results: Results, rows: pd.DataFrame) -> dict[str, list[str]]:
     for row in rows.to_dict("records"):
         where = {key: row[key] for key in ("backbone", "data", "ablation") if key in row}
         settings = [record["settings"] for record in results.of("pretrain", **where)]
-        found = [each["clip"]["pixels"] for each in settings if "clip" in each]
-        pixels.append(", ".join(map(str, dict.fromkeys(found))) or BLANK)
+        sizes = [run["clip"]["pixels"] for run in settings if "clip" in run]
+        pixels.append(", ".join(map(str, dict.fromkeys(sizes))) or BLANK)
         evaluations = results.select(**where).itertuples(index=False)
-        sets.append(", ".join(dict.fromkeys(_pretrained_on(results, one) for one in evaluations)))
+        names = [_pretrained_on(results, evaluation) for evaluation in evaluations]
+        sets.append(", ".join(dict.fromkeys(names)))
     return {"resolution": pixels, "pretrained_on": sets}
 
 
@@ -107,14 +112,14 @@ def _pretrained_on(results: Results, evaluation: Any) -> str:
     return part_of(evaluation.pretrained_on)[0]
 
 
-def _less(own: pd.DataFrame, row: dict[str, Any], measure: str) -> float:
+def _less(ours: pd.DataFrame, row: dict[str, Any], measure: str) -> float:
     """Our `hdc` less a published value; NaN unless both were made alike."""
-    alike = (own["ablation"] == BASE) & (own["backbone"] == BACKBONES.get(row["backbone"]))
-    alike &= own["pretrained_on"] == PRETRAINING.get(row["pretrained_on"])
+    alike = (ours["ablation"] == BASE) & (ours["backbone"] == BACKBONES.get(row["backbone"]))
+    alike &= ours["pretrained_on"] == PRETRAINING.get(row["pretrained_on"])
     if "data" in row:
-        alike &= own["data"] == row["data"]
-    found = own.loc[alike, measure]
-    return float(found.iloc[0]) - row[measure] if len(found) else float("nan")
+        alike &= ours["data"] == row["data"]
+    values = ours.loc[alike, measure]
+    return float(values.iloc[0]) - row[measure] if len(values) else float("nan")
 
 
 def _text(theirs: pd.DataFrame, table: Table, titles: dict[str, str]) -> pd.DataFrame:

@@ -41,15 +41,15 @@ def preregistered_table(results: Results, answers: list[Answer]) -> Table:
     columns = ["question", "run", "against", "in", "Δ", "seeds", "seeds and videos", "d", "p"]
     columns += ["seeds needed", "answer", "n"]
     notes: list[str] = []
-    rows = [_text(results, one, notes) for one in answers]
+    rows = [_text(results, answer, notes) for answer in answers]
     text = pd.DataFrame(rows, columns=columns, dtype=str)
-    numbers = pd.DataFrame([_numbers(one) for one in answers], columns=list(COLUMNS))
-    several = SEVERAL if any(len(one.comparison.against) > 1 for one in answers) else ""
+    numbers = pd.DataFrame([_numbers(answer) for answer in answers], columns=list(COLUMNS))
+    several = SEVERAL if any(len(answer.comparison.against) > 1 for answer in answers) else ""
     caption = f"{HOW} {several} {_power(answers)}".replace("  ", " ") if answers else NONE
     origins = {
         (row, "Δ"): Origin(measure.stage, comparison.backbone, comparison.data, comparison.run)
         for row, answer in enumerate(answers)
-        for comparison, measure in [(answer.comparison, one) for one in answer.measures[:1]]
+        for comparison, measure in [(answer.comparison, first) for first in answer.measures[:1]]
     }
     title = "What the study set out to test"
     return Table("preregistered", title, caption.strip(), numbers, text, notes, origins)
@@ -87,15 +87,15 @@ COLUMNS = (
 
 
 def _numbers(answer: Answer) -> list[Any]:
-    comparison, found = answer.comparison, answer.found
-    paired, two_way, needed = found.paired, found.two_way, found.seeds_needed
+    comparison, gap = answer.comparison, answer.found
+    paired, two_way, needed = gap.paired, gap.two_way, gap.seeds_needed
     row = [comparison.question, comparison.run, answer.against, " and ".join(comparison.measure)]
     row += [comparison.backbone, comparison.data]
     row += [_part(paired, name) for name in ("mean", "spread", "low", "high")]
     row += [_part(two_way, name) for name in ("low", "high", "videos", "groups")]
     row += [_part(paired, "effect_size"), _known(answer.p), _known(answer.p_holm)]
     row += [_part(needed, name) for name in ("seeds", "fewest", "most")]
-    return [*row, 0 if paired is None else paired.seeds, answer.verdict, found.missing]
+    return [*row, 0 if paired is None else paired.seeds, answer.verdict, gap.missing]
 
 
 def _ends(two_way: Any) -> tuple[float | None, float | None]:
