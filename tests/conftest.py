@@ -17,6 +17,34 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """The whole suite takes every core, unless it is told otherwise; a file takes one.
+
+    Not in `addopts`: with them, pytest would not start without pytest-xdist.
+    """
+    if hasattr(config, "workerinput"):  # one of those that share the suite
+        return
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if whole and getattr(config.option, "numprocesses", 0) is None:
+        config.option.numprocesses = "logical"
+        config.option.dist = "loadfile"  # fixtures of a file are made once
+        config.option.loadscopereorder = False  # the order is ours
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items):
+    """The longest files first, so that no core waits for one at the end."""
+    from tiers import quick, rank
+
+    files = {item: item.path.relative_to(ROOT / "tests").as_posix() for item in items}
+    for item, file in files.items():
+        if quick(file) and "slow" not in item.keywords:
+            item.add_marker(pytest.mark.quick)
+    items.sort(key=lambda item: rank(files[item]))
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
     """Draws without a generator of their own are the same in any order of the tests."""
     if "torch" in sys.modules:

@@ -105,6 +105,8 @@ def test_videos_that_were_repaired_or_replaced_are_noticed(
     mine, prepare, workplace, make_video, moving_square
 ):
     """With Snakemake's memory and without it, as in results that somebody copied."""
+    for name in ("results", ".snakemake"):  # broken from the beginning
+        shutil.rmtree(workplace / name)
     good = (mine / "run/0.avi").read_bytes()
     (mine / "run/0.avi").write_text("broken")
     prepare()
@@ -114,7 +116,7 @@ def test_videos_that_were_repaired_or_replaced_are_noticed(
     (mine / "run/0.avi").write_bytes(good)
     os.utime(mine / "run/0.avi", (0, 0))  # older than anything prepared
     done = prepare("-n")
-    assert planned(done) == {"prepare_mine": "1"}, done.stdout[-1500:] + done.stderr
+    assert planned(done) == {"prepare_mine": "1"}
     assert "mine: 1 videos are not as they were prepared, such as run/0.avi" in done.stderr
     before = frames(workplace)
     prepare()
