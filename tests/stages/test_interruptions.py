@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
 STAGES = {  # what to delete so that a stage, and all after it, runs again
     "prepare": ["results/data", "results/smoke"],
     "pretrain": ["results/smoke"],
@@ -36,30 +35,23 @@ CI = (
     ("report", "SIGKILL", "job"),
 )
 REST = [case for case in itertools.product(STAGES, SIGNALS, TARGETS) if case not in CI]
-RUN = "snakemake --cores 1 --configfile config/mine.yaml"
-RECOVER = f"snakemake --unlock --configfile config/mine.yaml && {RUN}"  # as the README says
+STUDY = ("--configfile", "config/mine.yaml")
+RUN = ("snakemake", "--cores", "1", *STUDY)
+UNLOCK = ("snakemake", "--unlock", *STUDY)  # what the README says to do before the same again
 ENVIRONMENT = os.environ | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 }
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def undisturbed(module_workplace, call):
     """A finished study of one run."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    for name in ("workflow", "config", "ablations"):
-        shutil.copytree(ROOT / name, folder / name)
+    folder = module_workplace
     study = yaml.safe_load((folder / "config/smoke.yaml").read_text())
     study |= {"backbones": ["r3d18"], "ablations": ["hdc"], "skip": []}
     (folder / "config/mine.yaml").write_text(yaml.safe_dump(study))
-    done = bash(RUN, folder)
-    assert done.returncode == 0, done.stdout
+    call(*RUN, cwd=folder, check=True)
     return folder
-
-
-def bash(command, folder):
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.run(["bash", "-c", command], cwd=folder, env=ENVIRONMENT, **pipes)
 
 
 def jobs(folder, stage=None):
@@ -80,7 +72,7 @@ def jobs(folder, stage=None):
 def interrupt(folder, stage, number, target):
     """Start the study and send the signal once the stage is at work; wait until nothing runs."""
     child = subprocess.Popen(
-        RUN.split(),
+        RUN,
         cwd=folder,
         env=ENVIRONMENT,
         stdout=subprocess.DEVNULL,
@@ -115,14 +107,14 @@ def tables(folder):
     ("stage", "name", "target"),
     [*CI, *(pytest.param(*case, marks=pytest.mark.slow) for case in REST)],
 )
-def test_one_command_recovers(undisturbed, tmp_path, stage, name, target):
+def test_one_command_recovers(undisturbed, call, tmp_path, stage, name, target):
     folder = tmp_path / "study"
     shutil.copytree(undisturbed, folder)
     for pattern in STAGES[stage]:
         for path in list(folder.glob(pattern)):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     interrupt(folder, stage, getattr(signal, name), target)
-    done = bash(RECOVER, folder)
-    assert done.returncode == 0, done.stdout
+    for command in (UNLOCK, RUN):
+        call(*command, cwd=folder, check=True)
     assert tables(folder) == tables(undisturbed)
     assert not list(folder.glob("results/**/*.partial")) and not list(folder.glob("**/state"))

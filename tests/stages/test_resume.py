@@ -21,11 +21,10 @@ QUICK = {
 
 
 @pytest.fixture(scope="module")
-def encoder(root, tiny, tmp_path_factory):
+def encoder(call, root, tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("encoder")
     words = [*CHOICES, *QUICK["pretrain"], f"prepared={tiny}", "split=1", f"output_dir={folder}"]
-    command = [sys.executable, "-m", "hdc.pretrain", *words]
-    subprocess.run(command, cwd=root, check=True, env=ENVIRONMENT, capture_output=True)
+    call("hdc.pretrain", *words, cwd=root, check=True)
     return folder / "encoder.safetensors"
 
 
@@ -103,7 +102,7 @@ def start(root, stage, words, output):
         pytest.param("finetune", signal.SIGTERM, marks=pytest.mark.slow),
     ],
 )
-def test_a_signal_saves_and_ends_with_the_stated_code(root, tmp_path, words, stage, number):
+def test_a_signal_saves_and_ends_with_the_stated_code(call, root, tmp_path, words, stage, number):
     """The process signals itself, so that the step does not depend on how fast the machine is."""
     given = [*words(stage), f"output_dir={tmp_path}"]
     command = [sys.executable, "-c", SIGNALLED, stage, str(int(number)), *given]
@@ -112,15 +111,13 @@ def test_a_signal_saves_and_ends_with_the_stated_code(root, tmp_path, words, sta
     assert stopped.stderr.startswith(f"stopped: by {number.name} after step 2 of ")
     assert stopped.stderr.count("\n") == 1
     assert not (tmp_path / "encoder.safetensors").exists()
-    command = [sys.executable, "-m", f"hdc.{stage}", *given]
-    done = subprocess.run(command, cwd=root, env=ENVIRONMENT, capture_output=True, text=True)
+    done = call(f"hdc.{stage}", *given, cwd=root)
     assert done.returncode == 0 and "resuming at step 2 of" in done.stdout, done.stderr
 
 
-def test_a_second_writer_stops_with_the_name_of_the_first(root, tmp_path, words):
+def test_a_second_writer_stops_with_the_name_of_the_first(call, root, tmp_path, words):
     first = start(root, "pretrain", [*words("pretrain"), "pretrain.epochs=500"], tmp_path)
-    command = [sys.executable, "-m", "hdc.pretrain", *words("pretrain"), f"output_dir={tmp_path}"]
-    second = subprocess.run(command, cwd=root, env=ENVIRONMENT, capture_output=True, text=True)
+    second = call("hdc.pretrain", *words("pretrain"), f"output_dir={tmp_path}", cwd=root)
     assert first.poll() is None
     first.kill()
     first.communicate()
@@ -128,11 +125,10 @@ def test_a_second_writer_stops_with_the_name_of_the_first(root, tmp_path, words)
     assert f"found process {first.pid} on {os.uname().nodename}" in second.stderr
 
 
-def test_a_folder_that_cannot_be_written(root, tmp_path, words):
+def test_a_folder_that_cannot_be_written(call, root, tmp_path, words):
     """A file where a folder should be: also for root, whom no permission stops."""
     (tmp_path / "out").write_text("in the way")
     words = [*words("pretrain"), f"output_dir={tmp_path / 'out'}"]
-    command = [sys.executable, "-m", "hdc.pretrain", *words]
-    done = subprocess.run(command, cwd=root, env=ENVIRONMENT, capture_output=True, text=True)
+    done = call("hdc.pretrain", *words, cwd=root)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: ") and "out" in done.stderr
