@@ -89,13 +89,12 @@ def main(job: PretrainJob) -> None:
 
 def train(job: PretrainJob, videos: Videos, **made: Any) -> None:
     """Train an encoder on the videos, and write it; `made`: what its record says of this job."""
-    import torch
-
     from hdc.encoders.build import build_encoder
     from hdc.objectives.build import build_task
     from hdc.runtime.fabric import precision_name, start_fabric
     from hdc.training.assembly import start_training
     from hdc.training.preview import preview
+    from hdc.training.synchronized_norms import with_synchronized_norms
 
     settings, labels = job.pretrain, videos.index.label
     frozen = measured_invariance(job.measured) if job.measured else None
@@ -109,7 +108,7 @@ def train(job: PretrainJob, videos: Videos, **made: Any) -> None:
     encoder = build_encoder(job.network, seed=job.seed)
     task = build_task(encoder, settings, job.objective, labels, **told)
     if settings.sync_batch_norm and fabric.world_size > 1 and fabric.device.type == "cuda":
-        task = torch.nn.SyncBatchNorm.convert_sync_batchnorm(task)
+        task = with_synchronized_norms(task)
     training = start_training(
         task,
         batches,

@@ -16,6 +16,8 @@ def on_device(
     The copy goes from pinned memory on a stream of its own, so it overlaps with the training step;
     only the calling thread waits for it.
     """
+    # This thread stands on GPU 0; to leave the stream there would start CUDA on that, too.
+    torch.cuda.set_device(device)
     with torch.cuda.stream(stream):
         moved = {
             name: replace(batch, clips=batch.clips.pin_memory().to(device, non_blocking=True))

@@ -7,20 +7,34 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment
 from torch import nn
 
-from hdc.runtime.gpus import claim_gpus
+from hdc.runtime.errors import InputError
+from hdc.runtime.gpus import claim_gpus, driver_version
 from hdc.runtime.progress import threads
 from hdc.runtime.record import peak_memory, processor
+from hdc.runtime.signals import die_with_parent
 
 
-def start_fabric(precision: str, *, devices: int = 1, deterministic: bool = False) -> Fabric:
+def start_fabric(
+    precision: str, *, devices: int | None = None, deterministic: bool = False
+) -> Fabric:
     """Fabric on the GPUs that are visible, or on the threads this process was given.
 
     A process claims its GPUs from the others of the machine (`hdc.runtime.gpus`). With several
     `devices` the other processes start here, from the same command line; under torchrun they are
-    there already. Precision `auto` is bf16-mixed on GPUs that have it. TF32 is allowed in
-    convolutions and in matrix products that are not in bf16.
+    there already. None: the work is for one process. Precision `auto` is bf16-mixed on GPUs that
+    have it. TF32 is allowed in convolutions and in matrix products that are not in bf16.
+
+    Raises InputError if there are several processes for the work of one, or if there are GPUs that
+    torch cannot use: training on the processor instead would take days, with the GPUs claimed.
     """
-    claim_gpus(devices)  # before anything asks CUDA
+    if devices is None:
+        _require_one_process()
+        devices = 1
+    gpus = claim_gpus(devices)  # before anything asks CUDA
+    if gpus and not torch.cuda.is_available():
+        raise InputError(_unusable(gpus))
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        die_with_parent()
     torch.set_num_threads(max(1, threads() // devices))
     torch.set_float32_matmul_precision("high")
     if deterministic:
@@ -44,6 +58,27 @@ def start_fabric(precision: str, *, devices: int = 1, deterministic: bool = Fals
     )
     fabric.launch()
     return fabric
+
+
+def _require_one_process() -> None:
+    """Refuse the processes of torchrun for work that each of them would do whole."""
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    if processes > 1:
+        raise InputError(
+            f"expected one process, found WORLD_SIZE={processes}: this stage does not share its "
+            "work, and all would write the same files; start it without torchrun"
+        )
+
+
+def _unusable(gpus: list[str]) -> str:
+    """The words for GPUs that the driver knows and torch cannot use."""
+    built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA"
+    return (
+        f"GPU {', '.join(gpus)}: expected torch to be able to use what the driver shows, found "
+        f"that it cannot: torch {torch.__version__} is built for {built}, the driver is "
+        f"{driver_version()}; install a torch for this driver, or set CUDA_VISIBLE_DEVICES= to "
+        "compute on the processor"
+    )
 
 
 def chosen_precision(precision: str) -> str:

@@ -80,6 +80,15 @@ def _installed() -> int:
     return sum(line.startswith("GPU ") for line in listing.stdout.splitlines())
 
 
+def driver_version() -> str:
+    """The version of NVIDIA's driver, in words where it is not known."""
+    with suppress(OSError):
+        text = DRIVER.with_name("version").read_text()
+        if match := re.search(r"Kernel Module\s+(?:for \S+\s+)?([\d.]+)", text):
+            return match[1]
+    return "of a version that cannot be read"
+
+
 def claim_gpus(count: int) -> list[str]:
     """Take `count` free GPUs for as long as this process lives, and show CUDA no others.
 

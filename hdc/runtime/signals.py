@@ -1,12 +1,24 @@
 """Stopping at a good moment: a signal is remembered, and obeyed when the state is saved."""
 
+import ctypes
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 EXIT_STATUS = 75  # EX_TEMPFAIL: not done, run the same again
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+_PR_SET_PDEATHSIG = 1  # of Linux's prctl
+
+
+def die_with_parent() -> None:
+    """Let this process be killed when its parent dies, however that ends; on Linux alone.
+
+    A process that trains for another would keep its GPU, which the next job then claims.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Stopped(Exception):  # noqa: N818  (no error: the work goes on another time)

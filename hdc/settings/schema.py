@@ -176,6 +176,8 @@ class Pretrain(Optimization):
         require_positive(self, "epochs_factor")
         if self.chunk is not None:
             require_positive(self, "chunk")
+            # Checkpointing inside of what is compiled: torch raises an error from within.
+            require("compile", self.compile, not self.compile, "false beside pretrain.chunk")
 
 
 @dataclass

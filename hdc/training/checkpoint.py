@@ -30,8 +30,10 @@ def write_state(folder: Path, step: int, state: dict[str, Any]) -> float:
     return time.monotonic() - started
 
 
-def read_state(folder: Path, device: torch.device) -> dict[str, Any] | None:
-    """The newest state that is whole, or None; a damaged one is named and passed over.
+def read_state(folder: Path, device: torch.device) -> tuple[dict[str, Any] | None, bytes]:
+    """The newest state that is whole, or None, and its digest, of 32 bytes.
+
+    A damaged state is named and passed over.
 
     Raises InputError if there are states and every one is damaged.
     """
@@ -40,14 +42,15 @@ def read_state(folder: Path, device: torch.device) -> dict[str, Any] | None:
         content = path.read_bytes()
         if hashlib.sha256(content[_DIGEST:]).digest() == content[:_DIGEST]:
             buffer = io.BytesIO(content[_DIGEST:])
-            return torch.load(buffer, map_location=device, weights_only=True)
+            state = torch.load(buffer, map_location=device, weights_only=True)
+            return state, content[:_DIGEST]
         print(f"warning: {path} is damaged; going back to the state before", flush=True)
     if paths:
         raise InputError(
             f"{folder}: expected a state that is whole, found {len(paths)} damaged; "
             "delete the folder to start from the beginning"
         )
-    return None
+    return None, bytes(_DIGEST)
 
 
 def _states(folder: Path) -> list[Path]:

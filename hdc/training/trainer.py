@@ -70,6 +70,9 @@ class Training:
             task.compile()
         # What is called in training; the task itself is inside.
         self.model, self.optimizer = fabric.setup(task, build_optimizer(task, settings, fabric))
+        on_gpu = fabric.device.type == "cuda"
+        # One for all epochs: each stream keeps the memory that was ever used on it.
+        self.copying = torch.cuda.Stream(fabric.device) if on_gpu else None
         self.log = Log(folder / log_name, progress, writes=fabric.is_global_zero)
         self.stop_request = StopRequest()
         self.seconds_before = 0.0  # that earlier processes spent on this training
@@ -94,10 +97,9 @@ class Training:
 
         On a GPU it is there already when it is given.
         """
-        device = self.fabric.device
-        if device.type == "cuda":
-            stream = torch.cuda.Stream(device)
-            tasks = [partial(on_device, task, device, stream) for task in tasks]
+        if self.copying is not None:
+            device = self.fabric.device
+            tasks = [partial(on_device, task, device, self.copying) for task in tasks]
         iterator = ahead(tasks, workers=self.progress.workers)
         while True:
             asked = time.monotonic()
@@ -259,7 +261,8 @@ class Training:
 
     def _resume(self) -> int:
         """Load an interrupted run's state, if there is one; the step to go on from."""
-        state = read_state(self.state_folder, self.fabric.device)
+        state, digest = read_state(self.state_folder, self.fabric.device)
+        self._require_agreement(digest)
         if state is None:
             earlier = {path.parent.name for path in self.state_folder.parent.glob("*/*.pt")}
             if earlier and self.fabric.is_global_zero:
@@ -272,8 +275,20 @@ class Training:
         self.log.restore(state["step"], state["log"])
         self.seconds_before = state["seconds"]
         self.kept = state["kept"]
-        print(f"resuming at step {state['step']} of {self.total_steps}", flush=True)
+        if self.fabric.is_global_zero:
+            print(f"resuming at step {state['step']} of {self.total_steps}", flush=True)
         return state["step"]
+
+    def _require_agreement(self, digest: bytes) -> None:
+        """Refuse to go on from different states: each process reads its own, by its own disk."""
+        if self.fabric.world_size == 1:
+            return
+        ours = torch.tensor([*digest], dtype=torch.int64, device=self.fabric.device)
+        if not (self.fabric.all_gather(ours) == ours).all():
+            raise InputError(
+                f"{self.state_folder}: expected all processes to see the same newest state, found "
+                "different ones; a network file system may lag: start again in a minute"
+            )
 
 
 def _loss_of(seen: tuple[Views, Sequence[int], int], task: PretextTask) -> Tensor:

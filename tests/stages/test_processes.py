@@ -6,11 +6,18 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 SLURM = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "snakemake", "SLURM_NTASKS": "1",
          "SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}  # fmt: skip
+
+SUPPORT = Path(__file__).parents[1] / "support"
+ENVIRONMENT = os.environ | {  # of scripts that use what tests share
+    "OMP_NUM_THREADS": "2",
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(SUPPORT), os.environ.get("PYTHONPATH")])),
+}
 
 
 @pytest.fixture
@@ -83,3 +90,79 @@ def test_the_log_holds_means_over_processes(tmp_path):
     assert done.returncode == 0, done.stderr
     line = json.loads((tmp_path / "log.jsonl").read_text())
     assert (line["loss"], line["training_accuracy"]) == (6.0, 0.25)
+
+
+OWN_STATES = """
+import sys
+from pathlib import Path
+from toy_task import ToyTask, take_step
+import torch
+from hdc.runtime.errors import InputError
+from hdc.runtime.fabric import start_fabric
+from hdc.settings.schema import Optimization, Progress
+from hdc.training.trainer import Training
+
+fabric = start_fabric("32-true", devices=2)
+settings = Optimization(
+    epochs=1, batch_size=2, optimizer="sgd", learning_rate=0.1, momentum=0.9, weight_decay=0.0,
+    warmup_epochs=0.0, schedule="cosine", precision="32-true", compile=False, deterministic=False,
+)
+progress = Progress(2, save_every_minutes=5.0, workers=0, devices=2, tensorboard=False)
+
+def start(folder):
+    return Training(
+        ToyTask(), settings, progress, fabric=fabric, epochs=1, steps_per_epoch=2,
+        folder=Path(folder), name="settings", log_name="log.jsonl",
+    )
+
+first = start(sys.argv[1])
+take_step(first, torch.ones(2, 3))
+first.save()
+fabric.barrier()
+try:
+    start(sys.argv[1 + fabric.global_rank])
+except InputError as error:
+    print(f"{fabric.global_rank}: {error}", flush=True)
+"""
+
+
+def test_processes_that_see_different_states_do_not_go_on(tmp_path):
+    """As on a network file system that shows one of them an older state, here none."""
+    script = tmp_path / "process.py"
+    script.write_text(OWN_STATES)
+    command = [sys.executable, str(script), str(tmp_path / "a"), str(tmp_path / "b")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=ENVIRONMENT)
+    for process in "01":
+        assert f"{process}: {tmp_path}" in done.stdout, done.stdout + done.stderr
+    assert done.stdout.count("expected all processes to see the same newest state") == 2
+
+
+def test_no_process_outlives_the_first_one(command, tmp_path):
+    """It would hold a GPU that the next job claims."""
+    log = tmp_path / "run/log.jsonl"
+    environment = os.environ | {"OMP_NUM_THREADS": "2"}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as job:
+        wait_for(lambda: log.is_file() and log.read_text(), job)
+        children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
+        training = [child for child in children if b"hdc.pretrain" in command_line(child)]
+        assert training
+        job.kill()
+    until = time.monotonic() + 30
+    while any(b"hdc.pretrain" in command_line(child) for child in training):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def command_line(process):
+    """Of a process that may be gone."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def wait_for(condition, job):
+    until = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < until and job.poll() is None
+        time.sleep(0.05)

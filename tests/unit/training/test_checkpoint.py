@@ -22,12 +22,13 @@ def names(folder):
 def test_gives_back_the_newest(tmp_path):
     for step in (1, 2, 30):
         assert write_state(tmp_path, step, state(step)) > 0
-    found = read_state(tmp_path, CPU)
+    found, digest = read_state(tmp_path, CPU)
+    assert len(digest) == 32
     assert found["step"] == 30 and torch.equal(found["weights"]["a"], torch.full((50,), 30.0))
 
 
 def test_nothing_is_there(tmp_path):
-    assert read_state(tmp_path / "nowhere", CPU) is None
+    assert read_state(tmp_path / "nowhere", CPU) == (None, bytes(32))
 
 
 def test_the_last_two_are_kept(tmp_path):
@@ -45,7 +46,7 @@ def test_a_damaged_newest_one_falls_back_with_a_warning(tmp_path, capsys, harm):
     content[len(content) // 2] ^= 1
     harmed = {"cut": content[:-100], "flipped": content, "empty": b""}
     path.write_bytes(harmed[harm])
-    assert read_state(tmp_path, CPU)["step"] == 1
+    assert read_state(tmp_path, CPU)[0]["step"] == 1
     assert f"warning: {path} is damaged; going back" in capsys.readouterr().out
 
 
@@ -81,7 +82,7 @@ def test_faults_leave_the_states_before(tmp_path, monkeypatch, call):
         with pytest.raises(OSError):
             write_state(tmp_path, 3, state(3))
     assert {name: (tmp_path / name).read_bytes() for name in names(tmp_path)} == before
-    assert read_state(tmp_path, CPU)["step"] == 2
+    assert read_state(tmp_path, CPU)[0]["step"] == 2
 
 
 def full(file, fail):
