@@ -84,9 +84,8 @@ def test_the_log_holds_means_over_processes(tmp_path):
     """As of labels, which each process learns of its own videos: 5 and 7, 0 and a half."""
     script = tmp_path / "process.py"
     script.write_text(PROCESS)
-    environment = os.environ | {"OMP_NUM_THREADS": "2"}
     command = [sys.executable, str(script), str(tmp_path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     line = json.loads((tmp_path / "log.jsonl").read_text())
     assert (line["loss"], line["training_accuracy"]) == (6.0, 0.25)
