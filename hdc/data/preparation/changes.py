@@ -4,6 +4,7 @@ A stat for every listed file, and a checksum of those whose time differs while t
 """
 
 import os
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -112,7 +113,9 @@ def note_changes(path: Path, changed: dict[str, str]) -> None:
 
     Snakemake takes it as an input of the preparation.
     """
-    text = table_text(pd.DataFrame(sorted(changed.items()), columns=["video", "change"]))
+    table = pd.DataFrame(sorted(changed.items()), columns=["video", "change"])
+    # Never the same text twice: of a file with the content of then Snakemake ignores the time.
+    text = table_text(table.assign(noticed=time.time_ns()))
     if changed or not path.is_file() or path.read_text() != text:
         write_text(path, text)
     if not changed:
