@@ -57,6 +57,10 @@ def test_an_ablation_changes_what_it_says(ablation):
         ("backbone: {widht: 2}\n", "ablations/new.yaml: backbone.widht: expected one of width"),
         ("objective: {temperature: -1}\n", "objective.temperature: expected a number above 0, got"),
         (
+            "pretrain: {compile: true, chunk: 8}\n",
+            "ablations/new.yaml: pretrain.compile: expected false beside pretrain.chunk, got True",
+        ),
+        (
             "pretrain: {optimizer: adam}\n",
             "pretrain.optimizer: expected one of sgd, adamw, got adam",
         ),
