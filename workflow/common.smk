@@ -220,3 +220,8 @@ def again(stage):
 def prepared(data, split=None):
     """The files of a prepared data set that a stage reads."""
     return prepared_files(f"results/data/{data}", split)
+
+
+def record_of(stage, made):
+    """The record of a stage in the folder of a run or an evaluation."""
+    return f"{made.folder}/{STAGES[stage].outputs['record']}"

@@ -1,11 +1,6 @@
 from hdc.reporting.contents import FIGURES, TABLES
 
 
-def record_of(stage, made):
-    """The record of a stage in the folder of a run or an evaluation."""
-    return f"{made.folder}/{STAGES[stage].outputs['record']}"
-
-
 rule plan:
     """Write down what the study runs: the report shows what of it is there."""
     input:
