@@ -1,4 +1,9 @@
+import importlib
+
 import pytest
+
+from hdc.settings.reads import PREPARE_READS
+from hdc.study.stages import STAGES as OF_RUNS
 
 STAGES = ("prepare", "pretrain", "finetune", "embed", "evaluate", "report")
 
@@ -32,3 +37,10 @@ def test_everything_wrong_is_said_at_once(call, root):
     for words in ("scale: expected one of", "got smol; seed: expected a whole number, got one; "):
         assert words in done.stderr
     assert done.stderr.endswith("; missing data=, ablation=, prepared=, output_dir=\n")
+
+
+@pytest.mark.parametrize("name", ["prepare", *OF_RUNS])
+def test_a_stage_reads_what_the_workflow_watches(name):
+    """Else a changed setting would not run its jobs again."""
+    watched = PREPARE_READS if name == "prepare" else OF_RUNS[name].reads
+    assert importlib.import_module(f"hdc.{name}").STAGE.reads == list(watched)
