@@ -17,7 +17,7 @@ from PIL import Image
 
 from hdc.analysis.number_formats import sentence
 from hdc.analysis.results import Results, read_results
-from hdc.analysis.video_outcomes import read_outcomes
+from hdc.analysis.video_outcomes import Outcomes, read_outcomes
 from hdc.reporting.captions import protocols
 from hdc.reporting.figures.all import all_figures
 from hdc.reporting.figures.fonts import without_font
@@ -53,7 +53,8 @@ STAGE = Stage("report", __doc__, ReportJob)
 def main(job: ReportJob) -> None:
     """Write the tables, the figures and the page of a study."""
     output, results = job.output_dir, read_results(job.study)
-    tables, pictures = all_tables(results), all_figures(results)
+    outcomes = Outcomes(results)
+    tables, pictures = all_tables(results, outcomes), all_figures(results, outcomes)
     for table in tables:
         table.write(output / "tables")
     for picture in pictures:

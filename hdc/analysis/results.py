@@ -8,7 +8,9 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
+from pandas.api.typing import SeriesGroupBy
 
 from hdc.analysis.seed_statistics import summary
 from hdc.runtime.errors import InputError
@@ -130,11 +132,10 @@ def by_seed(cells: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     A seed that lacks a split has no value: splits differ in difficulty.
     """
     groups = cells.groupby([*by, "seed"], observed=True)
-    return groups.agg(
-        value=("value", lambda values: values.mean(skipna=False)),
-        splits=("split", "nunique"),
-        missing=("missing", joined),
-    )
+    return groups.agg(splits=("split", "nunique")).assign(
+        value=_by_group(groups["value"], np.mean),
+        missing=_by_group(groups["missing"], joined),
+    )[["value", "splits", "missing"]]
 
 
 def over_seeds(seeds: pd.DataFrame) -> pd.DataFrame:
@@ -144,22 +145,34 @@ def over_seeds(seeds: pd.DataFrame) -> pd.DataFrame:
     """
     by = [level for level in seeds.index.names if level != "seed"]
     groups = seeds.groupby(by, observed=True)
-    return groups.agg(
+    table = groups.agg(
         mean=("value", "mean"),
         spread=("value", "std"),
-        low=("value", lambda values: _end(values, "low")),
-        high=("value", lambda values: _end(values, "high")),
         seeds=("value", "count"),
         splits=("splits", "max"),
-        missing=("missing", joined),
     )
+    low, high = zip(*_by_group(groups["value"], _interval), strict=True) if len(table) else ((), ())
+    table.insert(2, "low", low)
+    table.insert(3, "high", high)
+    return table.assign(missing=_by_group(groups["missing"], joined))
 
 
-def _end(values: pd.Series, which: str) -> float:
-    """An end of the interval of the mean over the seeds that have a value; NaN if there is none."""
-    known = values.dropna().to_numpy(dtype=float)
-    end = getattr(summary(known), which) if len(known) else None
-    return math.nan if end is None else end
+def _by_group(groups: SeriesGroupBy, reduce: Callable[[np.ndarray], Any]) -> list[Any]:
+    """What the values of each group come to, in the groups' order.
+
+    Not by `agg`, which takes a hundred times as long for a function of Python.
+    """
+    values, numbers = groups.obj.to_numpy(), groups.ngroup().to_numpy()
+    return [reduce(values[numbers == number]) for number in range(groups.ngroups)]
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    """The interval of the mean over the seeds that have a value; NaN if there is none."""
+    known = values[~np.isnan(values)]
+    interval = summary(known) if len(known) else None
+    if interval is None or interval.low is None:
+        return math.nan, math.nan
+    return interval.low, interval.high
 
 
 def levels_of(results: Results, backbone: str, data: str) -> list[str]:

@@ -47,6 +47,13 @@ def difference(
     are averaged inside a seed. There is no two-way interval where a measure has no outcome by video
     (R2 has none), or where the runs were tested on different videos.
     """
+    asked = (outcomes, tuple(measures), places)
+    return outcomes[0].once(_difference, *asked)
+
+
+def _difference(
+    outcomes: tuple[Outcomes, Outcomes], measures: tuple[Measure, ...], places: tuple[Place, Place]
+) -> Difference:
     frames = [
         seed_values(study, measures, place) for study, place in zip(outcomes, places, strict=True)
     ]
@@ -63,6 +70,10 @@ def difference(
 
 def seed_values(outcomes: Outcomes, measures: Sequence[Measure], place: Place) -> pd.DataFrame:
     """Per seed the mean `value` of measures, blank where one lacks, and why they are `missing`."""
+    return outcomes.once(_seed_values, outcomes, tuple(measures), place)
+
+
+def _seed_values(outcomes: Outcomes, measures: tuple[Measure, ...], place: Place) -> pd.DataFrame:
     results = outcomes.results
     rows = place.rows(results)
     tables = [
@@ -89,7 +100,10 @@ def _two_way(
         return None
     first, second, groups = [], [], []
     for split in sorted(splits[0]):
-        runs = [_by_video(study, measures, place, seeds, split) for study, place in studies]
+        runs = [
+            study.once(_by_video, study, tuple(measures), place, tuple(seeds), split)
+            for study, place in studies
+        ]
         if runs[0] is None or runs[1] is None or not runs[0].index.equals(runs[1].index):
             return None
         first.append(runs[0].to_numpy().T)
@@ -100,7 +114,11 @@ def _two_way(
 
 
 def _by_video(
-    outcomes: Outcomes, measures: Sequence[Measure], place: Place, seeds: list[int], split: int
+    outcomes: Outcomes,
+    measures: tuple[Measure, ...],
+    place: Place,
+    seeds: tuple[int, ...],
+    split: int,
 ) -> pd.DataFrame | None:
     """Outcomes of a split, a row a test video and a column a seed; None where one is not there."""
     rows = place.rows(outcomes.results)

@@ -1,10 +1,10 @@
 """Who was right, test video by test video, as the stages wrote it down."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -13,6 +13,8 @@ from hdc.analysis.results import Results, record_path, resolved, value_at
 from hdc.runtime.errors import InputError
 from hdc.study.record_files import RecordFile
 from hdc.study.stages import STAGES
+
+Known = TypeVar("Known")
 
 FILES = {
     "finetune": STAGES["finetune"].outputs["predictions"],
@@ -82,12 +84,20 @@ def _shares(
     return shares
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcomes:
     """Reads the outcomes of a study's evaluations, each file once."""
 
     results: Results
     _tables: dict[str, pd.DataFrame | None] = field(default_factory=dict)
+    _known: dict[tuple, Any] = field(default_factory=dict)
+
+    def once(self, compute: Callable[..., Known], *asked: Any) -> Known:
+        """What `compute` gives for what is asked: tables and figures ask the same many times."""
+        key = (compute, *asked)
+        if key not in self._known:
+            self._known[key] = compute(*asked)
+        return self._known[key]
 
     def of(self, evaluation: Any, measures: Sequence[Measure]) -> pd.Series | None:
         """The mean outcome of some measures by test video; None where one was not written down.

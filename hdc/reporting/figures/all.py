@@ -18,7 +18,8 @@ MAKERS = (
 )  # fmt: skip
 
 
-def all_figures(results: Results) -> list[Picture]:
-    """The figures of a study."""
+def all_figures(results: Results, outcomes: Outcomes | None = None) -> list[Picture]:
+    """The figures of a study; `outcomes` as for `all_tables`."""
     with drawn_alike():
-        return [ablation_figure(Outcomes(results)), *(maker(results) for maker in MAKERS)]
+        first = ablation_figure(outcomes or Outcomes(results))
+        return [first, *(maker(results) for maker in MAKERS)]

@@ -71,6 +71,8 @@ class Picture:
     @cached_property
     def pdf(self) -> bytes:
         """The figure as PDF, the same bytes each time."""
+        _ = self.png  # where everything lies is found by the first, and takes as long as drawing
+        self.figure.set_layout_engine(None)
         return self._saved("pdf")
 
     def _saved(self, kind: str) -> bytes:

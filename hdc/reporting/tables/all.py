@@ -43,9 +43,12 @@ LEFT_OUT = (
 )
 
 
-def all_tables(results: Results) -> list[Table]:
-    """The tables of a study, the one that answers its question first."""
-    outcomes = Outcomes(results)
+def all_tables(results: Results, outcomes: Outcomes | None = None) -> list[Table]:
+    """The tables of a study, the one that answers its question first.
+
+    `outcomes`: those of the study as far as they were read; None: they are read here.
+    """
+    outcomes = outcomes or Outcomes(results)
     answered = answers(outcomes)
     tables = [ablation_table(outcomes, answered), preregistered_table(results, answered)]
     makers = (
