@@ -90,9 +90,9 @@ def _compose(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -
         require_allowed("ablation", name, "learning_rates")
     name = dict(choices)["ablation"]
     own_rate = run.learning_rates.get(run.pretrained_by or name)
-    if own_rate is not None and not _sets_learning_rate(name):
-        # An override on the command line comes later, and wins.
-        run = _read(choices, (f"pretrain.learning_rate={own_rate}", *overrides))
+    asked = any(override.startswith("pretrain.learning_rate=") for override in overrides)
+    if own_rate is not None and not asked and not _sets_learning_rate(name):
+        run.pretrain.learning_rate = own_rate
     _check(run, dict(choices))
     return run
 
@@ -105,16 +105,52 @@ def _sets_learning_rate(ablation: str) -> bool:
 
 def _read(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -> DictConfig:
     """The chosen files and the overrides, one over the other, not checked."""
-    chosen = [f"{_GROUPS.get(choice, choice)}={name}" for choice, name in choices]
-    search = [f"file://{folder}" for folder in (Path("config"), Path()) if folder.is_dir()]
     try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            run = compose("config", [*chosen, f"hydra.searchpath=[{','.join(search)}]", *overrides])
+        run = _merged(choices) if not overrides else None
+        if run is None:
+            run = _by_hydra(choices, overrides)
         if run.encoder:  # the one setting that is a path
             run.encoder = expanded(run.encoder, f"{file_of('encoder', dict(choices))}: encoder")
         return run
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise InputError(_explain(error, dict(choices))) from error
+
+
+def _merged(choices: tuple[tuple[str, str], ...]) -> DictConfig | None:
+    """The same as `_by_hydra`, in a quarter of the time, which a study of many runs needs.
+
+    A run's own file comes last, so it is merged over what all runs share, which Hydra composes
+    once. None where the file asks Hydra for more: it names other files, or a place of its own.
+    """
+    text = (FOLDERS["ablation"][0] / f"{dict(choices)['ablation']}.yaml").read_text()
+    changes = OmegaConf.create(text)
+    if "@package" in text or not isinstance(changes, DictConfig) or "defaults" in changes:
+        return None
+    run = _shared(tuple(choice for choice in choices if choice[0] != "ablation")).copy()
+    OmegaConf.set_struct(run, None)  # as while Hydra merges: the schema decides what may be added
+    run.merge_with(changes)
+    OmegaConf.set_struct(run, True)
+    return run
+
+
+@cache
+def _shared(choices: tuple[tuple[str, str], ...]) -> DictConfig:
+    """What all runs of a backbone, a data set, a protocol and a scale have in common."""
+    return _by_hydra(choices, (f"~{_GROUPS['ablation']}",))
+
+
+def forget_composed() -> None:
+    """Read every file anew from now on: a run is composed once, since files do not change."""
+    _compose.cache_clear()
+    _shared.cache_clear()
+
+
+def _by_hydra(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -> DictConfig:
+    """The chosen files and the overrides, as Hydra puts them together."""
+    chosen = [f"{_GROUPS.get(choice, choice)}={name}" for choice, name in choices]
+    search = [f"file://{folder}" for folder in (Path("config"), Path()) if folder.is_dir()]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", [*chosen, f"hydra.searchpath=[{','.join(search)}]", *overrides])
 
 
 def settings_text(run: DictConfig, nodes: Sequence[str]) -> str:

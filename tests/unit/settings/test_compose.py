@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from hdc.runtime.errors import InputError
 from hdc.settings import compose as config
@@ -16,16 +17,16 @@ CONF_FILES = sorted(CONF.glob("*/*.yaml"))
 def ablation(workplace, monkeypatch):
     """Compose a run from the text of its file."""
     monkeypatch.chdir(workplace)
-    config._compose.cache_clear()
+    config.forget_composed()
 
     def compose(body, overrides=()):
         about = "about: {question: why not, paper: not in the paper}\n"
         Path("ablations/new.yaml").write_text(about + body)
-        config._compose.cache_clear()
+        config.forget_composed()
         return compose_run("new", **PLAIN, overrides=overrides)
 
     yield compose
-    config._compose.cache_clear()
+    config.forget_composed()
 
 
 def test_the_later_file_wins():
@@ -148,3 +149,24 @@ def test_only_stages_and_their_borders_know_hydra(path):
     if path.parent.name != "settings":
         assert "import hydra" not in (text := path.read_text()) and "from hydra" not in text
         assert "omegaconf" not in text
+
+
+@pytest.mark.parametrize("ablation", allowed("ablation"))
+def test_a_run_is_what_hydra_makes_of_all_its_files_at_once(ablation):
+    choices = {"backbone": "c3d", "data": "ucf101", "protocol": "ours", "scale": "paper"}
+    run = compose_run(ablation, **choices)
+    whole = config._by_hydra((*choices.items(), ("ablation", ablation)), ())
+    assert OmegaConf.to_yaml(run) == OmegaConf.to_yaml(whole)
+    assert OmegaConf.is_struct(run)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "defaults: [coupled_longer, _self_]\n",
+        "# @package _global_\npretrain: {epochs_factor: 1.5}\n",
+    ],
+)
+def test_a_file_that_asks_hydra_for_more_gets_it(ablation, body):
+    run = ablation(body)
+    assert run.pretrain.epochs_factor == 1.5 and run.about.question == "why not"

@@ -21,9 +21,9 @@ ABOUT = "about:\n  question: Why not?\n  paper: not in the paper\n"
 @pytest.fixture(autouse=True)
 def place(workplace, monkeypatch):
     monkeypatch.chdir(workplace)
-    config._compose.cache_clear()
+    config.forget_composed()
     yield workplace
-    config._compose.cache_clear()
+    config.forget_composed()
 
 
 def refused(sources=None, **changes):
@@ -63,9 +63,9 @@ def test_made_videos_are_counted_by_their_settings():
         f"on in split 1 of synthetic_smoke, got {most + 1}; make it smaller there, or train on "
         "more videos"
     )
-    config._compose.cache_clear()
+    config.forget_composed()
     assert refused(**MADE, **ablation(f"pretrain: {{batch_size: {most}}}\n")) == ""
-    config._compose.cache_clear()
+    config.forget_composed()
     more = ablation(f"pretrain: {{batch_size: {most + test + 1}}}\n")
     said = refused(pretrain_on="synthetic_smoke", allow_pretrain_on_test=True, **MADE, **more)
     assert f"expected at most {most + test}, the videos to train on in synthetic_smoke, " in said
@@ -75,7 +75,7 @@ def test_fine_tuning_that_chooses_an_epoch_trains_without_validation():
     train, *_ = made_videos()
     text = "finetune: {batch_size: %d, checkpoint: best_on_validation}\n"
     assert refused(**MADE, **ablation(text % train)) == ""
-    config._compose.cache_clear()
+    config.forget_composed()
     said = refused(**MADE, **ablation(text % (train + 1)))
     assert f"finetune.batch_size: expected at most {train}, " in said
 
@@ -95,7 +95,7 @@ def test_published_videos_are_counted_by_their_lists(place):
     run = ablation("pretrain: {batch_size: 9587}\n")
     said = refused({"ucf101": Source("videos", 1, 13320)}, **change, **run)
     assert "expected at most 9,586, the videos to train on in split 2 of ucf101, got 9,587" in said
-    config._compose.cache_clear()
+    config.forget_composed()
     run = ablation("pretrain: {batch_size: 246535}\n")
     sources = {name: Source("videos", 1, 13320) for name in ("ucf101", "kinetics400")}
     said = refused(sources, **change, **run, pretrain_on="kinetics400")
@@ -110,7 +110,7 @@ def test_videos_of_a_folder_are_counted_by_the_fold(place):
             path.touch()
     change = {"evaluate_on": {"weizmann": [1]}, "data": {"weizmann": "videos"}}
     assert refused(**change) == ""
-    config._compose.cache_clear()
+    config.forget_composed()
     said = refused(**change, **ablation("finetune: {batch_size: 17}\n"))
     assert "expected at most 16, the videos to train on in split 1 of weizmann, got 17" in said
 

@@ -37,11 +37,11 @@ def study(workplace, monkeypatch):
 
     def read(text, **changes):
         Path("ablations/other.yaml").write_text(OTHER + text)
-        config._compose.cache_clear()
+        config.forget_composed()
         return Study.read(STUDY | changes)
 
     yield read
-    config._compose.cache_clear()
+    config.forget_composed()
 
 
 def timm(model):

@@ -24,7 +24,7 @@ ABOUT = "about:\n  question: Why not?\n  paper: not in the paper\n"
 def settings(workplace, monkeypatch):
     """The study that lies in the working folder, which has three runs of one seed."""
     monkeypatch.chdir(workplace)
-    config._compose.cache_clear()
+    config.forget_composed()
     smoke = yaml.safe_load(Path("config/smoke.yaml").read_text())
     path = Path("ablations/measured_again.yaml")
     path.write_text(f"{ABOUT}objective: {{weighting: frozen, measured_by: measured_weights}}\n")
@@ -33,7 +33,7 @@ def settings(workplace, monkeypatch):
     smoke.pop("comparisons", None), smoke.pop("skip", None), smoke.pop("ablate_on", None)
     Path("config/copied.yaml").write_text(yaml.safe_dump(smoke))
     yield smoke
-    config._compose.cache_clear()
+    config.forget_composed()
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def finish(job):
 def append(path, text):
     """Add to a run's settings."""
     Path(path).write_text(Path(path).read_text() + text)
-    config._compose.cache_clear()
+    config.forget_composed()
 
 
 def shuffle_times(seed):
@@ -140,7 +140,7 @@ def test_an_encoder_that_is_read_from_elsewhere_is_noticed_however_old(settings,
     [old] = Path("results").glob("**/random_init/**/encoder.safetensors")
     os.utime(old, (1, 1))
     Path("ablations/random_init.yaml").write_text(f"{ABOUT}pretrained_by: hdc\n")
-    config._compose.cache_clear()
+    config.forget_composed()
     found = outdated(Study.read(settings))
     encoder = "/hdc/seed0/synthetic_smoke-split1/encoder.safetensors"
     assert any("/random_init/" in path and why.endswith(encoder) for path, why in found.items())

@@ -137,10 +137,10 @@ def test_refuses_a_run_that_would_not_be_what_it_says(workplace, monkeypatch, bo
     monkeypatch.chdir(workplace)
     about = "about:\n  question: Why not?\n  paper: not in the paper\n"
     (workplace / "ablations/new.yaml").write_text(about + body)
-    config._compose.cache_clear()
+    config.forget_composed()
     with pytest.raises(InputError, match=f"ablations/new.yaml: {message}"):
         Study.read(DEMO | {"ablations": ["hdc", "new"]})
-    config._compose.cache_clear()
+    config.forget_composed()
 
 
 def test_originals_may_be_gone_once_they_are_prepared(workplace, monkeypatch):
