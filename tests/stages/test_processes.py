@@ -50,52 +50,12 @@ def test_stopped_it_saves_leaves_with_75_and_goes_on(command, tmp_path):
     assert steps == list(range(1, record["metrics"]["steps"] + 1))
 
 
-PROCESS = """
+PROCESSES = """
 import sys
 from pathlib import Path
 import torch
-from toy_task import ToyTask
-from hdc.objectives.pretext_task import TaskLoss
-from hdc.runtime.fabric import start_fabric
-from hdc.settings.schema import Optimization, Progress
-from hdc.training.trainer import Training
-
-fabric = start_fabric("32-true", devices=2)
-training = Training(
-    ToyTask(),
-    Optimization(
-        epochs=1, batch_size=2, optimizer="sgd", learning_rate=0.1, momentum=0.9, weight_decay=0.0,
-        warmup_epochs=0.0, schedule="cosine", precision="32-true", compile=False,
-        deterministic=False,
-    ),
-    Progress(2, save_every_minutes=5.0, workers=0, devices=2, tensorboard=False),
-    fabric=fabric, epochs=1, steps_per_epoch=2, folder=Path(sys.argv[1]), name="settings",
-    log_name="log.jsonl",
-)
-for step in range(2):
-    found = training.model({"clip": torch.ones(2, 3, 1, 1, 1)}, [0, 1], step)
-    loss = found.loss * 0 + 5.0 + 2 * fabric.global_rank
-    accuracy = torch.tensor(0.5 * fabric.global_rank)
-    training.update(TaskLoss(loss, (), {"training_accuracy": accuracy}), clips=2)
-"""
-
-
-def test_the_log_holds_means_over_processes(tmp_path):
-    """As of labels, which each process learns of its own videos: 5 and 7, 0 and a half."""
-    script = tmp_path / "process.py"
-    script.write_text(PROCESS)
-    command = [sys.executable, str(script), str(tmp_path)]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    line = json.loads((tmp_path / "log.jsonl").read_text())
-    assert (line["loss"], line["training_accuracy"]) == (6.0, 0.25)
-
-
-OWN_STATES = """
-import sys
-from pathlib import Path
 from toy_task import ToyTask, take_step
-import torch
+from hdc.objectives.pretext_task import TaskLoss
 from hdc.runtime.errors import InputError
 from hdc.runtime.fabric import start_fabric
 from hdc.settings.schema import Optimization, Progress
@@ -114,26 +74,48 @@ def start(folder):
         folder=Path(folder), name="settings", log_name="log.jsonl",
     )
 
-first = start(sys.argv[1])
+training = start(sys.argv[1])
+for step in range(2):
+    found = training.model({"clip": torch.ones(2, 3, 1, 1, 1)}, [0, 1], step)
+    loss = found.loss * 0 + 5.0 + 2 * fabric.global_rank
+    accuracy = torch.tensor(0.5 * fabric.global_rank)
+    training.update(TaskLoss(loss, (), {"training_accuracy": accuracy}), clips=2)
+
+first = start(sys.argv[2])
 take_step(first, torch.ones(2, 3))
 first.save()
 fabric.barrier()
 try:
-    start(sys.argv[1 + fabric.global_rank])
+    start(sys.argv[2 + fabric.global_rank])
 except InputError as error:
     print(f"{fabric.global_rank}: {error}", flush=True)
 """
 
 
-def test_processes_that_see_different_states_do_not_go_on(tmp_path):
-    """As on a network file system that shows one of them an older state, here none."""
-    script = tmp_path / "process.py"
-    script.write_text(OWN_STATES)
-    command = [sys.executable, str(script), str(tmp_path / "a"), str(tmp_path / "b")]
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory):
+    """A folder in which two processes trained, and what they said when they began again."""
+    folder = tmp_path_factory.mktemp("processes")
+    script = folder / "process.py"
+    script.write_text(PROCESSES)
+    command = [sys.executable, str(script), *(str(folder / name) for name in ("log", "a", "b"))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=ENVIRONMENT)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+def test_the_log_holds_means_over_processes(two_processes):
+    """As of labels, which each process learns of its own videos: 5 and 7, 0 and a half."""
+    line = json.loads((two_processes[0] / "log/log.jsonl").read_text())
+    assert (line["loss"], line["training_accuracy"]) == (6.0, 0.25)
+
+
+def test_processes_that_see_different_states_do_not_go_on(two_processes):
+    """As on a network file system that shows one of them an older state, here none."""
+    folder, said = two_processes
     for process in "01":
-        assert f"{process}: {tmp_path}" in done.stdout, done.stdout + done.stderr
-    assert done.stdout.count("expected all processes to see the same newest state") == 2
+        assert f"{process}: {folder}" in said
+    assert said.count("expected all processes to see the same newest state") == 2
 
 
 def test_no_process_outlives_the_first_one(command, tmp_path):

@@ -82,34 +82,44 @@ PROCESS = """
 import sys
 import torch
 from lightning_fabric import Fabric
-from test_large_batch import VIDEOS, clips, model
+from test_large_batch import CHUNKS, VIDEOS, clips, model
 
 fabric = Fabric(accelerator="cpu", devices=2, strategy="ddp")
 fabric.launch()
 torch.set_num_threads(1)
-network = model(chunk=int(sys.argv[2]) or None).eval()
-wrapped = fabric.setup(network)
-half = VIDEOS // 2
-mine = slice(fabric.global_rank * half, (fabric.global_rank + 1) * half)
-own = {view: table[mine] for view, table in clips(network).items()}
-found = wrapped(own, list(range(VIDEOS))[mine], 0)
-fabric.backward(found.loss)
-grads = {name: weight.grad for name, weight in network.named_parameters()}
-if fabric.is_global_zero:
+results = {}
+for chunk in CHUNKS:
+    network = model(chunk=chunk).eval()
+    wrapped = fabric.setup(network)
+    half = VIDEOS // 2
+    mine = slice(fabric.global_rank * half, (fabric.global_rank + 1) * half)
+    own = {view: table[mine] for view, table in clips(network).items()}
+    found = wrapped(own, list(range(VIDEOS))[mine], 0)
+    fabric.backward(found.loss)
+    grads = {name: weight.grad for name, weight in network.named_parameters()}
     terms = {name: term.detach() for name, term in found.columns().items()}
-    torch.save({"loss": found.loss.detach(), "terms": terms, "grads": grads}, sys.argv[1])
+    results[chunk] = {"loss": found.loss.detach(), "terms": terms, "grads": grads}
+if fabric.is_global_zero:
+    torch.save(results, sys.argv[1])
 """
+CHUNKS = (None, 2)
 
 
-@pytest.mark.parametrize("chunk", [0, 2])
-def test_two_processes_give_the_gradients_of_one(tmp_path, chunk):
-    script = tmp_path / "process.py"
+@pytest.fixture(scope="module")
+def of_two_processes(tmp_path_factory):
+    """What two processes compute, each of half of the videos, by chunk."""
+    folder = tmp_path_factory.mktemp("processes")
+    script, path = folder / "process.py", folder / "found.pt"
     script.write_text(f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\n{PROCESS}")
-    path = tmp_path / "found.pt"
-    command = [sys.executable, str(script), str(path), str(chunk)]
+    command = [sys.executable, str(script), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    found = torch.load(path, weights_only=True)
+    return torch.load(path, weights_only=True)
+
+
+@pytest.mark.parametrize("chunk", CHUNKS)
+def test_two_processes_give_the_gradients_of_one(of_two_processes, chunk):
+    found = of_two_processes[chunk]
     loss, terms, grads = step(model().eval())
     assert_close(found["loss"], loss.detach())
     assert_close(found["terms"], {name: term.detach() for name, term in terms.items()})
