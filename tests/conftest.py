@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
+MEMORY = Path("/dev/shm")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -25,6 +26,8 @@ def pytest_cmdline_main(config):
     if hasattr(config, "workerinput"):  # one of those that share the suite
         return
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 8 * 2**30:  # waits for no disk
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     if whole and getattr(config.option, "numprocesses", 0) is None:
         config.option.numprocesses = "logical"
