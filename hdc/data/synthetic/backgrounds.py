@@ -86,14 +86,14 @@ def background_frames(
     gray = backdrop.luma + TEXTURE_LUMA * texture
     mix = (0.5 + 0.5 * mix)[..., None]
     first_tint, second_tint = (
-        np.stack([_tint(turn, backdrop.luma, TEXTURE_LUMA) for turn in turns])[:, None, None]
+        _tint(turns, backdrop.luma, TEXTURE_LUMA)[:, None, None]
         for turns in (hue, hue + backdrop.hue_spread)
     )
     return (gray[..., None] + mix * first_tint + (1 - mix) * second_tint).astype(np.float32)
 
 
-def shape_color(hue: float) -> np.ndarray:
-    """Return the color of a shape, lighter than any background: (3,), float32, 0 to 1.
+def shape_color(hue: np.ndarray) -> np.ndarray:
+    """Return colors of a shape, lighter than any background: (hue, 3), float32, 0 to 1.
 
     Args:
         hue: in turns.
@@ -101,15 +101,16 @@ def shape_color(hue: float) -> np.ndarray:
     return (SHAPE_LUMA + _tint(hue, SHAPE_LUMA, 0.0)).astype(np.float32)
 
 
-def _tint(hue: float, luma: float, margin: float) -> np.ndarray:
-    """Return what to add to a gray to color it at the same luma, (3,).
+def _tint(hue: np.ndarray, luma: float, margin: float) -> np.ndarray:
+    """Return what to add to a gray to color it at the same luma, (hue, 3).
 
     Any gray within `margin` of `luma` keeps its channels between 0 and 1.
     """
-    tint = np.cos(2 * np.pi * (hue - np.arange(3) / 3))
-    tint -= LUMA_WEIGHTS @ tint
+    tint = np.cos(2 * np.pi * (hue[:, None] - np.arange(3) / 3))
+    tint -= (tint @ LUMA_WEIGHTS)[:, None]
     room = np.where(tint > 0, 1 - luma - margin, luma - margin)
-    return SATURATION * tint * np.min(room / np.maximum(np.abs(tint), 1e-6))
+    most = np.min(room / np.maximum(np.abs(tint), 1e-6), axis=1, keepdims=True)
+    return SATURATION * tint * most
 
 
 def _smooth_fields(waves: np.ndarray, x: np.ndarray, y: np.ndarray, pixels: int) -> np.ndarray:

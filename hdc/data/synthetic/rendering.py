@@ -46,7 +46,7 @@ def render(row: Row, *, frames: int, pixels: int) -> np.ndarray:
     }
     clip = background_frames(place, **drift, pixels=pixels, stripes=row.get("stripes_angle"))
     hues = row["shape_hue"] + time * row["step_shape_hue"]
-    colors = np.stack([shape_color(hue) for hue in hues])[:, None, None]
+    colors = shape_color(hues)[:, None, None]
     clip += _opacity(row, frames, pixels)[..., None] * (colors - clip)
     clip *= _light(row, time)[:, None, None, None]
     return np.rint(np.clip(clip, 0, 1) * 255).astype(np.uint8)
@@ -66,14 +66,19 @@ def _opacity(row: Row, frames: int, pixels: int) -> np.ndarray:
     around, the younger copy has become what the older one was, so nothing jumps.
     """
     state = state_at(row, np.arange(frames))
+    ages = {part: (state[part], state[part] + 1) for part in _CYCLIC}
+    weights = {
+        part: [_step((age - 0.5) / FADE) - _step((age - 1.5) / FADE) for age in both]
+        for part, both in ages.items()
+    }
     opacity = np.zeros((frames, pixels, pixels), dtype=np.float32)
     for cycles in product((0, 1), repeat=len(_CYCLIC)):
-        ages = [state[part] + more for part, more in zip(_CYCLIC, cycles, strict=True)]
-        shown = np.prod([_step((age - 0.5) / FADE) - _step((age - 1.5) / FADE) for age in ages], 0)
+        of_copy = dict(zip(_CYCLIC, cycles, strict=True))
+        shown = np.prod([weights[part][cycle] for part, cycle in of_copy.items()], 0)
         seen = np.flatnonzero(shown)
         if len(seen):
             copy = {name: part[seen] for name, part in state.items()}
-            copy |= {name: age[seen] - 1 for name, age in zip(_CYCLIC, ages, strict=True)}
+            copy |= {part: ages[part][cycle][seen] - 1 for part, cycle in of_copy.items()}
             inside = _inside(row, copy, pixels)
             opacity[seen] += shown[seen, None, None].astype(np.float32) * inside
     return opacity

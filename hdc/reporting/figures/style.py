@@ -71,15 +71,22 @@ class Picture:
     @cached_property
     def pdf(self) -> bytes:
         """The figure as PDF, the same bytes each time."""
-        _ = self.png  # where everything lies is found by the first, and takes as long as drawing
-        self.figure.set_layout_engine(None)
         return self._saved("pdf")
 
     def _saved(self, kind: str) -> bytes:
         file = io.BytesIO()
         with drawn_alike():
+            self._lay_out()
             self.figure.savefig(file, format=kind, metadata=UNDATED[kind])
         return file.getvalue()
+
+    def _lay_out(self) -> None:
+        """Find where everything lies, once: to save a figure would find it, and draw it, twice."""
+        engine = self.figure.get_layout_engine()
+        if engine is not None:
+            self.figure.set_dpi(mpl.rcParams["savefig.dpi"])
+            engine.execute(self.figure)
+            self.figure.set_layout_engine(None)
 
     @property
     def texts(self) -> list[str]:

@@ -148,8 +148,7 @@ def test_shapes_stand_out_from_every_background(stripes):
         place = background(0, number)
         shown = {"x": still, "y": still, "hue": hues, "stripes": stripes}
         pictures = background_frames(place, pixels=32, **shown)
-        for hue in hues:
-            color = shape_color(hue)
+        for color in shape_color(hues):
             assert ((color - pictures) @ LUMA_WEIGHTS).min() > 0.3
 
 
