@@ -36,7 +36,8 @@ def to_clips(frames: Any, *, pixels: int, crop: float = 1.0) -> "torch.Tensor":
     """
     import torch
 
-    from hdc.data.augment import augment, squares
+    from hdc.data.augment import augment
+    from hdc.data.draws import squares
     from hdc.runtime.errors import InputError
 
     frames = torch.as_tensor(frames)

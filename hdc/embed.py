@@ -66,7 +66,7 @@ def main(job: EmbedJob) -> None:
         len(index),
         clip=job.clip,
         inference=job.inference,
-        workers=job.progress.workers,
+        workers=store.readers(job.progress.workers),
     )
     require_finite(features, index.video.tolist(), job.encoder)
     facts = {
@@ -109,12 +109,15 @@ def video_features(
     tables: dict[str, list] = {}
     with torch.inference_mode():
         for batch in batches:
-            order = shuffled_frames(store, batch.rows, clips_each, batch.clips.shape[1])
-            every_clip = torch.arange(len(batch.clips))[:, None]
+            order = shuffled_frames(store, batch.rows, clips_each, batch.frames)
+            orders = torch.tensor(order).split([len(part) for part in batch.parts])
             shown = {
-                "": batch.clips,
-                ".still": batch.clips[:, :1].expand_as(batch.clips),
-                ".shuffled": batch.clips[every_clip, torch.tensor(order)],
+                "": batch.parts,
+                ".still": [part[:, :1].expand_as(part) for part in batch.parts],
+                ".shuffled": [
+                    part[torch.arange(len(part))[:, None], new]
+                    for part, new in zip(batch.parts, orders, strict=True)
+                ],
             }
             for suffix, clips in shown.items():
                 maps = encoder(augment(clips, batch.draws, pixels=clip.pixels))

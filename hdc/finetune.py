@@ -159,6 +159,7 @@ def begin(job: FinetuneJob, videos: Videos) -> "tuple[SupervisedTask, VideoBatch
         augment=settings.augment,
         batch_size=settings.batch_size,
         seed=job.seed,
+        pinned=fabric.device.type == "cuda",
     )
     weights = label_weights(targets[batches.rows], labels) if settings.class_balanced else None
     task = SupervisedTask(
@@ -199,7 +200,7 @@ def scorer(
                 clip=job.clip,
                 inference=job.inference,
                 crops=job.finetune.crops,
-                workers=job.progress.workers,
+                workers=videos.store.readers(job.progress.workers),
                 what="validation" if part == "val" else part,
             )
 

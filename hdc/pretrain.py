@@ -102,7 +102,8 @@ def train(job: PretrainJob, videos: Videos, **made: Any) -> None:
         settings.precision, devices=job.progress.devices, deterministic=settings.deterministic
     )
     part = (fabric.global_rank, fabric.world_size)
-    batches = clip_batches(job, videos, batch_size=settings.batch_size, part=part)
+    read = {"part": part, "pinned": fabric.device.type == "cuda"}
+    batches = clip_batches(job, videos, batch_size=settings.batch_size, **read)
     epochs = math.ceil(settings.epochs * settings.epochs_factor)
     told = {"seed": job.seed, "steps": epochs * batches.steps_per_epoch, "frozen": frozen}
     encoder = build_encoder(job.network, seed=job.seed)
@@ -121,9 +122,10 @@ def train(job: PretrainJob, videos: Videos, **made: Any) -> None:
         name=state_name(job, videos, frozen),
         log_name="log.jsonl",
     )
-    seen: dict[str, Any] = {}
-    if fabric.is_global_zero:
-        seen = preview(task, batches, videos.index, picture=job.output_dir / "views.png")
+    if fabric.is_global_zero and "preview" not in training.kept:  # one that goes on knows
+        picture = job.output_dir / "views.png"
+        seen = preview(task, batches, videos.index, picture=picture, device=fabric.device)
+        training.kept["preview"] = seen
     training.learn(batches)
     if not fabric.is_global_zero:
         return
@@ -138,7 +140,7 @@ def train(job: PretrainJob, videos: Videos, **made: Any) -> None:
         job,
         encoder,
         videos.listing(),
-        metrics=metrics | seen | task.facts(training.step),
+        metrics=metrics | training.kept["preview"] | task.facts(training.step),
         protocol=protocol(job) | {"precision": precision_name(fabric)},
         **training.cost(),
         **made,
@@ -149,6 +151,8 @@ def train(job: PretrainJob, videos: Videos, **made: Any) -> None:
 
 def take_over(job: PretrainJob, videos: Videos, **made: Any) -> None:
     """Write an encoder that was trained elsewhere as this run's, with the list of what it saw."""
+    import torch
+
     from hdc.encoders.build import read_encoder
     from hdc.objectives.build import build_task
     from hdc.training.preview import preview
@@ -158,7 +162,8 @@ def take_over(job: PretrainJob, videos: Videos, **made: Any) -> None:
     labels, settings = videos.index.label, job.pretrain
     task = build_task(encoder, settings, job.objective, labels, seed=job.seed, steps=0)
     batches = clip_batches(job, videos, batch_size=min(settings.batch_size, len(videos.rows)))
-    seen = preview(task, batches, videos.index, picture=job.output_dir / "views.png")
+    picture, processor = job.output_dir / "views.png", torch.device("cpu")
+    seen = preview(task, batches, videos.index, picture=picture, device=processor)
     untrained = {"loss": None, "steps": 0, "clips_per_second": None, "pretraining_videos": 0}
     write(
         job,
@@ -210,14 +215,12 @@ def pretraining_rows(index: pd.DataFrame, job: PretrainJob) -> list[int]:
     return rows
 
 
-def clip_batches(
-    job: PretrainJob, videos: Videos, *, batch_size: int, part: tuple[int, int] = (0, 1)
-) -> "VideoBatches":
-    """Batches of random clips of the videos; `part`: of each batch, and how many there are."""
+def clip_batches(job: PretrainJob, videos: Videos, **read: Any) -> "VideoBatches":
+    """Batches of random clips of the videos; `read`: how large, which part, into what memory."""
     from hdc.data.batches import VideoBatches
 
     made = {"clip": job.clip, "augment": job.augment, "seed": job.seed}
-    return VideoBatches(videos.store, videos.rows, **made, batch_size=batch_size, part=part)
+    return VideoBatches(videos.store, videos.rows, **made, **read)
 
 
 def state_name(job: PretrainJob, videos: Videos, frozen: dict[str, float] | None) -> str:

@@ -13,7 +13,7 @@ from hdc.study.batch_sizes import require_enough_videos
 from hdc.study.impossible_runs import without_impossible_runs
 from hdc.settings.compose import settings_text
 from hdc.data.preparation.changes import CHANGED, note_changes
-from hdc.runtime.gpus import visible_gpus
+from hdc.runtime.gpus import gpu_share, visible_gpus
 from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import prepared_files
 from hdc.encoders.file import pretraining_list
@@ -110,24 +110,32 @@ def all_threads(wildcards):
     return workflow.cores
 
 
-# Snakemake only counts GPUs; a job that runs claims one by `hdc.runtime.gpus`.
-GPUS = len(visible_gpus())
-ONE_GPU = min(1, GPUS)
+# Snakemake only counts; a job that runs claims a GPU, or its share of one, by `hdc.runtime.gpus`.
+# Where a profile says that GPUs are no matter of this machine, each node has its own to give.
+GPUS_OF_NODES = workflow.resource_scopes.is_local("gpu")
+GPU_SHARE = 1 if GPUS_OF_NODES else gpu_share()
+GPU_JOBS = len(visible_gpus()) * GPU_SHARE  # at a time
 
 
 def training_threads(wildcards):
-    """A share for each GPU; without, half of the cores: two jobs use a small machine best."""
-    return max(1, min(8, workflow.cores // max(2, GPUS)))
+    """A part for each GPU job; without, half of the cores: two jobs use a small machine best."""
+    return max(1, min(8, workflow.cores // max(2, GPU_JOBS)))
 
 
 def pretraining_threads(wildcards):
-    """As many shares as GPUs."""
-    return training_threads(wildcards) * max(1, pretraining_gpus(wildcards))
+    """As many parts as there are processes."""
+    return training_threads(wildcards) * run_of(wildcards).progress.devices
+
+
+def one_gpu(wildcards):
+    """A GPU, or a share of it; none on a machine without."""
+    return 1 if GPU_JOBS or GPUS_OF_NODES else 0
 
 
 def pretraining_gpus(wildcards):
-    """As many as share the pretraining; none on a machine without."""
-    return run_of(wildcards).progress.devices if GPUS else 0
+    """As many as share the pretraining, where there are several: whole ones."""
+    devices = run_of(wildcards).progress.devices
+    return one_gpu(wildcards) * (devices * GPU_SHARE if devices > 1 else 1)
 
 
 def run_of(wildcards):

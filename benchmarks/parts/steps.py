@@ -17,9 +17,11 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from hdc.data.augment import Draw, blur_radius, draw
+from hdc.data.augment import blur_radius
 from hdc.data.batches import ClipBatch
+from hdc.data.draws import Draw, draw
 from hdc.data.normalization import MEAN, STANDARD_DEVIATION
+from hdc.data.pixel_noise import normal_noise
 from hdc.data.views import augmented
 from hdc.encoders.build import build_encoder
 from hdc.objectives.contrastive_model import ContrastiveModel, contrastive_model
@@ -76,7 +78,7 @@ class Ours:
         )
         self.model: ContrastiveModel = self.training.model.module
         self.model.encoder.register_forward_hook(self._encoded)
-        self.batches = self.training.batches([lambda: run.batch] * MANY)
+        self.batches = self.training.batches(lambda *_: [lambda: run.batch] * MANY, workers=1)
 
     def _encoded(self, _: torch.nn.Module, __: tuple, features: Mapping[str, Tensor]) -> None:
         """Mark the network's end, and where the gradient comes back to it from heads and loss."""
@@ -140,8 +142,8 @@ class Straightforward:
         """The augmented clips by view, (video, channel, time, height, width)."""
         pixels, views = self.run.clip.pixels, {}
         for name, view in self.run.batch.items():
-            transform = partial(augmented_clip, pixels=pixels, device=self.device)
-            clips = self.map(transform, view.clips, view.draws)
+            transform = partial(augmented_clip, pixels=pixels)
+            clips = self.map(transform, view.parts[0], view.draws)
             views[name] = torch.stack(list(clips)).transpose(1, 2).contiguous().to(self.device)
         return views
 
@@ -182,11 +184,8 @@ def plain_contrast(rows: Tensor, temperature: float) -> Tensor:
     return F.cross_entropy(similarity, partner)
 
 
-def augmented_clip(clip: Tensor, drawn: Draw, *, pixels: int, device: torch.device) -> Tensor:
-    """A stored clip (time, height, width, channel) as torchvision augments it, time first.
-
-    The noise is drawn on `device`, where `hdc` draws it: its numbers depend on that.
-    """
+def augmented_clip(clip: Tensor, drawn: Draw, *, pixels: int) -> Tensor:
+    """A stored clip (time, height, width, channel) as torchvision augments it, time first."""
     x = functional.to_dtype(clip.permute(0, 3, 1, 2), torch.float32, scale=True)
     size = [pixels, pixels]
     x = functional.resized_crop(
@@ -204,9 +203,9 @@ def augmented_clip(clip: Tensor, drawn: Draw, *, pixels: int, device: torch.devi
     if drawn.blur_sigma:
         x = functional.gaussian_blur(x, [2 * blur_radius(pixels) + 1] * 2, [drawn.blur_sigma] * 2)
     if drawn.noise:
-        random = torch.Generator(device).manual_seed(drawn.noise_seed)
-        noise = torch.randn(x.transpose(0, 1).shape, generator=random, device=device)
-        x = (x + drawn.noise * noise.transpose(0, 1).to(x.device)).clamp(0, 1)
+        seed = torch.tensor([drawn.noise_seed]).to(torch.int32)
+        noise = normal_noise(seed, x.numel()).view(x.transpose(0, 1).shape)
+        x = (x + drawn.noise * noise.transpose(0, 1)).clamp(0, 1)
     return functional.normalize(x, [MEAN] * 3, [STANDARD_DEVIATION] * 3)
 
 
@@ -243,7 +242,7 @@ def _clips(run: SimpleNamespace, view: View, *, height: int, width: int) -> Clip
         for video in range(run.videos)
     ]
     draws = [replace(drawn, noise_seed=drawn.noise_seed + view.crop) for drawn in draws]
-    return ClipBatch(list(range(run.videos)), [0] * run.videos, clips, draws)
+    return ClipBatch(list(range(run.videos)), [0] * run.videos, (clips,), draws)
 
 
 def _model(run: SimpleNamespace) -> ContrastiveModel:

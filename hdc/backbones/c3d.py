@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hdc.backbones.level import Level
+from hdc.backbones.window_max_pool import WindowMaxPool3d
 
 # Stage -> channels of its convolutions, as published; each stage ends in a pool.
 STAGES = {
@@ -38,8 +39,8 @@ class C3D(nn.Module):
                 channels = scaled
             self.add_module(name, nn.Sequential(*layers))
         # The first pool leaves time alone, to keep it from being merged too early (section 3.1).
-        self.pool1 = nn.MaxPool3d((1, 2, 2), ceil_mode=True)
-        self.pool = nn.MaxPool3d(2, ceil_mode=True)
+        self.pool1 = WindowMaxPool3d(1, 2, 2)
+        self.pool = WindowMaxPool3d(2, 2, 2)
         self.levels = {
             level: Level(max(1, round(STAGES[stage][-1] * width)), *STRIDES["c3d"][level])
             for level, stage in LEVELS.items()

@@ -19,8 +19,9 @@ import yaml
 from hdc.data.index import read_index, read_table
 from hdc.data.preparation.sources import list_videos, missing_videos
 from hdc.data.store import MANIFEST, read_manifest
+from hdc.runtime.conv3d_check import check_conv3d
 from hdc.runtime.errors import InputError
-from hdc.runtime.gpus import check_conv3d, visible_gpus
+from hdc.runtime.gpus import visible_gpus
 from hdc.runtime.home_folders import expanded
 from hdc.runtime.progress import cores
 from hdc.runtime.record import PACKAGES, processor

@@ -1,157 +1,125 @@
-"""Which pixels of a clip a network sees: drawn per video on the CPU, applied to a batch anywhere.
+"""Clips as a network sees them: cropped, recoloured, blurred and roughened, on any device.
 
-A draw holds for all frames of a clip, so augmentation never makes or hides motion.
+What is done to each clip was drawn before (`hdc.data.draws`), and reaches the device in one copy.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from hdc.data.draws import NUMBERS, Draw, packed
 from hdc.data.normalization import MEAN, STANDARD_DEVIATION
-from hdc.settings.schema import Augment
+from hdc.data.pixel_noise import normal_noise
+from hdc.runtime.sending import sent
 
+Change = Callable[..., Tensor]  # what `changed` is, which may be compiled
 LUMA = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as torchvision
-CROP_TRIES = 10  # as torchvision; then the central square
+CACHED_NUMBERS = 2**18  # of clips that a processor works on at a time: what stays in its cache
 
 
-@dataclass(frozen=True)
-class Draw:
-    """One spatial augmentation of one clip. The crop is in pixels of the stored frame."""
+class Steps(NamedTuple):
+    """What is done to some clip of several at all: what none needs costs nothing."""
 
-    top: int
-    left: int
-    height: int
-    width: int
-    flip: bool = False
-    brightness: float = 1.0  # factors; 1 leaves the clip as it is
-    contrast: float = 1.0
-    saturation: float = 1.0
-    hue: float = 0.0  # shift in turns of the colour wheel
-    greyscale: bool = False
-    blur_sigma: float = 0.0  # pixels of the clip; 0: not blurred
-    noise: float = 0.0  # standard deviation per pixel and frame
-    noise_seed: int = 0
-
-
-def squares(height: int, width: int, share: float, *, count: int = 1) -> list[Draw]:
-    """Squares spread evenly along a frame's longer side, ends included; a single one is the middle.
-
-    Their side is `share` of the frame's shorter side, along which they are in the middle.
-    """
-    side = max(1, round(share * min(height, width)))
-    top, left = height - side, width - side  # the last place of each
-    steps = [0.5] if count == 1 else [number / (count - 1) for number in range(count)]
-    if width >= height:
-        return [Draw(top // 2, int(step * left), side, side) for step in steps]
-    return [Draw(int(step * top), left // 2, side, side) for step in steps]
-
-
-def draw(
-    generator: np.random.Generator, settings: Augment, *, height: int, width: int, pixels: int
-) -> Draw:
-    """Draw one augmentation for a stored frame of `height` x `width` and a clip of `pixels`.
-
-    Every draw takes the same random numbers in the same order, whatever the settings, so that a
-    changed probability changes nothing else.
-    """
-    crop = _draw_crop(generator, settings, height, width)
-    chances = generator.random(4)  # flip, jitter, greyscale, blur
-    spread = generator.uniform(-1, 1, size=4)  # brightness, contrast, saturation, hue
-    least, greatest = settings.blur_sigma
-    sigma = pixels * generator.uniform(least, greatest)
-    noise_seed = int(generator.integers(2**32))
-    jitter = spread if chances[1] < settings.jitter else np.zeros(4)
-    return Draw(
-        *crop,
-        flip=bool(chances[0] < settings.flip),
-        brightness=1 + settings.brightness * float(jitter[0]),
-        contrast=1 + settings.contrast * float(jitter[1]),
-        saturation=1 + settings.saturation * float(jitter[2]),
-        hue=settings.hue * float(jitter[3]),
-        greyscale=bool(chances[2] < settings.greyscale),
-        blur_sigma=sigma if chances[3] < settings.blur else 0.0,
-        noise=settings.noise,
-        noise_seed=noise_seed,
-    )
-
-
-def _draw_crop(
-    generator: np.random.Generator, settings: Augment, height: int, width: int
-) -> tuple[int, int, int, int]:
-    """Top, left, height and width of a random resized crop; the central square if none fits."""
-    areas = height * width * generator.uniform(*settings.crop_area, size=CROP_TRIES)
-    aspects = np.exp(generator.uniform(*np.log(settings.crop_aspect), size=CROP_TRIES))
-    places = generator.random(2)
-    for area, aspect in zip(areas, aspects, strict=True):
-        wide, high = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-        if 0 < wide <= width and 0 < high <= height:
-            top = int(places[0] * (height - high + 1))
-            left = int(places[1] * (width - wide + 1))
-            return top, left, high, wide
-    side = min(height, width)
-    return (height - side) // 2, (width - side) // 2, side, side
-
-
-def stack_clips(
-    clips: Sequence[UInt8[np.ndarray, "time _ _ 3"]],
-) -> UInt8[Tensor, "batch time height width 3"]:
-    """Clips of different sizes as one batch, filled up with black below and to the right."""
-    height = max(clip.shape[1] for clip in clips)
-    width = max(clip.shape[2] for clip in clips)
-    batch = np.zeros((len(clips), len(clips[0]), height, width, 3), dtype=np.uint8)
-    for row, clip in zip(batch, clips, strict=True):
-        row[:, : clip.shape[1], : clip.shape[2]] = clip
-    return torch.from_numpy(batch)
+    jitter: bool
+    hue: bool
+    greyscale: bool
+    blur: bool
+    noise: bool
 
 
 def augment(
-    clips: UInt8[Tensor, "batch time _ _ 3"], draws: Sequence[Draw], *, pixels: int
+    clips: UInt8[Tensor, "batch time _ _ 3"] | Sequence[UInt8[Tensor, "_ time _ _ 3"]],
+    draws: Sequence[Draw],
+    *,
+    pixels: int,
+    change: Change | None = None,
+    into: Float[Tensor, "batch 3 time pixels pixels"] | None = None,
 ) -> Float[Tensor, "batch 3 time pixels pixels"]:
     """Crop, resize, flip, recolour, blur and roughen each clip by its own draw, on its device.
 
-    Returns normalized clips of `pixels` x `pixels`. The order is crop, flip, brightness, contrast,
-    saturation, hue, greyscale, blur, noise.
+    `clips` may come in parts, each with frames of one size, in the order of `draws`. Returns
+    normalized clips of `pixels` x `pixels`. The order is crop, flip, brightness, contrast,
+    saturation, hue, greyscale, blur, noise. `change`: `changed` if it is compiled.
+    `into`: where the result is put; None: in a tensor of its own.
     """
-    x = resample(clips, draws, pixels=pixels)
-    x = adjust_brightness(x, _column(draws, "brightness", x))
-    x = adjust_contrast(x, _column(draws, "contrast", x))
-    x = adjust_saturation(x, _column(draws, "saturation", x))
-    x = _some(x, [row for row, drawn in enumerate(draws) if drawn.hue], adjust_hue, draws, "hue")
-    grey = [row for row, drawn in enumerate(draws) if drawn.greyscale]
-    if grey:
-        x[grey] = luma(x[grey]).expand(-1, 3, -1, -1, -1)
-    x = _some(
-        x, [row for row, drawn in enumerate(draws) if drawn.blur_sigma], blur, draws, "blur_sigma"
+    parts = [clips] if isinstance(clips, Tensor) else clips
+    numbers = sent(packed(draws), parts[0].device)
+    if into is None:
+        into = room(len(draws), parts[0].shape[1], pixels, numbers.device)
+    first = 0
+    for part in parts:
+        for some in part.split(_clips_at_once(part, pixels)):
+            rows = slice(first, first + len(some))
+            steps = steps_of(draws[rows])
+            into[rows] = (change or changed)(some, numbers[rows], steps, pixels=pixels)
+            first = rows.stop
+    return into
+
+
+def room(batch: int, time: int, pixels: int, device: torch.device) -> Float[Tensor, "_ 3 _ _ _"]:
+    """An empty batch of clips, laid out as the first convolution of a network takes it there."""
+    # As in `hdc.runtime.fabric.laid_out`.
+    layout = torch.channels_last_3d if device.type == "cpu" else torch.contiguous_format
+    return torch.empty((batch, 3, time, pixels, pixels), device=device, memory_format=layout)
+
+
+def _clips_at_once(clips: UInt8[Tensor, "batch time _ _ 3"], pixels: int) -> int:
+    """All of them, but on a processor, which is fast in its cache alone."""
+    if clips.is_cuda:
+        return len(clips)
+    return max(1, CACHED_NUMBERS // (3 * clips.shape[1] * pixels**2))
+
+
+def steps_of(draws: Sequence[Draw]) -> Steps:
+    """Which steps change a clip of these."""
+    return Steps(
+        jitter=any((d.brightness, d.contrast, d.saturation) != (1, 1, 1) for d in draws),
+        hue=any(d.hue for d in draws),
+        greyscale=any(d.greyscale for d in draws),
+        blur=any(d.blur_sigma for d in draws),
+        noise=any(d.noise for d in draws),
     )
-    for row, drawn in enumerate(draws):
-        if drawn.noise:
-            # On the clips' device: noise for full-size clips is larger than the clips themselves.
-            random = torch.Generator(x.device).manual_seed(drawn.noise_seed)
-            noise = torch.randn(x[row].shape, generator=random, device=x.device)
-            x[row] = (x[row] + drawn.noise * noise).clamp(0, 1)
-    return (x - MEAN) / STANDARD_DEVIATION
 
 
-def _column(draws: Sequence[Draw], name: str, like: Tensor) -> Float[Tensor, "batch 1 1 1 1"]:
-    values = torch.tensor([float(getattr(drawn, name)) for drawn in draws], dtype=like.dtype)
-    return values.to(like.device, non_blocking=True).view(-1, 1, 1, 1, 1)
+def changed(
+    clips: UInt8[Tensor, "batch time height width 3"],
+    numbers: Float[Tensor, "batch 13"],
+    steps: Steps,
+    *,
+    pixels: int,
+) -> Float[Tensor, "batch 3 time pixels pixels"]:
+    """Clips changed by their draws as packed: one graph of tensors, nothing waits for the device.
 
-
-def _some(x: Tensor, rows: list[int], change, draws: Sequence[Draw], name: str) -> Tensor:
-    """`x` with `change(rows of x, their values)` in some rows, left alone in the others."""
-    if rows:
-        x[rows] = change(x[rows], _column([draws[row] for row in rows], name, x))
-    return x
+    A step of `steps` passes over all clips, and leaves alone those that it is not drawn for.
+    """
+    drawn = dict(zip(NUMBERS, numbers.view(len(numbers), -1, 1, 1, 1, 1).unbind(1), strict=False))
+    x = resample(clips, numbers, pixels=pixels)
+    if steps.jitter:
+        x = adjust_brightness(x, drawn["brightness"])
+        x = adjust_contrast(x, drawn["contrast"])
+        x = adjust_saturation(x, drawn["saturation"])
+    if steps.hue:
+        x = adjust_hue(x, drawn["hue"])
+    if steps.greyscale:
+        x = x.lerp_(luma(x), drawn["greyscale"])
+    if steps.blur:
+        x = blur(x, drawn["blur_sigma"])
+    if steps.noise:
+        noise = normal_noise(numbers[:, -1].contiguous().view(torch.int32), x[0].numel())
+        x = x.addcmul_(noise.view(x.shape), drawn["noise"]).clamp_(0, 1)
+    return x.sub_(MEAN).div_(STANDARD_DEVIATION)
 
 
 def resample(
-    clips: UInt8[Tensor, "batch time height width 3"], draws: Sequence[Draw], *, pixels: int
+    clips: UInt8[Tensor, "batch time height width 3"],
+    numbers: Float[Tensor, "batch 13"],
+    *,
+    pixels: int,
 ) -> Float[Tensor, "batch 3 time pixels pixels"]:
     """Each clip's crop at `pixels` x `pixels`, flipped where drawn, in 0 to 1.
 
@@ -159,28 +127,23 @@ def resample(
     for all frames, so it is two batched matrix products: one over height, one over width.
     """
     batch, time, height, width, _ = clips.shape
-    rows = _resampling([(drawn.top, drawn.height) for drawn in draws], height, pixels, clips.device)
-    columns = _resampling(
-        [(drawn.left, drawn.width) for drawn in draws], width, pixels, clips.device
-    )
-    flipped = torch.tensor([drawn.flip for drawn in draws], device=clips.device).view(-1, 1, 1)
-    columns = torch.where(flipped, columns.flip(1), columns)
-    x = clips.permute(0, 2, 1, 4, 3).reshape(batch, height, -1).to(rows.dtype) / 255
-    x = torch.bmm(rows, x).view(batch, -1, width)  # (batch, pixels * time * channel, width)
-    x = torch.bmm(x, columns.mT).view(batch, pixels, time, 3, pixels)
-    return x.permute(0, 3, 2, 1, 4).contiguous()
+    top, left, high, wide, flip = numbers[:, :5].view(batch, 5, 1, 1).unbind(1)
+    rows = _resampling(top, high, height, pixels) / 255
+    columns = _resampling(left, wide, width, pixels)
+    columns = torch.where(flip > 0, columns.flip(1), columns)
+    x = clips.permute(0, 4, 1, 2, 3).to(rows.dtype, memory_format=torch.contiguous_format)
+    x = torch.bmm(x.view(batch, -1, width), columns.mT)
+    x = torch.matmul(rows.unsqueeze(1), x.view(batch, 3 * time, height, pixels))
+    return x.view(batch, 3, time, pixels, pixels)
 
 
 def _resampling(
-    boxes: list[tuple[int, int]], size: int, pixels: int, device: torch.device
+    start: Float[Tensor, "batch 1 1"], length: Float[Tensor, "batch 1 1"], size: int, pixels: int
 ) -> Float[Tensor, "batch pixels size"]:
-    """Weights of the `size` old pixels in each new one, for a box (start, length) per clip."""
-    start, length = (
-        torch.tensor(boxes, dtype=torch.float32).T.to(device).unsqueeze(-1).unsqueeze(-1)
-    )
+    """Weights of the `size` old pixels in each new one, for a box along one side of each clip."""
     scale = length / pixels
-    centers = start + scale * (torch.arange(pixels, device=device).view(-1, 1) + 0.5)
-    places = torch.arange(size, device=device) + 0.5
+    centers = start + scale * (torch.arange(pixels, device=start.device).view(-1, 1) + 0.5)
+    places = torch.arange(size, device=start.device) + 0.5
     weights = (1 - (places - centers).abs() / scale.clamp(min=1)).clamp(min=0)
     weights = weights * ((places > start) & (places < start + length))
     return weights / weights.sum(dim=2, keepdim=True)
@@ -188,43 +151,49 @@ def _resampling(
 
 def luma(x: Float[Tensor, "batch 3 *shape"]) -> Float[Tensor, "batch 1 *shape"]:
     """Brightness as people see it."""
-    return sum(weight * x[:, i : i + 1] for i, weight in enumerate(LUMA))
+    red, green, blue = x.split(1, dim=1)
+    return (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
 
 
 def adjust_brightness(x: Tensor, factor: Tensor) -> Tensor:
-    """Mix with black: `factor` 0 is black, 1 the clip as it is."""
-    return (x * factor).clamp(0, 1)
+    """Mix with black, in place: `factor` 0 is black, 1 the clip as it is."""
+    return x.mul_(factor).clamp_(0, 1)
 
 
 def adjust_contrast(x: Tensor, factor: Tensor) -> Tensor:
-    """Mix with each frame's mean luma: `factor` 0 is plain grey, 1 the clip as it is."""
-    mean = luma(x).mean(dim=(-2, -1), keepdim=True)
-    return torch.lerp(mean, x, factor).clamp(0, 1)
+    """Mix with each frame's mean luma, in place: `factor` 0 is plain grey, 1 the clip as it is."""
+    mean = luma(x.mean(dim=(-2, -1), keepdim=True))
+    return x.mul_(factor).add_(mean * (1 - factor)).clamp_(0, 1)
 
 
 def adjust_saturation(x: Tensor, factor: Tensor) -> Tensor:
-    """Mix with luma: `factor` 0 is black and white, 1 the clip as it is."""
-    return torch.lerp(luma(x), x, factor).clamp(0, 1)
+    """Mix with luma, in place: `factor` 0 is black and white, 1 the clip as it is."""
+    return x.lerp_(luma(x), 1 - factor).clamp_(0, 1)
 
 
 def adjust_hue(
     x: Float[Tensor, "batch 3 *shape"], shift: Tensor
 ) -> Float[Tensor, "batch 3 *shape"]:
-    """Turn the colour wheel by `shift` turns; value and saturation stay."""
+    """Turn the colour wheel by `shift` turns, in place; value and saturation stay.
+
+    Without `torch.where`: which channel is the greatest are numbers, 0 or 1, which a processor
+    computes many at a time.
+    """
     red, green, blue = x.unbind(dim=1)
-    value, chroma = x.amax(dim=1), x.amax(dim=1) - x.amin(dim=1)
-    divisor = torch.where(chroma == 0, 1, chroma)
-    sixths = torch.where(
-        value == red,
-        (green - blue) / divisor,
-        torch.where(value == green, (blue - red) / divisor + 2, (red - green) / divisor + 4),
+    least = torch.minimum(torch.minimum(red, green), blue)
+    value = torch.maximum(torch.maximum(red, green), blue)
+    chroma = value - least
+    not_red, not_green = (value - red).sign_(), (value - green).sign_()
+    sixths = torch.lerp(
+        (blue - red).add_(chroma, alpha=2), (red - green).add_(chroma, alpha=4), not_green
     )
-    sixths = sixths + 6 * shift.squeeze(1)
-    channels = []
-    for offset in (5, 3, 1):
-        k = (offset + sixths) % 6
-        channels.append(value - chroma * torch.minimum(k, 4 - k).clamp(0, 1))
-    return torch.stack(channels, dim=1)
+    sixths = torch.lerp(green - blue, sixths, not_red).div_(chroma.clamp(min=1e-9))
+    sixths.add_(6 * shift.squeeze(1))
+    sixths.sub_((sixths / 6).floor_(), alpha=6)  # 0 to 6, from red over green and blue to red
+    shares = ((sixths - 3).abs_() - 1, 2 - (sixths - 2).abs_(), 2 - (sixths - 4).abs_())
+    for channel, share in zip((red, green, blue), shares, strict=True):
+        channel.copy_(torch.addcmul(least, share.clamp_(0, 1), chroma))
+    return x
 
 
 def blur(
@@ -233,16 +202,19 @@ def blur(
     """Gaussian blur of each frame by `sigma` pixels, the picture mirrored at its edges."""
     kernel = _blurring(sigma.flatten(), x.shape[-1])
     batch, channels, time, side, _ = x.shape
-    x = torch.bmm(x.reshape(batch, -1, side), kernel.mT).view(x.shape)
-    x = torch.bmm(x.mT.reshape(batch, -1, side), kernel.mT)
-    return x.view(batch, channels, time, side, side).mT.contiguous()
+    x = torch.bmm(x.reshape(batch, -1, side), kernel.mT)
+    x = torch.matmul(kernel.unsqueeze(1), x.view(batch, -1, side, side))
+    return x.view(batch, channels, time, side, side)
 
 
 def _blurring(sigma: Float[Tensor, " batch"], side: int) -> Float[Tensor, "batch side side"]:
-    """Weights of the old pixels in each new one."""
+    """Weights of the old pixels in each new one; those of a `sigma` of 0 change nothing."""
     radius = blur_radius(side)
     offsets = torch.arange(-radius, radius + 1, device=sigma.device)
-    weights = F.normalize(torch.exp(-0.5 * (offsets / sigma.view(-1, 1)) ** 2), p=1, dim=1)
+    sigma = sigma.clamp(min=1e-3).view(-1, 1)  # of which the neighbours' weights are 0
+    weights = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    # Far below rounding; a processor computes many times as long with denormal numbers.
+    weights = F.normalize(weights * (weights > 1e-12), p=1, dim=1)
     places = (torch.arange(side, device=sigma.device).view(-1, 1) + offsets).abs()
     places = (side - 1) - ((side - 1) - places).abs()  # mirrored at both edges
     matrix = torch.zeros(len(sigma), side, side, device=sigma.device, dtype=weights.dtype)

@@ -1,14 +1,16 @@
 """Batches of clips: which videos, which crops, which draws; all from (seed, epoch, video)."""
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
-from hdc.data.augment import Draw, draw, squares, stack_clips
+from hdc.data.draws import Draw, draw, squares
 from hdc.data.store import ClipStore
 from hdc.data.temporal_crops import (
     clip_frames,
@@ -22,18 +24,31 @@ from hdc.runtime.errors import InputError
 from hdc.runtime.seeding import generator
 from hdc.settings.schema import Augment, Clip, Inference, View
 
+SIDE_STEP = 32  # pixels; frames whose sides differ by less share a tensor
+
 
 @dataclass(frozen=True)
 class ClipBatch:
     """Stored clips and how to augment them.
 
     `rows` are the videos' rows in the index, `first_frames` the numbers of the clips' first frames.
+    `parts` are the clips in their order, a tensor for those that follow one another with frames of
+    about one size: none is filled up to the largest of all.
     """
 
     rows: list[int]
     first_frames: list[int]
-    clips: UInt8[Tensor, "batch time height width 3"]
+    parts: tuple[UInt8[Tensor, "_ time _ _ 3"], ...]
     draws: list[Draw]
+
+    @property
+    def frames(self) -> int:
+        """Frames of a clip."""
+        return self.parts[0].shape[1]
+
+    def clip(self, number: int) -> UInt8[Tensor, "time height width 3"]:
+        """One of the clips."""
+        return [clip for part in self.parts for clip in part][number]
 
 
 class VideoBatches:
@@ -53,7 +68,9 @@ class VideoBatches:
         batch_size: int,
         seed: int,
         part: tuple[int, int] = (0, 1),
+        pinned: bool = False,
     ) -> None:
+        """`pinned`: clips lie in memory that a GPU reads from, and that is used again."""
         if batch_size % part[1]:
             raise InputError(
                 f"batch_size: expected a multiple of the number of processes, {part[1]}, "
@@ -68,6 +85,7 @@ class VideoBatches:
         self.store, self.rows = store, list(rows)
         self.clip, self.augment = clip, augment
         self.batch_size, self.seed, self.part = batch_size, seed, part
+        self.pinned = pinned
 
     def of_size(self, batch_size: int) -> "VideoBatches":
         """Batches of another size of the same videos, made by this process alone."""
@@ -86,9 +104,9 @@ class VideoBatches:
         return len(self.rows) // self.batch_size
 
     def epoch(
-        self, number: int, views: dict[str, View], *, first_step: int = 0
+        self, number: int, first_step: int = 0, *, views: Mapping[str, View]
     ) -> list[Callable[[], dict[str, ClipBatch]]]:
-        """What makes each batch of an epoch from `first_step` on: a batch of clips by view.
+        """What makes each batch of an epoch from `first_step` on: a batch of clips for each view.
 
         A batch depends on nothing but its place, so any thread may make any of them.
         """
@@ -99,25 +117,45 @@ class VideoBatches:
         return [partial(self._views, order[place:][:size], number, views) for place in places]
 
     def _views(
-        self, rows: Int[np.ndarray, " video"], epoch: int, views: dict[str, View]
+        self, rows: Int[np.ndarray, " video"], epoch: int, views: Mapping[str, View]
     ) -> dict[str, ClipBatch]:
-        return {name: self._batch(rows.tolist(), epoch, view) for name, view in views.items()}
+        """A batch of clips a view; views of the same crop share its clips, which are read once."""
+        by_size = sorted(rows.tolist(), key=lambda row: padded_size(self.store, row))
+        clips: dict[tuple[int, bool], tuple[list[int], tuple[Tensor, ...]]] = {}
+        for view in views.values():
+            if (view.crop, view.still) not in clips:
+                crop = self._read(by_size, epoch, view.crop, still=view.still)
+                clips[view.crop, view.still] = crop
+        return {
+            name: ClipBatch(
+                by_size, *clips[view.crop, view.still], self._draws(by_size, epoch, view)
+            )
+            for name, view in views.items()
+        }
 
-    def _batch(self, rows: list[int], epoch: int, view: View) -> ClipBatch:
-        clips, draws, first_frames = [], [], []
+    def _read(
+        self, rows: list[int], epoch: int, crop: int, *, still: bool
+    ) -> tuple[list[int], tuple[Tensor, ...]]:
+        """First frames and clips of a temporal crop; `still`: clips of its first frame alone."""
+        wanted = []
         for row in rows:
-            total, height, width = self.store.shape(row)
-            video = self.store.video(row)
-            numbers = self._frame_numbers(total, epoch, video, view.crop)
-            first_frames.append(int(numbers[0]))
-            still = numbers[:1].repeat(len(numbers))
-            clips.append(self.store.clip(row, still if view.still else numbers))
-            random = generator(self.seed, "augment", epoch, video, view.draw)
-            pixels = self.clip.pixels
-            drawn = draw(random, self.augment, height=height, width=width, pixels=pixels)
-            # Crops that share a spatial draw share no noise: it would name their video.
+            total, video = self.store.shape(row)[0], self.store.video(row)
+            wanted.append((row, self._frame_numbers(total, epoch, video, crop)))
+        firsts = [int(numbers[0]) for _, numbers in wanted]
+        if still:
+            wanted = [(row, numbers[:1].repeat(len(numbers))) for row, numbers in wanted]
+        return firsts, read_clips(self.store, wanted, pinned=self.pinned)
+
+    def _draws(self, rows: list[int], epoch: int, view: View) -> list[Draw]:
+        """A draw of each video. Crops that share one share no noise: it would name their video."""
+        draws = []
+        for row in rows:
+            _, height, width = self.store.shape(row)
+            random = generator(self.seed, "augment", epoch, self.store.video(row), view.draw)
+            size = {"height": height, "width": width, "pixels": self.clip.pixels}
+            drawn = draw(random, self.augment, **size)
             draws.append(replace(drawn, noise_seed=drawn.noise_seed + view.crop))
-        return ClipBatch(rows, first_frames, stack_clips(clips), draws)
+        return draws
 
     def _frame_numbers(self, total: int, epoch: int, video: str, crop: int) -> np.ndarray:
         """Frames of temporal crop 1, 2, ... of a video in an epoch."""
@@ -129,6 +167,37 @@ class VideoBatches:
             random = generator(self.seed, "crop", epoch, video, number)
             chosen.append(other_start(random, starts, chosen, **limits))
         return clip_frames(chosen[-1], **size, total=total)
+
+
+def padded_size(store: ClipStore, row: int) -> tuple[int, int]:
+    """Height and width of a video's frames, up to the next multiple of SIDE_STEP pixels."""
+    _, height, width = store.shape(row)
+    return height + -height % SIDE_STEP, width + -width % SIDE_STEP
+
+
+def read_clips(
+    store: ClipStore,
+    wanted: Sequence[tuple[int, Int[np.ndarray, " clip"]]],
+    *,
+    pinned: bool = False,
+) -> tuple[UInt8[Tensor, "_ time _ _ 3"], ...]:
+    """Clips of a store, by row and the numbers of their frames, as the parts of a batch.
+
+    Those that follow one another with frames of about one size share a tensor, filled up with black
+    below and to the right. Each clip is read where it is to be.
+    """
+    parts = []
+    for _, group in itertools.groupby(wanted, key=lambda clip: padded_size(store, clip[0])):
+        some = list(group)
+        sizes = [store.shape(row)[1:] for row, _ in some]
+        height, width = (max(sides) for sides in zip(*sizes, strict=True))
+        make = torch.empty if len(set(sizes)) == 1 else torch.zeros
+        shape = (len(some), len(some[0][1]), height, width, 3)
+        part = make(shape, dtype=torch.uint8, pin_memory=pinned)
+        for place, (row, numbers) in zip(part.numpy(), some, strict=True):
+            store.read(row, numbers, place)
+        parts.append(part)
+    return tuple(parts)
 
 
 def inference_batches(
@@ -149,15 +218,15 @@ def _inference_batch(
     store: ClipStore, rows: Sequence[int], clip: Clip, inference: Inference, crops: int
 ) -> ClipBatch:
     size = {"frames": clip.frames, "stride": clip.stride}
-    of_clips, first_frames, clips, draws = [], [], [], []
+    of_clips, first_frames, wanted, draws = [], [], [], []
     for row in rows:
         total, height, width = store.shape(row)
         starts = even_starts(total, span(**size), clips=inference.clips, stride=clip.stride)
         for start in starts:
-            frames = store.clip(row, clip_frames(start, **size, total=total))
+            frames = clip_frames(start, **size, total=total)
             for square in squares(height, width, inference.crop, count=crops):
-                clips.append(frames)
+                wanted.append((row, frames))
                 of_clips.append(row)
                 first_frames.append(start)
                 draws.append(square)
-    return ClipBatch(of_clips, first_frames, stack_clips(clips), draws)
+    return ClipBatch(of_clips, first_frames, read_clips(store, wanted), draws)

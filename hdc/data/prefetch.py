@@ -19,11 +19,16 @@ def on_device(
     # This thread stands on GPU 0; to leave the stream there would start CUDA on that, too.
     torch.cuda.set_device(device)
     with torch.cuda.stream(stream):
-        moved = {
-            name: replace(batch, clips=batch.clips.pin_memory().to(device, non_blocking=True))
-            for name, batch in make().items()
+        batches = make()
+        there = {  # views share clips, which are copied once
+            part: part.to(device, non_blocking=True)
+            for batch in batches.values()
+            for part in batch.parts
         }
     stream.synchronize()
-    for batch in moved.values():  # used on the main stream: not to be freed before it is done
-        batch.clips.record_stream(torch.cuda.default_stream(device))
-    return moved
+    for part in there.values():  # used on the main stream: not to be freed before it is done
+        part.record_stream(torch.cuda.default_stream(device))
+    return {
+        name: replace(batch, parts=tuple(there[part] for part in batch.parts))
+        for name, batch in batches.items()
+    }

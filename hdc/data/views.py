@@ -9,7 +9,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
 
-from hdc.data.augment import augment
+from hdc.data.augment import Change, augment, room
 from hdc.data.batches import ClipBatch, VideoBatches
 from hdc.data.normalization import MEAN, STANDARD_DEVIATION
 from hdc.runtime.atomic_files import write_bytes
@@ -19,22 +19,33 @@ SHOWN_VIDEOS, SHOWN_FRAMES, SHOWN_PIXELS = 4, 8, 64  # of views.png; readable an
 
 
 def augmented(
-    batch: Mapping[str, ClipBatch], *, pixels: int, device: torch.device
+    batch: Mapping[str, ClipBatch],
+    *,
+    pixels: int,
+    device: torch.device,
+    change: Change | None = None,
 ) -> dict[str, Float[Tensor, "video 3 time pixels pixels"]]:
-    """The views of a batch by name, augmented on `device`."""
-    return {
-        name: augment(view.clips.to(device, non_blocking=True), view.draws, pixels=pixels)
-        for name, view in batch.items()
-    }
+    """The views of a batch by name, augmented on `device`; `change`: as in `augment`.
+
+    They lie one behind the other in memory, for a network that sees them as one batch.
+    """
+    first = next(iter(batch.values()))
+    videos = len(first.draws)
+    together = room(videos * len(batch), first.frames, pixels, device)
+    views = dict(zip(batch, together.split(videos), strict=True))
+    for name, view in batch.items():
+        parts = [part.to(device) for part in view.parts]
+        augment(parts, view.draws, pixels=pixels, change=change, into=views[name])
+    return views
 
 
 def see_views(batches: VideoBatches, views: Mapping[str, View], *, path: Path) -> None:
     """Draw the first batch as the network sees it: a row a video and view, frames left to right."""
-    batch, pixels = batches.epoch(0, dict(views))[0](), batches.clip.pixels
+    batch, pixels = batches.epoch(0, views=views)[0](), batches.clip.pixels
     rows = []
     for video in range(min(SHOWN_VIDEOS, batches.batch_size // batches.part[1])):
         for view in batch.values():
-            clip = augment(view.clips[[video]], [view.draws[video]], pixels=pixels)[0]
+            clip = augment(view.clip(video)[None], [view.draws[video]], pixels=pixels)[0]
             rows.append(_strip(clip))
     picture = Image.fromarray((torch.cat(rows) * 255).round().byte().numpy())
     buffer = io.BytesIO()

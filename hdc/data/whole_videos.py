@@ -31,4 +31,4 @@ def video_batches(
     tasks = inference_batches(store, rows, clip=clip, inference=inference, crops=crops)
     made = ahead(tasks, workers=workers)
     for batch in progress(made, total=len(tasks), unit="batch", what=what):
-        yield replace(batch, clips=batch.clips.to(device))
+        yield replace(batch, parts=tuple(part.to(device) for part in batch.parts))

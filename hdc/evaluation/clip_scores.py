@@ -42,6 +42,6 @@ def clip_scores(
     )
     scores = []
     for batch in batches:
-        batch_scores = task.scores(augment(batch.clips, batch.draws, pixels=clip.pixels)).float()
+        batch_scores = task.scores(augment(batch.parts, batch.draws, pixels=clip.pixels)).float()
         scores.append(batch_scores.unflatten(0, (-1, inference.clips * crops)).cpu())
     return torch.cat(scores).numpy()

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from hdc.objectives.hd_nce import Embedded, HierarchicalContrast
 from hdc.objectives.large_batch import gathered, in_chunks
-from hdc.objectives.pretext_task import PretextTask, TaskLoss, Views
+from hdc.objectives.pretext_task import PretextTask, Rows, TaskLoss, Views
 from hdc.runtime.seeding import torch_seed
 from hdc.settings.schema import Objective
 
@@ -25,7 +26,7 @@ class ContrastiveModel(PretextTask):
         self.views = contrast.views
         self.pairs = {name: subtask.pairs for name, subtask in contrast.subtasks.items()}
 
-    def forward(self, views: Views, rows: Sequence[int], step: int) -> TaskLoss:
+    def forward(self, views: Views, rows: Rows, step: int) -> TaskLoss:
         """The loss of a batch, of which a process may see a part.
 
         Negatives come from the whole batch, also where it is split over processes or chunks.
@@ -40,7 +41,7 @@ class ContrastiveModel(PretextTask):
 
     def _features(self, views: Views) -> dict[str, dict[str, Tensor]]:
         """The encoder's features by view and level, all views seen as one batch."""
-        levels = self.encoder(torch.cat([views[name] for name in self.views]))
+        levels = self.encoder(as_one_batch([views[name] for name in self.views]))
         by_view: dict[str, dict[str, Tensor]] = {name: {} for name in self.views}
         for level, features in levels.items():
             for name, part in zip(self.views, features.chunk(len(self.views)), strict=True):
@@ -55,6 +56,23 @@ class ContrastiveModel(PretextTask):
             name: {"subtask": subtask, "level": level} for name, (subtask, level) in terms.items()
         }
         return {"invariance": invariance, "terms": named}
+
+
+def as_one_batch(
+    views: Sequence[Float[Tensor, "video 3 time height width"]],
+) -> Float[Tensor, "_ 3 time height width"]:
+    """Views one after another; without a copy where they are all of one tensor, in its order."""
+    whole, videos = views[0]._base, len(views[0])
+    if whole is not None and whole.shape == (videos * len(views), *views[0].shape[1:]):
+        parts = zip(views, whole.split(videos), strict=True)
+        if all(_places(view) == _places(part) for view, part in parts):
+            return whole
+    return torch.cat(list(views))
+
+
+def _places(view: Tensor) -> tuple[Any, ...]:
+    """Where the numbers of a view lie."""
+    return view.data_ptr(), view.shape, view.stride()
 
 
 def contrastive_model(

@@ -22,6 +22,7 @@ from hdc.objectives.projection_head import projection_head
 from hdc.objectives.term_weights import TermWeights, instance_top1
 from hdc.runtime.errors import InputError
 from hdc.runtime.seeding import generator
+from hdc.runtime.sending import sent
 from hdc.settings.schema import Objective, Subtask, View
 
 __all__ = ["HierarchicalContrast", "pool", "spatial_contrast", "temporal_contrast"]
@@ -185,7 +186,7 @@ class HierarchicalContrast(nn.Module):
             elif settings.match == "whole_clip":
                 losses.append(spatial_whole_clip(first, second, temperature=temperature))
             else:
-                shifts = self._shifts(name, step, *first.shape[:2]).to(first.device)
+                shifts = sent(self._shifts(name, step, *first.shape[:2]), first.device)
                 losses.append(spatial_any_time(first, second, shifts, temperature=temperature))
         return torch.stack(losses).mean()
 

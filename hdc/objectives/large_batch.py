@@ -3,7 +3,7 @@
 The loss sees the embeddings of all videos; only what leads to them is computed in parts.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -66,15 +66,23 @@ def gathered(embedded: Embedded) -> Embedded:
     """
     if not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1:
         return embedded
-    return {key: _gathered(table) for key, table in embedded.items()}
+    rows = torch.cat([table.detach().flatten(1) for table in embedded.values()], dim=1)
+    processes = [torch.empty_like(rows) for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather(processes, rows)  # all of them at once
+    widths = [table[0].numel() for table in embedded.values()]
+    by_table = zip(*(part.split(widths, dim=1) for part in processes), strict=True)
+    return {
+        key: _joined(table, parts)
+        for (key, table), parts in zip(embedded.items(), by_table, strict=True)
+    }
 
 
-def _gathered(table: Float[Tensor, "video ..."]) -> Float[Tensor, "all ..."]:
-    rank, processes = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    detached = table.detach().contiguous()
-    parts = [torch.empty_like(detached) for _ in range(processes)]
-    torch.distributed.all_gather(parts, detached)
-    parts[rank] = table.view_as(table)
-    if table.requires_grad:
-        parts[rank].register_hook(lambda gradient: gradient * processes)
-    return torch.cat(parts)
+def _joined(
+    ours: Float[Tensor, "video ..."], parts: Sequence[Float[Tensor, "video number"]]
+) -> Float[Tensor, "all ..."]:
+    """A table of all processes, in whose own part gradients go on."""
+    joined = [part.reshape(ours.shape).to(ours.dtype) for part in parts]
+    joined[torch.distributed.get_rank()] = own = ours.view_as(ours)
+    if own.requires_grad:
+        own.register_hook(lambda gradient: gradient * len(parts))
+    return torch.cat(joined)

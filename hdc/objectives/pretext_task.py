@@ -7,12 +7,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hdc.settings.schema import View
 
 Views = Mapping[str, Float[Tensor, "video 3 time height width"]]  # augmented clips by view
+Rows = Sequence[int] | Int[Tensor, " video"]  # of videos in the index
 
 
 class Term(NamedTuple):
@@ -61,12 +62,12 @@ class PretextTask(nn.Module, ABC):
     pairs: Mapping[str, Sequence[Sequence[str]]]
 
     @abstractmethod
-    def forward(self, views: Views, rows: Sequence[int], step: int) -> TaskLoss:
+    def forward(self, views: Views, rows: Rows, step: int) -> TaskLoss:
         """The loss of a batch.
 
         Args:
             views: clips of the same videos in the same order, by the names in `self.views`.
-            rows: of the videos in the index.
+            rows: of the videos in the index; in a training a tensor on its device.
             step: how many were made before.
         """
 

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from hdc.data.augment import Draw, augment
+from hdc.data.augment import augment
 from hdc.data.batches import ClipBatch, VideoBatches
+from hdc.data.draws import Draw
 from hdc.data.synthetic.motions import MOTION_TABLE, STATE_PERIODS, state_at, steps_of
 from hdc.data.synthetic.rendering import outline_at, shown_copy
 from hdc.objectives.hd_nce import SUBTASKS
@@ -38,6 +40,8 @@ def shortcuts(
     pairs: Mapping[str, Sequence[Sequence[str]]],
     views: Mapping[str, View],
     index: pd.DataFrame,
+    *,
+    device: torch.device,
 ) -> dict[str, dict[str, float | None]]:
     """Share of pairs that each shortcut alone finds, by subtask.
 
@@ -46,6 +50,7 @@ def shortcuts(
         pairs: of views that are compared, by subtask.
         views: that the pairs use, by name.
         index: of the prepared data set.
+        device: where clips are augmented.
 
     Returns:
         For each subtask `videos` (among how many the partner was sought) and `appearance`, and for
@@ -53,10 +58,11 @@ def shortcuts(
         that the run does not have.
     """
     shares: dict[str, list[dict[str, float]]] = {name: [] for name in pairs}
-    for make in batches.epoch(0, dict(views))[:BATCHES]:
+    for make in batches.epoch(0, views=views)[:BATCHES]:
         batch = make()
         clues = {
-            name: clues_of(clips, views[name], batches, index) for name, clips in batch.items()
+            name: clues_of(clips, views[name], batches, index, device=device)
+            for name, clips in batch.items()
         }
         for name, compared in pairs.items():
             for view, partner in compared:
@@ -67,10 +73,18 @@ def shortcuts(
     return {name: means.get(name, dict.fromkeys(CLUES)) for name in SUBTASKS}
 
 
-def clues_of(batch: ClipBatch, view: View, batches: VideoBatches, index: pd.DataFrame) -> Clues:
+def clues_of(
+    batch: ClipBatch,
+    view: View,
+    batches: VideoBatches,
+    index: pd.DataFrame,
+    *,
+    device: torch.device,
+) -> Clues:
     """What each shortcut sees of one view of some videos."""
     clip = batches.clip
-    clues = {"appearance": mean_images(augment(batch.clips, batch.draws, pixels=clip.pixels))}
+    clips = [part.to(device) for part in batch.parts]
+    clues = {"appearance": mean_images(augment(clips, batch.draws, pixels=clip.pixels))}
     if not set(STATE) <= set(index):
         return clues
     later = 0 if view.still else clip.stride * (clip.frames // 2)  # the middle frame
@@ -93,7 +107,7 @@ def with_steps(video: Mapping[str, Any]) -> dict[str, Any]:
 
 def mean_images(clips: Float[Tensor, "video 3 time _ _"]) -> Float[np.ndarray, "video clue"]:
     """The mean over time of each clip, at 4 x 4 pixels."""
-    return F.adaptive_avg_pool2d(clips.mean(dim=2), SIDE).flatten(1).numpy()
+    return F.adaptive_avg_pool2d(clips.mean(dim=2), SIDE).flatten(1).cpu().numpy()
 
 
 def motion_in_view(

@@ -1,14 +1,12 @@
 """Labels instead of a contrast: what fine-tuning learns by, and the ceiling of pretraining."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from hdc.objectives.pretext_task import PretextTask, TaskLoss, Views
+from hdc.objectives.pretext_task import PretextTask, Rows, TaskLoss, Views
 from hdc.runtime.seeding import torch_seed
 from hdc.settings.schema import View
 
@@ -45,7 +43,7 @@ class SupervisedTask(PretextTask):
         self.register_buffer("targets", torch.tensor(targets), persistent=False)
         self.register_buffer("label_weights", weights, persistent=False)
 
-    def forward(self, views: Views, rows: Sequence[int], step: int) -> TaskLoss:
+    def forward(self, views: Views, rows: Rows, step: int) -> TaskLoss:
         """Cross-entropy in nats, and the accuracy on the batch.
 
         Dropout draws from torch's own generator: seeded per step, a resumed run repeats it.
@@ -53,7 +51,7 @@ class SupervisedTask(PretextTask):
         if self.dropout.p:
             torch.manual_seed(torch_seed(self.seed, f"dropout {step}"))
         scores = self.scores(views[CLIP]).float()
-        targets = self.targets[rows]
+        targets = self.targets[torch.as_tensor(rows, device=self.targets.device)]
         loss = F.cross_entropy(scores, targets, weight=self.label_weights)
         accuracy = (scores.argmax(dim=1) == targets).float().mean()
         return TaskLoss(loss, (), {"training_accuracy": accuracy})

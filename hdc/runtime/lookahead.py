@@ -1,5 +1,6 @@
 """Work that threads do ahead of its use, in order and with bounded memory."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,3 +32,14 @@ def ahead(
         finally:
             for future in coming:
                 future.cancel()
+
+
+def awaited(items: Iterator[Item], waited: Callable[[float], None]) -> Iterator[Item]:
+    """The items; `waited` is told how many seconds it took until each was there."""
+    while True:
+        asked = time.monotonic()
+        item = next(items, None)
+        waited(time.monotonic() - asked)
+        if item is None:
+            return
+        yield item

@@ -245,15 +245,18 @@ class Progress:
 
     log_every_steps: int = MISSING
     save_every_minutes: float = MISSING  # the most that is lost when a job is killed
-    workers: int = MISSING  # threads that read clips; 0: none beside the training itself
+    workers: int | None = None  # threads that read clips; 0: none; null: by the store's form
     devices: int = MISSING  # GPUs, or processes on a processor, that share a pretraining
     tensorboard: bool = MISSING  # event files beside the log; needs the package tensorboard
+    channels_last: bool | None = None  # weights' layout; null: true on a processor alone
+    cudnn_benchmark: bool = False  # cuDNN tries its algorithms first; not where deterministic
 
     def check(self) -> None:
         require_positive(self, "log_every_steps", "save_every_minutes", "devices")
         minutes = self.save_every_minutes
         require("save_every_minutes", minutes, minutes <= 10, "at most 10")
-        require("workers", self.workers, self.workers >= 0, "0 or more")
+        workers = self.workers
+        require("workers", workers, workers is None or workers >= 0, "null, or 0 or more")
 
 
 @dataclass

@@ -6,8 +6,9 @@ from lightning_fabric import Fabric
 
 from hdc.data.batches import VideoBatches
 from hdc.objectives.pretext_task import PretextTask
+from hdc.runtime.fabric import precision_name
 from hdc.settings.schema import Optimization, Progress
-from hdc.training.soundness import require_sound
+from hdc.training.soundness import EXACT, require_sound
 from hdc.training.trainer import Training
 
 
@@ -26,8 +27,10 @@ def start_training(
 ) -> Training:
     """A training of `epochs` epochs of these batches, as far as it came before.
 
-    `stage`: whose settings these are. Raises InputError if their precision is wrong here.
+    `stage`: whose settings these are. `name`: of all else that decides the result; what precision
+    `auto` came to decides it, too. Raises InputError if the precision is wrong here.
     """
+    precision = precision_name(fabric)
     if epochs:
         clip, rows = batches.clip, batches.rows[: batches.batch_size // fabric.world_size]
         shape = (len(rows), 3, clip.frames, clip.pixels, clip.pixels)
@@ -40,6 +43,6 @@ def start_training(
         epochs=epochs,
         steps_per_epoch=batches.steps_per_epoch,
         folder=folder,
-        name=name,
+        name=name if precision == EXACT else f"{name}-{precision}",
         log_name=log_name,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 from tqdm import tqdm
 
@@ -96,7 +97,7 @@ class Log:
         total: int,
         clips: int,
         values: dict[str, Tensor | float],  # by column
-        memory: Callable[[], int],
+        memory: Callable[[], dict[str, int]],
     ) -> None:
         """Count one step; at the end of a group write its line."""
         for name, value in values.items():
@@ -116,7 +117,7 @@ class Log:
         line["clips_per_second"] = round(self.clips / seconds, 2)
         line["data_wait_share"] = round(self.wait_seconds / seconds, 4)
         line["saving_share"] = round(self.saving_seconds / seconds, 4)
-        line["peak_memory_bytes"] = memory()
+        line |= memory()
         line["seconds_left"] = round(left, 1)
         self.loss = line["loss"]
         if self.writes:
@@ -145,6 +146,15 @@ class Log:
             self.bar.close()
         if self.events is not None:
             self.events.close()
+
+
+def over_processes(values: dict[str, Tensor], fabric: Fabric) -> dict[str, Tensor]:
+    """Means over the processes: what is not computed on the whole batch differs in each."""
+    values = {name: value.detach() for name, value in values.items()}
+    if fabric.world_size == 1:
+        return values
+    stacked = torch.stack([value.float() for value in values.values()])
+    return dict(zip(values, fabric.all_reduce(stacked, reduce_op="mean"), strict=True))
 
 
 def _events(path: Path) -> Any:

@@ -28,9 +28,10 @@ def learning_rate(
 def build_optimizer(
     model: nn.Module, settings: Optimization, fabric: Fabric
 ) -> torch.optim.Optimizer:
-    """The optimizer that the settings name, of all weights of a model on its device."""
+    """The optimizer that the settings name, of all weights of a model that learn, on its device."""
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
     shared = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
     shared["fused"] = True if fabric.device.type == "cuda" else None
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(model.parameters(), momentum=settings.momentum, **shared)
-    return torch.optim.AdamW(model.parameters(), betas=(settings.momentum, 0.999), **shared)
+        return torch.optim.SGD(weights, momentum=settings.momentum, **shared)
+    return torch.optim.AdamW(weights, betas=(settings.momentum, 0.999), **shared)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from hdc.data.batches import VideoBatches
 from hdc.data.views import see_views
@@ -13,16 +14,24 @@ from hdc.objectives.shortcuts import VIDEOS, shortcuts
 
 
 def preview(
-    task: PretextTask, batches: VideoBatches, index: pd.DataFrame, *, picture: Path
+    task: PretextTask,
+    batches: VideoBatches,
+    index: pd.DataFrame,
+    *,
+    picture: Path,
+    device: torch.device,
 ) -> dict[str, Any]:
     """Draw a batch as the task sees it; what its encoder costs, and which shortcuts its pairs have.
 
-    `index`: of the prepared data set. What is returned is part of a record's metrics.
+    `index`: of the prepared data set. `device`: where clips are augmented. What is returned is part
+    of a record's metrics.
     """
     videos, clip = len(batches.rows), batches.clip
     see_views(batches.of_size(min(batches.batch_size, videos)), task.views, path=picture)
     return {
         "parameters": sum(weight.numel() for weight in task.encoder.parameters()),
         "multiply_adds": multiply_adds(task.encoder, (clip.frames, clip.pixels, clip.pixels)),
-        "shortcuts": shortcuts(batches.of_size(min(VIDEOS, videos)), task.pairs, task.views, index),
+        "shortcuts": shortcuts(
+            batches.of_size(min(VIDEOS, videos)), task.pairs, task.views, index, device=device
+        ),
     }

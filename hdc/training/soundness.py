@@ -16,9 +16,9 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from hdc.objectives.pretext_task import PretextTask
+from hdc.runtime.conv3d_check import TOLERANCE
 from hdc.runtime.errors import InputError
 from hdc.runtime.fabric import laid_out, precision_name
-from hdc.runtime.gpus import TOLERANCE
 from hdc.runtime.record import processor
 
 EXACT = "32-true"  # on a processor; on GPUs it is TF32 where they have it
@@ -73,7 +73,7 @@ def check_layers(
     precision: str,
     call: Callable[[nn.Module, Tensor], Any] = nn.Module.__call__,
 ) -> LayersCheck:
-    """Compute every layer that has weights several times, and once in float64.
+    """Compute every layer that has weights or pools several times, and once in float64.
 
     The network, a copy on `device`, sees random clips of the shape `clips` (batch, 3, time, height,
     width), handed over by `call` as in training; what reaches a layer there is what it is tried
@@ -83,7 +83,7 @@ def check_layers(
     network = laid_out(copy.deepcopy(network).to(device).train(), device)
     replay = _Replay(precision != EXACT)
     for name, layer in network.named_modules():
-        if not [*layer.children()] and [*layer.parameters()]:
+        if not [*layer.children()] and ([*layer.parameters()] or "Pool" in type(layer).__name__):
             layer.register_forward_hook(
                 lambda module, taken, _, name=name: replay(name, module, *taken)
             )

@@ -1,13 +1,14 @@
 """Training whatever a pretext task asks for: steps, learning rate, log, resuming.
 
-Position and randomness follow from (seed, epoch, step), so a
-resumed run needs only weights, the optimizer's state, the step and the log's unfinished line.
+Position and randomness follow from (seed, epoch, step), so a resumed run needs only weights, the
+optimizer's state, the step and the log's unfinished line.
 """
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,18 +16,26 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from hdc.data.augment import Change, changed
 from hdc.data.batches import VideoBatches
 from hdc.data.prefetch import on_device
 from hdc.data.views import augmented
-from hdc.objectives.pretext_task import PretextTask, TaskLoss, Views
+from hdc.objectives.pretext_task import PretextTask, Rows, TaskLoss, Views
 from hdc.runtime.errors import InputError
-from hdc.runtime.fabric import device_name, laid_out, peak_device_memory, precision_name
+from hdc.runtime.fabric import (
+    device_name,
+    laid_out,
+    memory_facts,
+    peak_device_memory,
+    precision_name,
+)
 from hdc.runtime.lock import Lock
-from hdc.runtime.lookahead import ahead
+from hdc.runtime.lookahead import ahead, awaited
+from hdc.runtime.sending import sent
 from hdc.runtime.signals import Stopped, StopRequest, listening
 from hdc.settings.schema import Optimization, Progress
 from hdc.training.checkpoint import read_state, write_state
-from hdc.training.log import Log
+from hdc.training.log import Log, over_processes
 from hdc.training.nonfinite import Again, Unchecked, explain, gradients_finite
 from hdc.training.optimizer import build_optimizer, learning_rate
 
@@ -65,9 +74,13 @@ class Training:
         self.state_folder = folder / "state" / name
         if fabric.is_global_zero:
             self.lock = Lock(folder / "state" / "lock")
-        self.task = laid_out(task, fabric.device)
+        self.task = laid_out(task, fabric.device, channels_last=progress.channels_last)
+        torch.backends.cudnn.benchmark = progress.cudnn_benchmark and not settings.deterministic
+        self.change: Change | None = None
         if settings.compile:
-            task.compile()
+            # Not heads and losses: they are small, and may do what no compiler understands.
+            task.encoder.compile()
+            self.change = torch.compile(changed)
         # What is called in training; the task itself is inside.
         self.model, self.optimizer = fabric.setup(task, build_optimizer(task, settings, fabric))
         on_gpu = fabric.device.type == "cuda"
@@ -84,44 +97,43 @@ class Training:
         self.saving_seconds = 0.0  # of the last state
         self.clips = 0  # since then
 
-    def epochs(self) -> Iterator[tuple[int, int]]:
-        """The epochs still to do, each with the step inside it to start from."""
+    def batches(
+        self, of_epoch: Callable[[int, int], Iterable[Callable[[], Item]]], *, workers: int
+    ) -> Iterator[Item]:
+        """The batch of every step that is left, made ahead on threads, over ends of epochs, too.
+
+        `of_epoch` says what makes those of an epoch, by its number, from a step inside it on. On a
+        GPU a batch is there already when it is given. A signal is listened to until the last one.
+        """
         self.trained_from = self.trained_until = time.monotonic()
         self.log.idle(self.trained_from - self.started_at)  # what a stage did before
-        with listening() as self.stop_request:
-            while self.step < self.total_steps:
-                yield divmod(self.step, self.steps_per_epoch)
-
-    def batches(self, tasks: Sequence[Callable[[], Item]]) -> Iterator[Item]:
-        """What the tasks make, made ahead on threads; the time spent waiting for it is logged.
-
-        On a GPU it is there already when it is given.
-        """
+        begun, inside = divmod(self.step, self.steps_per_epoch)
+        tasks = chain.from_iterable(
+            of_epoch(epoch, inside if epoch == begun else 0)
+            for epoch in range(begun, self.total_steps // self.steps_per_epoch)
+        )
         if self.copying is not None:
             device = self.fabric.device
-            tasks = [partial(on_device, task, device, self.copying) for task in tasks]
-        iterator = ahead(tasks, workers=self.progress.workers)
-        while True:
-            asked = time.monotonic()
-            item = next(iterator, None)
-            self.log.waited(time.monotonic() - asked)
-            if item is None:
-                return
-            yield item
+            tasks = (partial(on_device, task, device, self.copying) for task in tasks)
+        with listening() as self.stop_request:
+            yield from awaited(ahead(tasks, workers=workers), self.log.waited)
 
     def learn(
         self, batches: VideoBatches, *, before_epoch: Callable[[], None] | None = None
     ) -> None:
         """Every step that is left."""
-        for epoch, first_step in self.epochs():
-            if before_epoch is not None:
+        views = dict(self.task.views)
+        workers = batches.store.readers(self.progress.workers)
+        for batch in self.batches(partial(batches.epoch, views=views), workers=workers):
+            if before_epoch is not None and self.step % self.steps_per_epoch == 0:
                 before_epoch()
-            tasks = batches.epoch(epoch, dict(self.task.views), first_step=first_step)
-            for batch in self.batches(tasks):
-                views = augmented(batch, pixels=batches.clip.pixels, device=self.fabric.device)
-                self.take_step(views, next(iter(batch.values())).rows)
+            seen = augmented(
+                batch, pixels=batches.clip.pixels, device=self.fabric.device, change=self.change
+            )
+            rows = torch.tensor(next(iter(batch.values())).rows)
+            self.take_step(seen, sent(rows, self.fabric.device))
 
-    def take_step(self, views: Views, rows: Sequence[int]) -> None:
+    def take_step(self, views: Views, rows: Rows) -> None:
         """One step of the task on a batch of videos; raises as `update` does."""
         seen = (views, rows, self.step)
         clips = sum(len(view) for view in views.values())
@@ -136,7 +148,7 @@ class Training:
         """
         rate = learning_rate(self.step, self.settings, self.steps_per_epoch, self.total_steps)
         self._require_finite()
-        shown = self._over_processes(task_loss.columns())
+        shown = over_processes(task_loss.columns(), self.fabric)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
@@ -158,14 +170,6 @@ class Training:
         if self._is_asked_to_stop():
             self._stop()
 
-    def _over_processes(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Means over the processes: what is not computed on the whole batch differs in each."""
-        values = {name: value.detach() for name, value in values.items()}
-        if self.fabric.world_size == 1:
-            return values
-        stacked = torch.stack([value.float() for value in values.values()])
-        return dict(zip(values, self.fabric.all_reduce(stacked, reduce_op="mean"), strict=True))
-
     def _note(self, clips: int, rate: float, values: dict[str, Tensor]) -> None:
         """Tell the log about a step."""
         self.log.add(
@@ -174,7 +178,7 @@ class Training:
             self.total_steps,
             clips * self.fabric.world_size,
             values | {"learning_rate": rate},
-            lambda: peak_device_memory(self.fabric),
+            lambda: memory_facts(self.fabric),
         )
 
     def _require_finite(self) -> None:
@@ -291,6 +295,6 @@ class Training:
             )
 
 
-def _loss_of(seen: tuple[Views, Sequence[int], int], task: PretextTask) -> Tensor:
+def _loss_of(seen: tuple[Views, Rows, int], task: PretextTask) -> Tensor:
     """The loss of a step, computed by `task` of what it saw in it."""
     return task(*seen).loss

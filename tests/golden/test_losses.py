@@ -82,7 +82,7 @@ def at_first_weights(prepared):
     encoder, labels = build_encoder(job.network, seed=0), videos.index.label
     model = build_task(encoder, job.pretrain, job.objective, labels, seed=0, steps=LOSSES)
     found = {"weights": norms(model, lambda weight: weight), "batches": []}
-    for make in batches.epoch(0, model.views)[:BATCHES]:
+    for make in batches.epoch(0, views=model.views)[:BATCHES]:
         views = augmented(make(), pixels=job.clip.pixels, device=torch.device("cpu"))
         batch = model(views, [], 0)
         terms = {term.name: term.loss.item() for term in batch.terms}

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from hdc.runtime.gpus import check_conv3d
+from hdc.runtime.conv3d_check import check_conv3d
 
 pytestmark = [
     pytest.mark.gpu,

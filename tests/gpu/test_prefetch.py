@@ -16,6 +16,6 @@ def test_moved_clips_are_the_same():
     device = torch.device("cuda")
     stream = torch.cuda.Stream(device)
     for _ in range(5):
-        moved = on_device(lambda: {"a": ClipBatch([0], [0], clips, [])}, device, stream)["a"]
-        assert moved.clips.device.type == "cuda"
-        assert torch.equal(moved.clips.cpu(), clips)
+        moved = on_device(lambda: {"a": ClipBatch([0], [0], (clips,), [])}, device, stream)["a"]
+        assert moved.parts[0].device.type == "cuda"
+        assert torch.equal(moved.parts[0].cpu(), clips)

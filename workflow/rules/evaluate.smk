@@ -12,7 +12,7 @@ rule finetune:
         ENVIRONMENT
     threads: training_threads
     resources:
-        gpu=ONE_GPU,
+        gpu=one_gpu,
     params:
         settings=settings(*FINETUNE_READS),
         scale=STUDY.scale,
@@ -44,7 +44,7 @@ rule embed:
         ENVIRONMENT
     threads: training_threads
     resources:
-        gpu=ONE_GPU,
+        gpu=one_gpu,
     params:
         settings=settings(*EMBED_READS),
         scale=STUDY.scale,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ from torch.testing import assert_close
 from torchvision.transforms.v2 import functional
 
 from hdc.data import augment
-from hdc.data.augment import Draw
+from hdc.data.draws import Draw, draw, packed, squares
 from hdc.settings.schema import Augment
 
 NONE = {
@@ -13,6 +15,7 @@ NONE = {
     "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "greyscale": 0.0,
     "blur": 0.0, "blur_sigma": [0.01, 0.05], "noise": 0.0,
 }  # fmt: skip
+SIZE = {"height": 40, "width": 53, "pixels": 16}
 
 
 @pytest.fixture
@@ -34,7 +37,7 @@ def column(*values):
 @pytest.mark.parametrize("pixels", [16, 32, 64])
 def test_resample_is_torchvisions_crop_resize_and_flip(stored, pixels):
     draws = [Draw(3, 5, 30, 20, flip=True), Draw(0, 0, 40, 53), Draw(10, 1, 9, 50)]
-    found = augment.resample(stored, draws, pixels=pixels)
+    found = augment.resample(stored, packed(draws), pixels=pixels)
     for clip, one, result in zip(stored, draws, found, strict=True):
         frames = clip.permute(0, 3, 1, 2).float() / 255
         box = one.top, one.left, one.height, one.width
@@ -53,7 +56,7 @@ def test_resample_is_torchvisions_crop_resize_and_flip(stored, pixels):
     ],
 )
 def test_colours_are_torchvisions(clips, ours, theirs, values):
-    found = ours(clips, column(*values))
+    found = ours(clips.clone(), column(*values))  # in place
     for clip, value, result in zip(clips, values, found, strict=True):
         assert_close(result.transpose(0, 1), theirs(clip.transpose(0, 1), value), rtol=0, atol=5e-6)
 
@@ -86,7 +89,7 @@ def test_all_frames_of_a_clip_share_a_draw():
     settings = Augment(
         **(NONE | {"jitter": 1.0, "blur": 1.0, "crop_area": [0.2, 0.5], "flip": 1.0})
     )
-    one = augment.draw(np.random.default_rng(0), settings, height=40, width=40, pixels=32)
+    one = draw(np.random.default_rng(0), settings, height=40, width=40, pixels=32)
     clip = augment.augment(still, [one], pixels=32)[0]
     assert_close(clip[:, 1:], clip[:, :1].expand(-1, 5, -1, -1))
 
@@ -102,7 +105,7 @@ def test_draws_stay_inside_the_frame_and_the_settings():
         **(NONE | {"crop_area": [0.2, 1.0], "crop_aspect": [0.75, 1.3333], "jitter": 0.5})
     )
     random = np.random.default_rng(0)
-    draws = [augment.draw(random, settings, height=40, width=53, pixels=32) for _ in range(2000)]
+    draws = [draw(random, settings, height=40, width=53, pixels=32) for _ in range(2000)]
     for one in draws:
         assert one.top >= 0 <= one.left
         assert one.top + one.height <= 40 and one.left + one.width <= 53
@@ -117,7 +120,7 @@ def test_probabilities_of_0_and_1():
     every = NONE | {"flip": 1.0, "jitter": 1.0, "greyscale": 1.0, "blur": 1.0}
     for values, expected in ((NONE, False), (every, True)):
         random = np.random.default_rng(0)
-        one = augment.draw(random, Augment(**values), height=40, width=40, pixels=32)
+        one = draw(random, Augment(**values), height=40, width=40, pixels=32)
         assert one.flip is expected and one.greyscale is expected
         assert (one.blur_sigma > 0) is expected and (one.contrast != 1) is expected
 
@@ -125,7 +128,7 @@ def test_probabilities_of_0_and_1():
 def test_a_changed_probability_changes_nothing_else():
     more = NONE | {"flip": 1.0}
     draws = [
-        augment.draw(np.random.default_rng(3), Augment(**values), height=40, width=40, pixels=32)
+        draw(np.random.default_rng(3), Augment(**values), height=40, width=40, pixels=32)
         for values in (NONE | {"crop_area": [0.2, 0.8]}, more | {"crop_area": [0.2, 0.8]})
     ]
     assert draws[0].flip != draws[1].flip
@@ -135,25 +138,44 @@ def test_a_changed_probability_changes_nothing_else():
 
 
 def test_central_square():
-    assert augment.squares(40, 53, 1.0) == [Draw(0, 6, 40, 40)]
-    assert augment.squares(128, 171, 0.875) == [Draw(8, 29, 112, 112)]
+    assert squares(40, 53, 1.0) == [Draw(0, 6, 40, 40)]
+    assert squares(128, 171, 0.875) == [Draw(8, 29, 112, 112)]
 
 
 def test_three_squares_along_the_longer_side():
     wide = [Draw(8, left, 112, 112) for left in (0, 29, 59)]
-    assert augment.squares(128, 171, 0.875, count=3) == wide
+    assert squares(128, 171, 0.875, count=3) == wide
     tall = [Draw(top, 8, 112, 112) for top in (0, 29, 59)]
-    assert augment.squares(171, 128, 0.875, count=3) == tall
+    assert squares(171, 128, 0.875, count=3) == tall
 
 
-def test_clips_of_different_sizes_share_a_batch():
-    small, large = np.ones((2, 8, 12, 3), np.uint8), np.full((2, 10, 9, 3), 2, np.uint8)
-    batch = augment.stack_clips([small, large])
-    assert batch.shape == (2, 2, 10, 12, 3)
-    whole = [Draw(0, 0, 8, 12), Draw(0, 0, 10, 9)]
-    found = augment.resample(batch, whole, pixels=6)
-    assert_close(found[0], torch.full_like(found[0], 1 / 255))
-    assert_close(found[1], torch.full_like(found[1], 2 / 255))
+def test_parts_of_different_sizes_make_one_batch(stored):
+    draws = [
+        draw(np.random.default_rng(seed), Augment(**NONE | {"jitter": 0.5}), **SIZE)
+        for seed in range(5)
+    ]
+    parts = [stored, stored[:2, :, :30, :41]]
+    small = [replace(drawn, top=0, left=0, height=30, width=40) for drawn in draws[3:]]
+    together = augment.augment(parts, draws[:3] + small, pixels=16)
+    assert_close(together[:3], augment.augment(stored, draws[:3], pixels=16))
+    assert_close(together[3:], augment.augment(parts[1], small, pixels=16))
+
+
+def test_a_batch_that_is_too_large_for_the_cache_gives_the_same(stored, monkeypatch):
+    settings = Augment(**NONE | {"jitter": 0.5, "greyscale": 0.3, "blur": 0.5, "noise": 0.1})
+    draws = [draw(np.random.default_rng(seed), settings, **SIZE) for seed in range(3)]
+    whole = augment.augment(stored, draws, pixels=16)
+    monkeypatch.setattr(augment, "CACHED_NUMBERS", 1)
+    assert_close(augment.augment(stored, draws, pixels=16), whole)
+
+
+def test_a_step_that_no_clip_needs_is_left_out_and_changes_nothing(stored, monkeypatch):
+    """Passing over clips that a step is not drawn for is the same as not passing over them."""
+    plain = [Draw(0, 0, 40, 40)] * 3
+    assert augment.steps_of(plain) == augment.Steps(*[False] * 5)
+    without = augment.augment(stored, plain, pixels=32)
+    monkeypatch.setattr(augment, "steps_of", lambda draws: augment.Steps(*[True] * 5))
+    assert_close(augment.augment(stored, plain, pixels=32), without, rtol=0, atol=5e-6)
 
 
 def test_noise_is_of_the_view_and_as_strong_as_asked():
@@ -161,7 +183,7 @@ def test_noise_is_of_the_view_and_as_strong_as_asked():
     gray = torch.full((3, 4, 40, 40, 3), 128, dtype=torch.uint8)
     settings = Augment(**NONE | {"noise": 0.05})
     one, other = (
-        augment.draw(np.random.default_rng(seed), settings, height=40, width=40, pixels=32)
+        draw(np.random.default_rng(seed), settings, height=40, width=40, pixels=32)
         for seed in (0, 1)
     )
     clips = augment.augment(gray, [one, one, other], pixels=32)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from hdc.data.batches import ClipBatch, VideoBatches, inference_batches
-from hdc.data.store import ClipStore
+from hdc.data.batches import ClipBatch, VideoBatches, inference_batches, read_clips
+from hdc.data.store import ClipStore, write_manifest
 from hdc.runtime.errors import InputError
 from hdc.runtime.lookahead import ahead
 from hdc.settings.compose import compose_run
@@ -34,17 +34,23 @@ def batches(tiny, augment):
     return make
 
 
+def clips(batch):
+    """All clips of a batch whose frames have one size."""
+    (part,) = batch.parts
+    return part
+
+
 def same(first, second):
-    return torch.equal(first.clips, second.clips) and first.draws == second.draws
+    return torch.equal(clips(first), clips(second)) and first.draws == second.draws
 
 
 def test_views_share_crops_and_draws_as_they_say(batches):
     views = VIEWS | {"d": View(2, "a")}
-    batch = batches().epoch(0, views)[0]()
-    assert torch.equal(batch["a"].clips, batch["b"].clips)
+    batch = batches().epoch(0, views=views)[0]()
+    assert batch["a"].parts is batch["b"].parts  # read once
     assert batch["a"].draws != batch["b"].draws
-    assert not torch.equal(batch["a"].clips, batch["c"].clips)
-    assert torch.equal(batch["c"].clips, batch["d"].clips)
+    assert not torch.equal(clips(batch["a"]), clips(batch["c"]))
+    assert batch["c"].parts is batch["d"].parts
     # Crops that share a draw differ in noise alone: the same noise would name their video.
     for one, other in zip(batch["a"].draws, batch["d"].draws, strict=True):
         assert one.noise > 0 and one.noise_seed != other.noise_seed
@@ -52,22 +58,22 @@ def test_views_share_crops_and_draws_as_they_say(batches):
 
 
 def test_a_view_does_not_depend_on_which_others_there_are(batches):
-    all_three = batches().epoch(2, VIEWS)[0]()
-    two = batches().epoch(2, {"a": VIEWS["a"], "c": VIEWS["c"]})[0]()
+    all_three = batches().epoch(2, views=VIEWS)[0]()
+    two = batches().epoch(2, views={"a": VIEWS["a"], "c": VIEWS["c"]})[0]()
     assert all(same(all_three[name], two[name]) for name in ("a", "c"))
 
 
 def test_an_epoch_can_be_entered_anywhere(batches):
-    whole = [task() for task in batches().epoch(1, VIEWS)]
+    whole = [task() for task in batches().epoch(1, views=VIEWS)]
     assert len(whole) == batches().steps_per_epoch == 3
-    rest = [task() for task in batches().epoch(1, VIEWS, first_step=1)]
+    rest = [task() for task in batches().epoch(1, 1, views=VIEWS)]
     assert [step["a"].rows for step in rest] == [step["a"].rows for step in whole[1:]]
     assert same(rest[0]["c"], whole[1]["c"])
 
 
 def test_epochs_and_seeds_differ_and_repeat(batches):
     def first(epoch, seed):
-        return batches(seed=seed).epoch(epoch, VIEWS)[0]()
+        return batches(seed=seed).epoch(epoch, views=VIEWS)[0]()
 
     assert same(first(0, 0)["a"], first(0, 0)["a"])
     assert first(0, 0)["a"].rows != first(1, 0)["a"].rows
@@ -75,7 +81,7 @@ def test_epochs_and_seeds_differ_and_repeat(batches):
 
 
 def test_every_video_at_most_once_an_epoch(batches):
-    rows = [row for task in batches().epoch(0, VIEWS) for row in task()["a"].rows]
+    rows = [row for task in batches().epoch(0, views=VIEWS) for row in task()["a"].rows]
     assert len(set(rows)) == len(rows) == 15
 
 
@@ -88,8 +94,8 @@ def test_a_batch_larger_than_the_data_is_refused(batches):
 
 def test_clips_are_frames_of_the_store(batches, tiny):
     store = ClipStore(tiny)
-    batch = batches().epoch(0, VIEWS)[0]()["a"]
-    for row, clip in zip(batch.rows, batch.clips.numpy(), strict=True):
+    batch = batches().epoch(0, views=VIEWS)[0]()["a"]
+    for row, clip in zip(batch.rows, clips(batch).numpy(), strict=True):
         frames = store.clip(row, np.arange(store.shape(row)[0]))
         starts = [s for s in range(len(frames) - 6) if np.array_equal(frames[s : s + 7 : 2], clip)]
         assert len(starts) == 1
@@ -103,7 +109,7 @@ def test_testing_clips_are_spread_evenly_over_each_video(tiny):
     assert [batch.rows for batch in found] == [[4, 4, 4, 2, 2, 2], [0, 0, 0]]
     frames = store.clip(4, np.arange(store.shape(4)[0]))
     expected = [frames[start : start + 7 : 2] for start in (0, 8, 17)]
-    assert np.array_equal(found[0].clips[:3].numpy(), np.stack(expected))
+    assert np.array_equal(clips(found[0])[:3].numpy(), np.stack(expected))
 
 
 def test_three_squares_of_each_tested_clip(tiny):
@@ -112,7 +118,7 @@ def test_three_squares_of_each_tested_clip(tiny):
     batch = task()
     assert batch.rows == [3] * 6
     assert [(draw.top, draw.left) for draw in batch.draws] == [(5, 0), (5, 5), (5, 10)] * 2
-    same = [np.array_equal(batch.clips[0], clip) for clip in batch.clips]
+    same = [np.array_equal(batch.clip(0), batch.clip(number)) for number in range(6)]
     assert same == [True, True, True, False, False, False]
 
 
@@ -137,7 +143,7 @@ def fingerprint(made):
     for step, views in enumerate(made):
         for name, batch in views.items():
             text.update(repr((step, name, batch.rows, batch.draws)).encode())
-            text.update(batch.clips.numpy().tobytes())
+            text.update(clips(batch).numpy().tobytes())
     return text.hexdigest()
 
 
@@ -145,12 +151,14 @@ def test_workers_and_processes_change_nothing(batches):
     """One hash of two epochs for 0, 1, 2 and 4 workers, and for 1 and 2 processes."""
     found = set()
     for workers in (0, 1, 2, 4):
-        tasks = [task for epoch in (0, 1) for task in batches(batch_size=4).epoch(epoch, VIEWS)]
+        tasks = [
+            task for epoch in (0, 1) for task in batches(batch_size=4).epoch(epoch, views=VIEWS)
+        ]
         found.add(fingerprint(ahead(tasks, workers=workers)))
     parts = []
     for part in (0, 1):
         maker = batches(batch_size=4, part=(part, 2))
-        parts.append([task() for epoch in (0, 1) for task in maker.epoch(epoch, VIEWS)])
+        parts.append([task() for epoch in (0, 1) for task in maker.epoch(epoch, views=VIEWS)])
     joined = [
         {name: join(first[name], second[name]) for name in first}
         for first, second in zip(*parts, strict=True)
@@ -160,11 +168,10 @@ def test_workers_and_processes_change_nothing(batches):
 
 
 def join(first, second):
-    clips = torch.cat([first.clips, second.clips])
     return ClipBatch(
         first.rows + second.rows,
         first.first_frames + second.first_frames,
-        clips,
+        (torch.cat([clips(first), clips(second)]),),
         first.draws + second.draws,
     )
 
@@ -172,3 +179,61 @@ def join(first, second):
 def test_a_batch_that_processes_cannot_share_evenly_is_refused(batches):
     with pytest.raises(InputError, match="a multiple of the number of processes, 2, got 5"):
         batches(part=(0, 2))
+
+
+SIDES = ((40, 53), (40, 71), (71, 40), (40, 64), (40, 30), (40, 53))
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A raw store of videos of 9 frames of mixed sizes, and their frames."""
+    random = np.random.default_rng(0)
+    frames = [random.integers(0, 256, (9, *sides, 3), dtype=np.uint8) for sides in SIDES]
+    offsets = np.cumsum([0, *(clip.size for clip in frames)]).tolist()
+    (tmp_path / "0.bin").write_bytes(b"".join(clip.tobytes() for clip in frames))
+    videos = [
+        {
+            "video": str(row),
+            "shard": 0,
+            "offset": offset,
+            "bytes": clip.size,
+            "shape": clip.shape[:3],
+        }
+        for row, (offset, clip) in enumerate(zip(offsets, frames, strict=False))
+    ]
+    shards = [{"file": "0.bin", "bytes": offsets[-1]}]
+    facts = {"form": "raw", "short_side": 40, "key_frame_every": 4}
+    write_manifest(tmp_path, **facts, shards=shards, videos=videos)
+    return ClipStore(tmp_path), frames
+
+
+def test_frames_of_mixed_sizes_come_in_parts_and_none_is_filled_up_to_the_largest(mixed):
+    store, frames = mixed
+    wanted = [(row, np.arange(row, row + 3)) for row in (0, 4, 3, 1, 2)]
+    parts = read_clips(store, wanted)
+    assert [tuple(part.shape) for part in parts] == [
+        (1, 3, *sides, 3) for sides in ((40, 53), (40, 30), (40, 64), (40, 71), (71, 40))
+    ]
+    found = [clip for part in parts for clip in part.numpy()]
+    for clip, (row, numbers) in zip(found, wanted, strict=True):
+        assert np.array_equal(clip, frames[row][numbers])
+
+
+def test_frames_of_about_one_size_share_a_part_that_is_black_beyond_them(mixed):
+    store, frames = mixed
+    (part,) = read_clips(store, [(0, np.arange(3)), (3, np.arange(3)), (5, np.arange(3))])
+    assert part.shape == (3, 3, 40, 64, 3)
+    assert np.array_equal(part[0, :, :, :53], frames[0][:3]) and not part[0, :, :, 53:].any()
+    assert np.array_equal(part[1], frames[3][:3])
+
+
+def test_a_training_batch_brings_frames_of_about_one_size_together(mixed, augment):
+    store, frames = mixed
+    batches = VideoBatches(store, range(6), clip=CLIP, augment=augment, batch_size=6, seed=0)
+    batch = batches.epoch(0, views=VIEWS)[0]()["c"]
+    assert sorted(batch.rows) == list(range(6)) and len(batch.parts) == 4
+    for place, (row, first) in enumerate(zip(batch.rows, batch.first_frames, strict=True)):
+        height, width = SIDES[row]
+        clip = batch.clip(place)[:, :height, :width].numpy()
+        assert np.array_equal(clip, frames[row][(first + np.arange(0, 8, 2)) % 9])
+        assert batch.draws[place].left + batch.draws[place].width <= width

@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
 import hdc
-from hdc.data.augment import augment, squares
+from hdc.data.augment import augment
+from hdc.data.draws import squares
 from hdc.encoders.build import build_encoder, read_encoder, renormalize, write_encoder
 from hdc.encoders.file import encoder_facts, require_adoptable
 from hdc.runtime.errors import InputError

@@ -3,8 +3,8 @@ import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from hdc.data.augment import Draw
 from hdc.data.batches import VideoBatches
+from hdc.data.draws import Draw
 from hdc.data.index import read_index
 from hdc.data.store import ClipStore
 from hdc.data.synthetic.rendering import render
@@ -19,6 +19,7 @@ from hdc.objectives.shortcuts import (
 from hdc.settings.schema import Augment, Clip, View
 
 PIXELS = 64
+CPU = torch.device("cpu")
 WHOLE = Draw(0, 0, PIXELS, PIXELS)
 AUGMENT = Augment(
     crop_area=[0.4, 1.0], crop_aspect=[1.0, 1.0], flip=0.0, jitter=0.0, brightness=0.0,
@@ -104,14 +105,14 @@ def test_of_synthetic_videos_motion_is_kept_by_both_contrasts_and_phase_by_one(t
     made = VideoBatches(
         ClipStore(tiny), range(len(index)), clip=clip, augment=AUGMENT, batch_size=24, seed=0
     )
-    found = shortcuts(made, PAIRS, VIEWS, index)
+    found = shortcuts(made, PAIRS, VIEWS, index, device=CPU)
     assert found["spatial"]["videos"] == 24
     assert found["spatial"]["phase"] == 1
     assert found["spatial"]["place"] > found["temporal"]["place"]
     assert found["spatial"]["appearance"] >= found["temporal"]["appearance"]
     assert min(found[task]["motion"] for task in PAIRS) > 3 / 24
     assert found["temporal"]["phase"] < 3 / 24
-    unknown = shortcuts(made, PAIRS, VIEWS, index.drop(columns="speed"))
+    unknown = shortcuts(made, PAIRS, VIEWS, index.drop(columns="speed"), device=CPU)
     assert set(unknown["spatial"]) == {"videos", "appearance"}
     one = {"temporal": PAIRS["temporal"]}
-    assert set(shortcuts(made, one, VIEWS, index)["spatial"].values()) == {None}
+    assert set(shortcuts(made, one, VIEWS, index, device=CPU)["spatial"].values()) == {None}

@@ -11,7 +11,7 @@ import yte
 
 import hdc.runtime.gpus as devices
 from hdc.runtime.errors import InputError
-from hdc.runtime.gpus import check_conv3d, claim_gpus, visible_gpus
+from hdc.runtime.gpus import claim_gpus, visible_gpus
 
 CHILD = """
 import os, sys, time
@@ -180,6 +180,39 @@ def test_a_launched_process_uses_what_its_parent_claimed(machine, monkeypatch):
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "1,2" and not (machine / "locks").exists()
 
 
+def test_a_gpu_is_shared_by_as_many_as_the_variable_says_one_on_each_first(child, monkeypatch):
+    monkeypatch.setenv("HDC_GPU_SHARE", "2")
+    processes = [child(1, "0,1") for _ in range(2)]
+    assert {said(process) for process in processes} == {"0", "1"}
+    processes += [child(1, "0,1") for _ in range(2)]
+    assert {said(process) for process in processes[2:]} == {"0", "1"}
+    refused = said(child(1, "0,1"))
+    assert refused.startswith("expected 1 free of the GPUs 0, 1, found 0: 0 is used by process ")
+    processes[0].kill()
+    processes[0].wait()
+    assert said(child(1, "0,1")) in ("0", "1")
+
+
+def test_a_gpu_that_is_shared_is_not_taken_whole_nor_the_other_way_round(child, monkeypatch):
+    whole = child(2, "0,1,2")
+    assert said(whole) == "0 1"
+    monkeypatch.setenv("HDC_GPU_SHARE", "2")
+    shares = [child(1, "0,1,2") for _ in range(2)]
+    assert [said(process) for process in shares] == ["2", "2"]
+    whole.kill()
+    whole.wait()
+    assert said(child(1, "0,1,2")) == "0"
+    monkeypatch.delenv("HDC_GPU_SHARE")
+    assert said(child(2, "0,1,2")).startswith("expected 2 free of the GPUs 0, 1, 2, found 1: ")
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", ""])
+def test_a_share_that_is_no_number_is_refused(monkeypatch, text):
+    monkeypatch.setenv("HDC_GPU_SHARE", text)
+    with pytest.raises(InputError, match="HDC_GPU_SHARE: expected a number of 1 or more, found '"):
+        devices.gpu_share()
+
+
 def test_without_gpus_nothing_happens(machine):
     assert claim_gpus(1) == [] == claim_gpus(4)
     assert "CUDA_VISIBLE_DEVICES" not in os.environ and not (machine / "locks").exists()
@@ -208,40 +241,6 @@ def test_locks_that_cannot_be_made(machine, monkeypatch):
         claim_gpus(1)
 
 
-def test_bf16_and_fp32_agree_on_the_processor():
-    import torch
-
-    found = check_conv3d(torch.device("cpu"))
-    assert 0 < found.forward_error < 0.01 and 0 < found.gradient_error < 0.01
-    assert found.time_ratio > 0 and found.memory_ratio is None
-    assert found.warning is None or "times as long" in found.warning
-
-
-@pytest.mark.parametrize(
-    ("measured", "warning"),
-    [
-        ((0.003, 0.003, 0.5, 0.6), None),
-        ((0.003, float("nan"), 0.5, 0.6), "bf16 is off by nan% in its weight gradient; install a "),
-        ((1.4, 0.003, 0.5, 0.6), "bf16 is off by 140.0% in its output; "),
-        ((0.003, 0.003, 8.0, 3.0), "bf16 takes 8.0 times as long and takes 3.0 times the memory; "),
-    ],
-)
-def test_what_is_warned_of_and_how_the_doctor_says_it(monkeypatch, measured, warning):
-    import torch
-
-    from hdc.commands import doctor
-
-    monkeypatch.setattr(devices, "_compare", lambda device: measured)
-    device = torch.device("cpu", 0)
-    well, line = doctor._convolution(device)
-    if warning is None:
-        assert check_conv3d(device).warning is None
-        assert well and line.endswith(", 0.50 of the time, 0.60 of the memory")
-    else:
-        assert check_conv3d(device).warning.startswith(warning)
-        assert not well and warning in line
-
-
 STUDY = """
 rule all:
     input: expand("gpu{number}", number=range(4))
@@ -263,10 +262,14 @@ Path(sys.argv[1]).write_text(f"{' '.join(gpus)};{started};{time.time()}")
 """
 
 
-@pytest.mark.parametrize(("gpus", "limit"), [("", None), ("0,1", {"gpu": 2})])
-def test_the_profile_sets_a_limit_only_where_there_are_gpus(root, monkeypatch, gpus, limit):
+@pytest.mark.parametrize(
+    ("gpus", "share", "limit"),
+    [("", "1", None), ("0,1", "1", {"gpu": 2}), ("0,1", "3", {"gpu": 6})],
+)
+def test_the_profile_sets_a_limit_only_where_there_are_gpus(root, monkeypatch, gpus, share, limit):
     """A limit of none would make jobs without a GPU queue."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    monkeypatch.setenv("HDC_GPU_SHARE", share)
     with (root / "workflow/profiles/default/config.yaml").open() as file:
         profile = yte.process_yaml(file, require_use_yte=True)
     assert profile.get("resources") == limit and profile["keep-going"]
@@ -289,11 +292,38 @@ def test_as_many_gpu_jobs_at_once_as_gpus_each_on_its_own(root, machine, call, m
     assert {gpu for gpu, *_ in times} == {"0", "1"}
 
 
+JOB_OF_STAGE = r"rule (\w+):\n(?:    .*\n)*?    threads: (\d+)\n    resources: .*?gpu=(\d)"
+DRY = ("snakemake", "-n", "--cores", "16", "--configfile", "config/smoke.yaml")
+
+
 def test_the_three_stages_that_use_a_gpu_ask_for_one(workplace, call, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    words = ("-n", "--cores", "16", "--configfile", "config/smoke.yaml")
-    done = call("snakemake", *words, cwd=workplace, check=True)
-    job = r"rule (\w+):\n(?:    .*\n)*?    threads: (\d+)\n    resources: .*?gpu=(\d)"
     stages = ("pretrain", "finetune", "embed")
-    assert set(re.findall(job, done.stdout)) == {(stage, "4", "1") for stage in stages}
+    for share, threads in (("1", "4"), ("2", "2")):
+        monkeypatch.setenv("HDC_GPU_SHARE", share)
+        done = call(*DRY, cwd=workplace, check=True)
+        asked = {(stage, threads, "1") for stage in stages}
+        assert set(re.findall(JOB_OF_STAGE, done.stdout)) == asked
+
+
+def test_a_pretraining_on_several_gpus_asks_for_them_here_and_on_a_cluster(
+    workplace, call, monkeypatch
+):
+    """A login node has no GPU; where they are shared, several are asked for whole."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    with (workplace / "ablations/hdc.yaml").open("a") as file:
+        file.write("progress: {devices: 2}\n")
+    for gpus, share, more, asked in (
+        ("0,1,2,3", "1", (), {"2"}),
+        ("0,1,2,3", "2", (), {"4"}),
+        ("", "1", ("--set-resource-scopes", "gpu=local"), {"2"}),
+        ("", "1", (), set()),
+    ):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+        monkeypatch.setenv("HDC_GPU_SHARE", share)
+        done = call(*DRY, *more, cwd=workplace, check=True)
+        jobs = re.findall(r"rule pretrain:\n(?:    .+\n)+", done.stdout)
+        of_hdc = [job for job in jobs if "ablation=hdc," in job]
+        found = {number for job in of_hdc for number in re.findall(r"gpu=([1-9])", job)}
+        assert of_hdc and found == asked

@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 import types
+from functools import partial
 
 import pytest
 import torch
@@ -55,13 +56,21 @@ def start(tmp_path, monkeypatch):
 
 def train(training, stop_at=None):
     """Steps on data that depend on the epoch and the step alone."""
-    for epoch, first in training.epochs():
-        for step in range(first, STEPS):
-            if training.step == stop_at:
-                return training
-            random = torch.Generator().manual_seed(100 * epoch + step)
-            take_step(training, torch.randn(2, 3, generator=random))
+    for numbers in training.batches(of_epoch, workers=0):
+        if training.step == stop_at:
+            return training
+        take_step(training, numbers)
     return training
+
+
+def of_epoch(epoch, first):
+    """What makes two rows of three numbers for each step."""
+
+    def make(step):
+        random = torch.Generator().manual_seed(100 * epoch + step)
+        return torch.randn(2, 3, generator=random)
+
+    return [partial(make, step) for step in range(first, STEPS)]
 
 
 def weights(training):
@@ -158,10 +167,9 @@ def test_speed_is_of_training_alone(start, tmp_path, monkeypatch):
         monkeypatch.setattr(f"hdc.{module}.time.monotonic", lambda: now[0])
     training = start()
     now[0] += 300
-    for _ in training.epochs():
-        for _ in range(STEPS):
-            now[0] += 0.5
-            take_step(training, torch.ones(2, 3))
+    for numbers in training.batches(of_epoch, workers=0):
+        now[0] += 0.5
+        take_step(training, numbers)
     now[0] += 300
     assert training.clips_per_second() == 4.0
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -202,12 +210,10 @@ def test_a_signal_ends_the_step_saves_and_stops(start, number):
     training = start()
     earlier = signal.getsignal(number)
     with pytest.raises(Stopped, match=f"by {number.name} after step 6 of 12; the state is saved"):
-        for epoch, first in training.epochs():
-            for step in range(first, STEPS):
-                if training.step == 5:
-                    signal.raise_signal(number)
-                random = torch.Generator().manual_seed(100 * epoch + step)
-                take_step(training, torch.randn(2, 3, generator=random))
+        for numbers in training.batches(of_epoch, workers=0):
+            if training.step == 5:
+                signal.raise_signal(number)
+            take_step(training, numbers)
     gc.collect()
     assert signal.getsignal(number) == earlier
     again = start()
@@ -282,3 +288,31 @@ def test_event_files_hold_the_lines(start, monkeypatch, tmp_path):
     train(start(tensorboard=True)).finish()
     assert written[0] == str(tmp_path / "log.jsonl.events") and written[-1] == "closed"
     assert ("loss", 12) in written and ("term", 2) in written
+
+
+def test_batches_are_made_ahead_over_the_end_of_an_epoch(start):
+    """The first batches of an epoch are under way before the last step of the one before."""
+    training, asked = start(), []
+
+    def noted(epoch, first):
+        for step, task in enumerate(of_epoch(epoch, first), start=first):
+            asked.append((epoch, step))
+            yield task
+
+    for numbers in training.batches(noted, workers=2):
+        take_step(training, numbers)
+        if training.step == STEPS:
+            assert (1, 0) in asked
+    assert asked == [(epoch, step) for epoch in range(3) for step in range(STEPS)]
+
+
+def test_frozen_weights_are_left_to_no_optimizer(monkeypatch):
+    from hdc.runtime.fabric import start_fabric
+    from hdc.training.optimizer import build_optimizer
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    task = ToyTask()
+    task.encoder[1].bias.requires_grad_(False)
+    optimizer = build_optimizer(task, SETTINGS, start_fabric("32-true"))
+    [group] = optimizer.param_groups
+    assert [id(weight) for weight in group["params"]] == [id(task.encoder[1].weight)]
