@@ -122,9 +122,15 @@ def train(job: PretrainJob, videos: Videos, **made: Any) -> None:
         name=state_name(job, videos, frozen),
         log_name="log.jsonl",
     )
-    if fabric.is_global_zero and "preview" not in training.kept:  # one that goes on knows
-        picture = job.output_dir / "views.png"
-        seen = preview(task, batches, videos.index, picture=picture, device=fabric.device)
+    if fabric.is_global_zero:
+        seen = preview(
+            task,
+            batches,
+            videos.index,
+            picture=job.output_dir / "views.png",
+            device=fabric.device,
+            known=training.kept.get("preview"),  # by one that goes on
+        )
         training.kept["preview"] = seen
     training.learn(batches)
     if not fabric.is_global_zero:

@@ -20,15 +20,16 @@ def preview(
     *,
     picture: Path,
     device: torch.device,
+    known: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Draw a batch as the task sees it; what its encoder costs, and which shortcuts its pairs have.
 
     `index`: of the prepared data set. `device`: where clips are augmented. What is returned is part
-    of a record's metrics.
+    of a record's metrics; `known`: what was returned before, so that it is not found out again.
     """
     videos, clip = len(batches.rows), batches.clip
     see_views(batches.of_size(min(batches.batch_size, videos)), task.views, path=picture)
-    return {
+    return known or {
         "parameters": sum(weight.numel() for weight in task.encoder.parameters()),
         "multiply_adds": multiply_adds(task.encoder, (clip.frames, clip.pixels, clip.pixels)),
         "shortcuts": shortcuts(

@@ -135,3 +135,11 @@ def test_refuses_a_list_that_is_not_as_it_was_written(tiny, tmp_path):
     rejected.unlink()
     with pytest.raises(InputError, match=r"rejected\.csv: expected a file, found none; run python"):
         ClipStore(folder)
+
+
+@pytest.mark.parametrize(("form", "readers"), [("raw", 2), ("h264", 4)])
+def test_how_many_threads_read_follows_the_form_unless_it_is_said(tmp_path, form, readers):
+    write_manifest(tmp_path, form=form, short_side=8, key_frame_every=4, shards=[], videos=[])
+    store = ClipStore(tmp_path)
+    assert store.readers(None) == readers
+    assert store.readers(0) == 0 and store.readers(7) == 7

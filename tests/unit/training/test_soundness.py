@@ -111,3 +111,16 @@ def test_training_is_refused_on_a_processor_that_is_wrong(monkeypatch, capsys):
     assert "bf16-mixed: 3 layers agree with float64, the worst to 0." in capsys.readouterr().out
     always = ToyTask(PlantedConv3d(3, 3, 3, change=nan, always=True))
     require_sound(always, CLIPS, [0] * 4, fabric=start_fabric("32-true"), key="pretrain.precision")
+
+
+def test_norms_and_pools_are_layers_to_be_checked(monkeypatch):
+    from hdc.backbones.window_max_pool import WindowMaxPool3d
+
+    layers = [nn.Conv3d(3, 4, 3, padding=1), nn.BatchNorm3d(4), nn.ReLU(), WindowMaxPool3d(2, 2, 2)]
+    found = check_layers(nn.Sequential(*layers), CLIPS, device=CPU, precision="bf16-mixed")
+    assert found.layers == 3  # a ReLU is its own definition
+    pool = WindowMaxPool3d.forward
+    broken = lambda layer, x: pool(layer, x) * (1.0 if x.dtype == torch.float64 else 1.1)  # noqa: E731
+    monkeypatch.setattr(WindowMaxPool3d, "forward", broken)
+    found = check_layers(nn.Sequential(*layers), CLIPS, device=CPU, precision="bf16-mixed")
+    assert "3 (WindowMaxPool3d) on (4, 4, 4, 6, 6): the output is off by up to 10" in found.problem
