@@ -3,12 +3,13 @@
 #
 #   benchmarks/on_gpu.sh [SECONDS] [FILE]      default: 540 lease.jsonl
 #
-# Ordered by value and cut by the clock: doctor; the tests that need a GPU; a training that is killed
-# twice and must end in the same bytes; clips a second of the three backbones by layout, cuDNN's
-# benchmark and batch; its kernels; compiled; how long a training waits for raw and H.264 stores; then
-# a study at the scale `synthetic`, seed after seed. Without a GPU, tiny sizes on the processor: that
-# it runs. No internet, no Snakemake. Needs Python 3.12 or newer with torch 2.11 or newer and
-# torchvision of the machine, and of these what it lacks, as wheels that were brought along:
+# Ordered by value and cut by the clock: doctor; the tests that need a GPU; every layer of the paper's
+# networks at its real shapes against float64; a training that is killed twice and must end in the
+# same bytes; clips a second of the three backbones by layout, cuDNN's benchmark and batch; its
+# kernels; compiled; how long a training waits for raw and H.264 stores; then a study at the scale
+# `synthetic`, seed after seed. Without a GPU, tiny sizes on the processor: that it runs. No internet,
+# no Snakemake. Needs torch 2.11 or newer with torchvision, and of these what the machine lacks, as
+# wheels that were brought along:
 #
 #   pip install --no-index --find-links wheels av antlr4-python3-runtime beartype hydra-core jaxtyping \
 #       jinja2 lightning-fabric lightning-utilities matplotlib omegaconf pandas pillow pytest \

@@ -30,7 +30,7 @@ def pytest_cmdline_main(config):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     if whole and getattr(config.option, "numprocesses", 0) is None:
-        config.option.numprocesses = (os.cpu_count() or 1) + 1  # tests wait for children, too
+        config.option.numprocesses = "logical"
         config.option.dist = "loadfile"  # fixtures of a file are made once
         config.option.loadscopereorder = False  # the order is ours
 

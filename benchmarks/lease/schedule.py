@@ -44,6 +44,7 @@ def parts(work: Path) -> list[Part]:
         Part(
             "gpu tests", 90, (python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/gpu")
         ),
+        Part("layers", 90, (python, "-m", "hdc", "doctor", "config/paper.yaml")),
         Part("prepare", 60, own("stores", "smoke")),
         Part("killed twice", 90, own("killed_twice")),
         Part("speed", 150, own("speed", "eager")),

@@ -100,6 +100,7 @@ def main(folder: Path, *, compiled: bool) -> None:
         facts |= {"precision": precision_name(fabric), "compiled": compiled}
         try:
             ours = steps(way, fabric, folder / f"{compiled}{number}", compiled=compiled)
+            facts["videos"] = ours.run.videos
             facts |= {"first_step_seconds": round(ours.first_step, 2)} | measured(ours, device)
             if device.type == "cuda":
                 facts["peak_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)

@@ -23,7 +23,7 @@ ENVIRONMENT = os.environ | {  # of scripts that use what tests share
 @pytest.fixture
 def command(tiny, tmp_path):
     choices = ["scale=smoke", "data=synthetic_smoke", "backbone=r3d18", "ablation=hdc", "seed=0"]
-    more = ["progress.devices=2", "pretrain.epochs=8", "progress.log_every_steps=1"]
+    more = ["progress.devices=2", "pretrain.epochs=20", "progress.log_every_steps=1"]
     folders = [f"prepared={tiny}", "split=1", f"output_dir={tmp_path / 'run'}"]
     return [sys.executable, "-m", "hdc.pretrain", *choices, *more, *folders]
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from hdc.data.synthetic.videos import MOTIONS, plan_videos, render, state_at, write_videos
 
-VIDEOS, FRAME, PIXELS = 7_000, 2, 32
+VIDEOS, FRAME, PIXELS = 10_000, 2, 32
 
 
 def plan(videos, frames):
