@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 PARTS = [
-    "machine", "doctor", "gpu tests", "layers", "prepare", "killed twice", "speed", "compiled", "waiting",
-    "study",
+    "machine", "doctor", "gpu tests", "layers", "prepare", "killed twice", "speed", "compiled",
+    "waiting", "study",
 ]  # fmt: skip
 
 
