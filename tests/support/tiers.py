@@ -16,6 +16,8 @@ LONG = (
     "unit/reporting/page/test_parts.py", "unit/study/test_damaged_records.py",
     "docs/test_readme.py",
     "unit/data/synthetic/test_pictures.py", "unit/data/preparation/test_sandbox.py",
+    "docs/test_on_gpu.py", "unit/training/test_on_a_fake_gpu.py",
+    "unit/training/test_compiling.py",
     "stages/test_embed.py", "unit/encoders/test_build.py", "unit/study/test_batch_sizes.py",
     "unit/data/official/test_listing.py", "unit/backbones/test_timm2plus1d.py", "unit/test_cli.py",
     "unit/commands/test_compare.py", "unit/reporting/tables/test_all.py",
