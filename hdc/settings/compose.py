@@ -77,18 +77,16 @@ def compose_run(
     Raises InputError that names the file, the key and what is allowed.
     """
     choices = {"backbone": backbone, "data": data, "protocol": protocol, "scale": scale}
-    choices["ablation"] = ablation
-    return _compose(tuple(choices.items()), tuple(overrides))
+    return _compose((*choices.items(), ("ablation", ablation)), tuple(overrides))
 
 
 @cache
 def _compose(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -> DictConfig:
     for choice, name in choices:
         require_allowed(choice, name, choice)
-    run = _read(choices, overrides)
-    for name in run.learning_rates:
-        require_allowed("ablation", name, "learning_rates")
-    name = dict(choices)["ablation"]
+    run, name = _read(choices, overrides), dict(choices)["ablation"]
+    for other in run.learning_rates:
+        require_allowed("ablation", other, "learning_rates")
     own_rate = run.learning_rates.get(run.pretrained_by or name)
     asked = any(override.startswith("pretrain.learning_rate=") for override in overrides)
     if own_rate is not None and not asked and not _sets_learning_rate(name):
@@ -106,9 +104,8 @@ def _sets_learning_rate(ablation: str) -> bool:
 def _read(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -> DictConfig:
     """The chosen files and the overrides, one over the other, not checked."""
     try:
-        run = _merged(choices) if not overrides else None
-        if run is None:
-            run = _by_hydra(choices, overrides)
+        merged = None if overrides else _merged(choices)
+        run = _by_hydra(choices, overrides) if merged is None else merged
         if run.encoder:  # the one setting that is a path
             run.encoder = expanded(run.encoder, f"{file_of('encoder', dict(choices))}: encoder")
         return run
