@@ -113,7 +113,10 @@ def all_threads(wildcards):
 # Snakemake only counts; a job that runs claims a GPU, or its share of one, by `hdc.runtime.gpus`.
 # Where a profile says that GPUs are no matter of this machine, each node has its own to give.
 GPUS_OF_NODES = workflow.resource_scopes.is_local("gpu")
-GPU_SHARE = 1 if GPUS_OF_NODES else gpu_share()
+try:
+    GPU_SHARE = 1 if GPUS_OF_NODES else gpu_share()
+except InputError as error:
+    raise WorkflowError(str(error)) from None
 GPU_JOBS = len(visible_gpus()) * GPU_SHARE  # at a time
 
 
