@@ -147,7 +147,7 @@ class Optimization:
     schedule: str = MISSING  # after the warm-up; cosine: half of one, down to 0; constant
     precision: str = MISSING  # of Lightning Fabric; auto: bf16-mixed on GPUs that have it; on a
     #   processor bf16-mixed is refused unless every layer is found to agree with float64
-    compile: bool = MISSING  # torch.compile
+    compile: bool = MISSING  # torch.compile, of encoder and augmentation
     deterministic: bool = MISSING  # on GPUs, too, at some cost; processors are
 
     def check(self) -> None:
@@ -176,7 +176,8 @@ class Pretrain(Optimization):
         require_positive(self, "epochs_factor")
         if self.chunk is not None:
             require_positive(self, "chunk")
-            # Checkpointing inside of what is compiled: torch raises an error from within.
+            # Checkpointing inside of what is compiled failed within torch; around a compiled
+            # encoder it was tried only as far as capturing its graph.
             require("compile", self.compile, not self.compile, "false beside pretrain.chunk")
 
 
