@@ -13,7 +13,7 @@ import torch
 from parts.command_line import CommandLine, whole
 
 from hdc.encoders.build import build_encoder
-from hdc.objectives.contrastive_model import contrastive_model
+from hdc.objectives.self_supervised import self_supervised_task
 from hdc.runtime.fabric import laid_out, start_fabric
 from hdc.runtime.record import peak_memory
 from hdc.settings.compose import compose_run, typed
@@ -26,7 +26,8 @@ def step(videos: int, chunk: int | None) -> float:
     run = compose_run("hdc", backbone="r3d18", data="synthetic", scale="demo")
     [objective] = typed(run, "objective")
     encoder = build_encoder(dict(run.backbone), seed=0)
-    model = contrastive_model(encoder, objective, seed=0, total_steps=1, frozen=None, chunk=chunk)
+    told = {"seed": 0, "total_steps": 1, "frames": 16}
+    model = self_supervised_task(encoder, objective, **told, chunk=chunk)
     model = laid_out(model, start_fabric("32-true").device)
     views = {name: torch.randn(videos, 3, 16, 32, 32) for name in model.views}
     idle = peak_memory()

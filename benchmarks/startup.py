@@ -14,7 +14,7 @@ import time
 from parts.command_line import CommandLine
 
 TORCH = "hdc.training.trainer, hdc.data.batches, hdc.encoders.build, hdc.backbones.resnet3d"
-MODEL = "hdc.objectives.contrastive_model"
+MODEL = "hdc.objectives.self_supervised"
 STAGES = {  # what a stage has imported when its work begins
     "prepare": "hdc.prepare, hdc.data.synthetic.videos",
     "pretrain": f"hdc.pretrain, hdc.objectives.build, {TORCH}",

@@ -23,7 +23,8 @@ from hdc.runtime.digest import digest
 from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import made_from, prepared_files
 from hdc.runtime.record import Stopwatch, write_record
-from hdc.settings.schema import Augment, Clip, Objective, Pretrain
+from hdc.settings.objective import Objective
+from hdc.settings.schema import Augment, Clip, Pretrain
 from hdc.settings.stage import Stage, StageJob, argument, choice, node
 from hdc.study.record_rules import measured_invariance
 
@@ -106,6 +107,7 @@ def train(job: PretrainJob, videos: Videos, **made: Any) -> None:
     batches = clip_batches(job, videos, batch_size=settings.batch_size, **read)
     epochs = math.ceil(settings.epochs * settings.epochs_factor)
     told = {"seed": job.seed, "steps": epochs * batches.steps_per_epoch, "frozen": frozen}
+    told["frames"] = job.clip.frames
     encoder = build_encoder(job.network, seed=job.seed)
     task = build_task(encoder, settings, job.objective, labels, **told)
     if settings.sync_batch_norm and fabric.world_size > 1 and fabric.device.type == "cuda":
@@ -144,8 +146,9 @@ def train(job: PretrainJob, videos: Videos, **made: Any) -> None:
     }
     write(
         job,
-        encoder,
+        task.result(),
         videos.listing(),
+        more=task.encoder_facts(),
         metrics=metrics | training.kept["preview"] | task.facts(training.step),
         protocol=protocol(job) | {"precision": precision_name(fabric)},
         **training.cost(),
@@ -166,7 +169,8 @@ def take_over(job: PretrainJob, videos: Videos, **made: Any) -> None:
     adopted, listing = adopted_facts(job.encoder, job.network)
     encoder = read_encoder(job.encoder, job.network)
     labels, settings = videos.index.label, job.pretrain
-    task = build_task(encoder, settings, job.objective, labels, seed=job.seed, steps=0)
+    told = {"seed": job.seed, "steps": 0, "frames": job.clip.frames}
+    task = build_task(encoder, settings, job.objective, labels, **told)
     batches = clip_batches(job, videos, batch_size=min(settings.batch_size, len(videos.rows)))
     picture, processor = job.output_dir / "views.png", torch.device("cpu")
     seen = preview(task, batches, videos.index, picture=picture, device=processor)
@@ -175,7 +179,7 @@ def take_over(job: PretrainJob, videos: Videos, **made: Any) -> None:
         job,
         encoder,
         listing,
-        adopted=adopted,
+        more=adopted,
         metrics=untrained | {"stored_videos_checked": videos.checked} | seen,
         protocol={
             "trained_on": f"nothing here; imported, pretrained on {adopted['pretrained_on']}",
@@ -252,12 +256,12 @@ def write(
     encoder: "nn.Module",
     seen: pd.DataFrame,
     *,
-    adopted: dict[str, Any] | None = None,
+    more: dict[str, Any],
     **record: Any,
 ) -> None:
     """Write an encoder, the list of the videos that it saw, and the record of how it was made.
 
-    `adopted`: what stays true of an encoder that was trained elsewhere.
+    `more`: what its file says beside how it was built and by what.
     """
     from hdc.encoders.build import write_encoder
 
@@ -273,7 +277,7 @@ def write(
         "videos": digest(seen.to_csv(index=False)),
         "width": job.network.get("width"),
     }
-    write_encoder(output / "encoder.safetensors", encoder, facts | (adopted or {}))
+    write_encoder(output / "encoder.safetensors", encoder, facts | more)
     # Last: a record says that the job is done.
     write_record(
         output / "pretrain.json",

@@ -24,10 +24,10 @@ from hdc.data.normalization import MEAN, STANDARD_DEVIATION
 from hdc.data.pixel_noise import normal_noise
 from hdc.data.views import augmented
 from hdc.encoders.build import build_encoder
-from hdc.objectives.contrastive_model import ContrastiveModel, contrastive_model
+from hdc.objectives.self_supervised import SelfSupervisedTask, self_supervised_task
 from hdc.runtime.seeding import generator
 from hdc.settings.compose import compose_run, plain, typed
-from hdc.settings.schema import View
+from hdc.settings.objective import View
 from hdc.training.trainer import Training
 
 LONG_ENOUGH = 16  # frames that leave every level two time steps or more
@@ -76,7 +76,7 @@ class Ours:
             name="benchmark",
             log_name="log.jsonl",
         )
-        self.model: ContrastiveModel = self.training.model.module
+        self.model: SelfSupervisedTask = self.training.model.module
         self.model.encoder.register_forward_hook(self._encoded)
         self.batches = self.training.batches(lambda *_: [lambda: run.batch] * MANY, workers=1)
 
@@ -150,21 +150,19 @@ class Straightforward:
     def losses(self, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The loss and its terms: a forward pass a subtask, a loss a level and time step."""
         objective, terms, weighed = self.run.objective, {}, []
-        for subtask in ("spatial", "temporal"):
-            settings = getattr(objective, subtask)
+        for subtask, settings in objective.in_use().items():
             ((view, partner),) = settings.pairs
             features = self.encoder(torch.cat([views[view], views[partner]]))
-            weights = getattr(objective, f"{subtask}_weights")
-            for (level, maps), weight in zip(features.items(), weights, strict=True):
+            for (level, maps), weight in zip(features.items(), settings.weights, strict=True):
                 pooled = maps.mean(dim=(3, 4))  # (clip, channel, time)
-                if settings.pooling == "clip":
+                if settings.pool == "clip":
                     pooled = pooled.mean(dim=2, keepdim=True)
                 name = f"{subtask}_{level}"
                 steps = [self.heads[name](moment) for moment in pooled.unbind(dim=2)]
-                losses = [plain_contrast(rows, objective.temperature) for rows in steps]
+                losses = [plain_contrast(rows, settings.loss["temperature"]) for rows in steps]
                 terms[name] = torch.stack(losses).mean()
                 weighed.append(weight * terms[name])
-        total = sum(objective.spatial_weights) + sum(objective.temporal_weights)
+        total = sum(sum(term.weights) for term in objective.in_use().values())
         return {"loss": torch.stack(weighed).sum() / total} | terms
 
     @torch.no_grad()
@@ -245,6 +243,7 @@ def _clips(run: SimpleNamespace, view: View, *, height: int, width: int) -> Clip
     return ClipBatch(list(range(run.videos)), [0] * run.videos, (clips,), draws)
 
 
-def _model(run: SimpleNamespace) -> ContrastiveModel:
+def _model(run: SimpleNamespace) -> SelfSupervisedTask:
     encoder = build_encoder(run.backbone, seed=0)
-    return contrastive_model(encoder, run.objective, seed=0, total_steps=MANY, frozen=None)
+    told = {"seed": 0, "total_steps": MANY, "frames": run.clip.frames}
+    return self_supervised_task(encoder, run.objective, **told)

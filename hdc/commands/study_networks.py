@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from hdc.encoders.build import build_to_fill
-from hdc.objectives.hd_nce import views_in_use
+from hdc.objectives.terms import views_in_use
 from hdc.runtime.errors import InputError
 from hdc.runtime.fabric import chosen_precision
 from hdc.settings.compose import compose_run, plain, typed

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -20,9 +20,11 @@ from hdc.data.temporal_crops import (
     possible_starts,
     span,
 )  # fmt: skip
+from hdc.data.variations import Moment, Shown, Variation, built_variation
 from hdc.runtime.errors import InputError
 from hdc.runtime.seeding import generator
-from hdc.settings.schema import Augment, Clip, Inference, View
+from hdc.settings.objective import View
+from hdc.settings.schema import Augment, Clip, Inference
 
 SIDE_STEP = 32  # pixels; frames whose sides differ by less share a tensor
 
@@ -40,6 +42,8 @@ class ClipBatch:
     first_frames: list[int]
     parts: tuple[UInt8[Tensor, "_ time _ _ 3"], ...]
     draws: list[Draw]
+    variants: list[int] = field(default_factory=list)  # how each clip was varied
+    changed: Callable[[Tensor, int], Tensor] | None = None  # what a variant does to pictures
 
     @property
     def frames(self) -> int:
@@ -49,6 +53,17 @@ class ClipBatch:
     def clip(self, number: int) -> UInt8[Tensor, "time height width 3"]:
         """One of the clips."""
         return [clip for part in self.parts for clip in part][number]
+
+    def only(self, number: int) -> "ClipBatch":
+        """A batch of one of the clips."""
+        return replace(
+            self,
+            rows=self.rows[number : number + 1],
+            first_frames=self.first_frames[number : number + 1],
+            parts=(self.clip(number)[None],),
+            draws=self.draws[number : number + 1],
+            variants=self.variants[number : number + 1],
+        )
 
 
 class VideoBatches:
@@ -119,32 +134,34 @@ class VideoBatches:
     def _views(
         self, rows: Int[np.ndarray, " video"], epoch: int, views: Mapping[str, View]
     ) -> dict[str, ClipBatch]:
-        """A batch of clips a view; views of the same crop share its clips, which are read once."""
+        """A batch of clips a view; views that show the same frames share them, read once."""
         by_size = sorted(rows.tolist(), key=lambda row: padded_size(self.store, row))
-        clips: dict[tuple[int, bool], tuple[list[int], tuple[Tensor, ...]]] = {}
-        for view in views.values():
-            if (view.crop, view.still) not in clips:
-                crop = self._read(by_size, epoch, view.crop, still=view.still)
-                clips[view.crop, view.still] = crop
-        return {
-            name: ClipBatch(
-                by_size, *clips[view.crop, view.still], self._draws(by_size, epoch, view)
-            )
-            for name, view in views.items()
-        }
+        read: dict[tuple, tuple[list[int], tuple[Tensor, ...]]] = {}
+        batch = {}
+        for name, view in views.items():
+            vary = built_variation(view.vary)
+            variants = self._variants(by_size, epoch, view, vary)
+            frames = (view.crop, view.still, view.order, name if vary.shown else "")
+            if frames not in read:
+                wanted = [
+                    (row, self._frame_numbers(row, epoch, view, vary.shown, variant))
+                    for row, variant in zip(by_size, variants, strict=True)
+                ]
+                firsts = [int(numbers[0]) for _, numbers in wanted]
+                read[frames] = firsts, read_clips(self.store, wanted, pinned=self.pinned)
+            draws = self._draws(by_size, epoch, view)
+            batch[name] = ClipBatch(by_size, *read[frames], draws, variants, vary.changed)
+        return batch
 
-    def _read(
-        self, rows: list[int], epoch: int, crop: int, *, still: bool
-    ) -> tuple[list[int], tuple[Tensor, ...]]:
-        """First frames and clips of a temporal crop; `still`: clips of its first frame alone."""
-        wanted = []
+    def _variants(self, rows: list[int], epoch: int, view: View, variation: Variation) -> list[int]:
+        """Which variant each video's clip is; alike in views that share a draw."""
+        if variation.classes == 1:
+            return [0] * len(rows)
+        drawn = []
         for row in rows:
-            total, video = self.store.shape(row)[0], self.store.video(row)
-            wanted.append((row, self._frame_numbers(total, epoch, video, crop)))
-        firsts = [int(numbers[0]) for _, numbers in wanted]
-        if still:
-            wanted = [(row, numbers[:1].repeat(len(numbers))) for row, numbers in wanted]
-        return firsts, read_clips(self.store, wanted, pinned=self.pinned)
+            random = generator(self.seed, "variant", epoch, self.store.video(row), view.draw)
+            drawn.append(int(random.integers(variation.classes)))
+        return drawn
 
     def _draws(self, rows: list[int], epoch: int, view: View) -> list[Draw]:
         """A draw of each video. Crops that share one share no noise: it would name their video."""
@@ -157,16 +174,32 @@ class VideoBatches:
             draws.append(replace(drawn, noise_seed=drawn.noise_seed + view.crop))
         return draws
 
-    def _frame_numbers(self, total: int, epoch: int, video: str, crop: int) -> np.ndarray:
-        """Frames of temporal crop 1, 2, ... of a video in an epoch."""
-        size = {"frames": self.clip.frames, "stride": self.clip.stride}
-        starts = possible_starts(total, span(**size))
+    def _frame_numbers(
+        self, row: int, epoch: int, view: View, shown: Shown | None, variant: int
+    ) -> np.ndarray:
+        """The frames of a video that a view shows in an epoch, in their order."""
+        total, video = self.store.shape(row)[0], self.store.video(row)
+        start = self._start(total, epoch, video, view.crop)
+        moment = Moment(start, self.clip.frames, self.clip.stride, total)
+        numbers = moment.plain() if shown is None else shown(moment, variant)
+        if view.still:
+            return numbers[:1].repeat(len(numbers))
+        if view.order == "reversed":
+            return numbers[::-1]
+        if view.order == "shuffled":
+            random = generator(self.seed, "shuffle", epoch, video, view.crop)
+            return random.permutation(numbers)
+        return numbers
+
+    def _start(self, total: int, epoch: int, video: str, crop: int) -> int:
+        """Where temporal crop 1, 2, ... of a video starts in an epoch."""
+        starts = possible_starts(total, span(frames=self.clip.frames, stride=self.clip.stride))
         chosen = [first_start(generator(self.seed, "crop", epoch, video, 1), starts)]
         limits = {"minimum": self.clip.minimum_distance, "maximum": self.clip.maximum_distance}
         for number in range(2, crop + 1):
             random = generator(self.seed, "crop", epoch, video, number)
             chosen.append(other_start(random, starts, chosen, **limits))
-        return clip_frames(chosen[-1], **size, total=total)
+        return chosen[-1]
 
 
 def padded_size(store: ClipStore, row: int) -> tuple[int, int]:

@@ -13,7 +13,8 @@ from hdc.data.augment import Change, augment, room
 from hdc.data.batches import ClipBatch, VideoBatches
 from hdc.data.normalization import MEAN, STANDARD_DEVIATION
 from hdc.runtime.atomic_files import write_bytes
-from hdc.settings.schema import View
+from hdc.runtime.sending import sent
+from hdc.settings.objective import View
 
 SHOWN_VIDEOS, SHOWN_FRAMES, SHOWN_PIXELS = 4, 8, 64  # of views.png; readable and small
 
@@ -36,7 +37,18 @@ def augmented(
     for name, view in batch.items():
         parts = [part.to(device) for part in view.parts]
         augment(parts, view.draws, pixels=pixels, change=change, into=views[name])
+        _vary(views[name], view)
     return views
+
+
+def _vary(clips: Float[Tensor, "clip 3 time side side"], view: ClipBatch) -> None:
+    """Change the pictures of each clip in place, as its variant says."""
+    if view.changed is None:
+        return
+    variants = torch.tensor(view.variants)
+    for variant in range(1, int(variants.max()) + 1):  # 0 is the clip as it is
+        rows = sent((variants == variant).nonzero().flatten(), clips.device)
+        clips[rows] = view.changed(clips[rows], variant)
 
 
 def see_views(batches: VideoBatches, views: Mapping[str, View], *, path: Path) -> None:
@@ -45,8 +57,10 @@ def see_views(batches: VideoBatches, views: Mapping[str, View], *, path: Path) -
     rows = []
     for video in range(min(SHOWN_VIDEOS, batches.batch_size // batches.part[1])):
         for view in batch.values():
-            clip = augment(view.clip(video)[None], [view.draws[video]], pixels=pixels)[0]
-            rows.append(_strip(clip))
+            one = view.only(video)
+            clip = augment(one.parts, one.draws, pixels=pixels)
+            _vary(clip, one)
+            rows.append(_strip(clip[0]))
     picture = Image.fromarray((torch.cat(rows) * 255).round().byte().numpy())
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")

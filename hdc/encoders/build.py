@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from hdc.data.inputs import sees
 from hdc.data.normalization import MEAN, STANDARD_DEVIATION
 from hdc.encoders.file import encoder_facts
 from hdc.runtime.errors import InputError
@@ -100,6 +101,7 @@ def read_encoder(path: str | Path, backbone: dict[str, Any]) -> nn.Module:
     _require_finite(path, encoder, "pretrain or import it again")
     if "input" in facts:
         renormalize(encoder, **facts["input"])
+    sees(encoder, facts.get("sees", "rgb"))
     return encoder.eval()
 
 

@@ -9,6 +9,8 @@ from hdc.data.index import read_table
 from hdc.runtime.errors import InputError
 from hdc.runtime.tensor_files import read_facts
 
+KEPT = ("imported_from", "input", "sees", "export")  # what stays true wherever an encoder goes
+
 
 def pretraining_list(encoder: str | Path) -> Path:
     """The list of videos that an encoder saw; it lies beside the encoder."""
@@ -72,7 +74,7 @@ def adopted_facts(
     """
     facts = require_adoptable(encoder, backbone)
     trained_here = f"the videos of run {facts.get('ablation')}, seed {facts.get('seed')}"
-    kept = {key: facts[key] for key in ("imported_from", "input") if key in facts} | {
+    kept = {key: facts[key] for key in KEPT if key in facts} | {
         "pretrained_on": facts.get("pretrained_on", trained_here),
         "videos_known": facts.get("videos_known", True),
     }

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import pandas as pd
 from torch import nn
 
-from hdc.objectives.contrastive_model import contrastive_model
 from hdc.objectives.pretext_task import PretextTask
+from hdc.objectives.self_supervised import self_supervised_task
 from hdc.objectives.supervised import SupervisedTask
-from hdc.settings.schema import Objective, Pretrain
+from hdc.settings.objective import Objective
+from hdc.settings.schema import Pretrain
 
 
 def build_task(
@@ -19,16 +20,23 @@ def build_task(
     *,
     seed: int,
     steps: int,
+    frames: int,
     frozen: Mapping[str, float] | None = None,
 ) -> PretextTask:
-    """The encoder under a contrast, or under labels where the run asks so.
+    """The encoder under the terms of an objective, or under labels where the run asks so.
 
-    `labels`: of every video of the index. `steps`: of the whole training. `frozen`: weights by term
-    that were measured before.
+    `labels`: of every video of the index. `steps`: of the whole training. `frames`: of a clip.
+    `frozen`: weights by term that were measured before.
     """
     if pretrain.labels:
         targets, names = pd.factorize(labels, sort=True)
         return SupervisedTask(encoder, targets, labels=len(names), seed=seed)
-    return contrastive_model(
-        encoder, objective, seed=seed, total_steps=steps, frozen=frozen, chunk=pretrain.chunk
+    return self_supervised_task(
+        encoder,
+        objective,
+        seed=seed,
+        total_steps=steps,
+        frames=frames,
+        frozen=frozen,
+        chunk=pretrain.chunk,
     )

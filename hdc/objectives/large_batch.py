@@ -12,8 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from hdc.objectives.hd_nce import Embedded
 from hdc.objectives.pretext_task import Views
+from hdc.objectives.terms import Embedded
 
 
 def in_chunks(embed: Callable[[Views], Embedded], views: Views, chunk: int) -> Embedded:

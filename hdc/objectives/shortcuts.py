@@ -22,11 +22,11 @@ from hdc.data.batches import ClipBatch, VideoBatches
 from hdc.data.draws import Draw
 from hdc.data.synthetic.motions import MOTION_TABLE, STATE_PERIODS, state_at, steps_of
 from hdc.data.synthetic.rendering import outline_at, shown_copy
-from hdc.objectives.hd_nce import SUBTASKS
-from hdc.settings.schema import View
+from hdc.settings.objective import View
 
 VIDEOS = 64
 BATCHES = 8  # 512 videos: a standard error of at most 2.2 points
+SUBTASKS = ("spatial", "temporal")  # of the paper, whose columns every table has
 CLUES = ("appearance", "place", "motion", "phase")
 SIDE = 4  # pixels of the mean image
 
@@ -55,7 +55,7 @@ def shortcuts(
     Returns:
         For each subtask `videos` (among how many the partner was sought) and `appearance`, and for
         synthetic videos `place`, `motion` and `phase`: shares from 0 to 1. None for a subtask
-        that the run does not have.
+        of the paper that the run does not have.
     """
     shares: dict[str, list[dict[str, float]]] = {name: [] for name in pairs}
     for make in batches.epoch(0, views=views)[:BATCHES]:
@@ -70,7 +70,7 @@ def shortcuts(
                 shares[name].append({clue: share_found(*pair) for clue, pair in both.items()})
     videos = {"videos": float(batches.batch_size)}
     means = {name: videos | pd.DataFrame(table).mean().to_dict() for name, table in shares.items()}
-    return {name: means.get(name, dict.fromkeys(CLUES)) for name in SUBTASKS}
+    return {name: dict.fromkeys(CLUES) for name in SUBTASKS} | means
 
 
 def clues_of(

@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from hdc.objectives.pretext_task import PretextTask, Rows, TaskLoss, Views
+from hdc.objectives.pretext_task import NO_VARIANTS, PretextTask, Rows, TaskLoss, Variants, Views
 from hdc.runtime.seeding import torch_seed
-from hdc.settings.schema import View
+from hdc.settings.objective import View
 
 CLIP = "clip"  # the only view: a random crop of each video
 
@@ -43,7 +43,9 @@ class SupervisedTask(PretextTask):
         self.register_buffer("targets", torch.tensor(targets), persistent=False)
         self.register_buffer("label_weights", weights, persistent=False)
 
-    def forward(self, views: Views, rows: Rows, step: int) -> TaskLoss:
+    def forward(
+        self, views: Views, rows: Rows, step: int, variants: Variants = NO_VARIANTS
+    ) -> TaskLoss:
         """Cross-entropy in nats, and the accuracy on the batch.
 
         Dropout draws from torch's own generator: seeded per step, a resumed run repeats it.

@@ -1,9 +1,13 @@
-"""How much each term of the loss counts: as set, or by how invariant its features are."""
+"""How much each term of the loss counts: as set, learned, or by how invariant its features are."""
+
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from hdc.objectives.running_mean import RunningMean
 
 
 class TermWeights(nn.Module):
@@ -11,42 +15,54 @@ class TermWeights(nn.Module):
 
     Invariance is the running mean of chance-corrected instance top-1; it is measured in every run
     and part of the checkpoint. Measured weights are ours: the authors name better ways to weigh the
-    levels as future work.
+    levels as future work. Learned ones are those of Kendall, Gal and Cipolla (arXiv 1705.07115).
     """
 
     def __init__(
         self,
-        fixed: dict[str, float],
+        fixed: Mapping[str, float],
         *,
-        measured: bool,
+        kind: str,
         decay: float,
         floor: float,
         equal_steps: int,
+        invariant: Sequence[str],
     ) -> None:
-        """`measured`: replace `fixed` by invariance, after `equal_steps` steps of equal weights."""
+        """`kind`: as `objective.weighting` says, where frozen weights are fixed ones by now.
+
+        Measured weights replace `fixed` after `equal_steps` steps of equal weights; `invariant`
+        are the terms whose invariance is known.
+        """
         super().__init__()
         self.names = list(fixed)
-        self.measured, self.equal_steps = measured, equal_steps
-        self.decay, self.floor = decay, floor
+        self.kind, self.equal_steps, self.floor = kind, equal_steps, floor
         self.register_buffer("fixed", torch.tensor(list(fixed.values())), persistent=False)
-        self.register_buffer("running", torch.zeros(len(fixed)))
-
-    def update(self, invariance: dict[str, Float[Tensor, ""]]) -> None:
-        """Take in the invariance of one step."""
-        latest = torch.stack([invariance[name] for name in self.names])
-        self.running.lerp_(latest, 1 - self.decay)
-
-    def invariance(self, steps: int) -> Float[Tensor, " term"]:
-        """The running mean after `steps` updates, without its bias towards its start at 0."""
-        return self.running / (1 - self.decay ** max(steps, 1))
+        self.running = RunningMean(invariant, decay)
+        if kind == "learned":  # the logarithm of each term's variance
+            self.log_variance = nn.Parameter(torch.zeros(len(self.names)))
 
     def current(self, step: int) -> Float[Tensor, " term"]:
-        """The weights of a step, before they are divided by their sum."""
-        if not self.measured:
+        """The weights of a step, before they are divided by their sum; no gradient."""
+        if self.kind == "learned":
+            return torch.exp(-self.log_variance.detach())
+        if self.kind != "measured":
             return self.fixed
         if step < self.equal_steps:
             return torch.ones_like(self.fixed)
-        return self.invariance(step).clamp(min=self.floor)
+        return self.running.after(step).clamp(min=self.floor)
+
+    def weighted(self, losses: Float[Tensor, " term"], step: int) -> Float[Tensor, ""]:
+        """The weighted mean of the losses.
+
+        Learned: the mean of exp(-s) L + s / 2 with s the logarithm of the variance (arXiv
+        1705.07115, eq. 10, for likelihoods as cross-entropy is one); without s / 2 all weights
+        would vanish.
+        """
+        if self.kind == "learned":
+            variance = self.log_variance
+            return (torch.exp(-variance) * losses + variance / 2).mean()
+        weights = self.current(step)
+        return (weights / weights.sum() * losses).sum()
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ DOUBTED = (
     "pretraining videos unknown",
     "test videos with copies in training",
 )
+LEAST_SPREAD = 0.05  # a twentieth of what embeddings have that point everywhere
 HOW = (
     "Mean ± sample standard deviation over seeds; splits are averaged inside a seed first, and a "
     "seed that lacks a split is not counted. One seed has no spread. 95 % intervals of the mean "
@@ -78,17 +79,29 @@ def missing_line(results: Results) -> str:
     return f"Listed videos that were missing, wrong where tested: {'; '.join(lines)}."
 
 
-def untrained_line(results: Results) -> str:
-    """Which contrasts did not train: instance top-1 ended under three times chance everywhere."""
-    runs = [
-        # Its folder names the run that was trained: others may use its encoder.
-        f"{Path(run.run_folder).parts[-3]} on {run.backbone}, seed {run.seed}, {run.pretrained_on}"
-        for run in results.evaluations.drop_duplicates("run_folder").itertuples(index=False)
-        if did_not_train(results.records.get(record_path(run, "pretrain"), {}))
-    ]
-    if not runs:
-        return ""
-    return f"Did not train (instance top-1 ended under three times chance): {'; '.join(runs)}."
+def failed_trainings_line(results: Results) -> str:
+    """Which pretrainings ended without telling videos apart, and in which embeddings collapsed."""
+    lines = []
+    for verdict, failed in (
+        ("Did not train (instance top-1 ended under three times chance)", did_not_train),
+        (f"Collapsed (spread of embeddings ended under {LEAST_SPREAD:g})", has_collapsed),
+    ):
+        runs = [
+            # Its folder names the run that was trained: others may use its encoder.
+            f"{Path(run.run_folder).parts[-3]} on {run.backbone}, seed {run.seed}, "
+            f"{run.pretrained_on}"
+            for run in results.evaluations.drop_duplicates("run_folder").itertuples(index=False)
+            if failed(results.records.get(record_path(run, "pretrain"), {}))
+        ]
+        lines += [f"{verdict}: {'; '.join(runs)}."] if runs else []
+    return " ".join(lines)
+
+
+def has_collapsed(record: dict[str, Any]) -> bool:
+    """Whether the embeddings of some term ended nearly all alike; `hdc.objectives.spread`."""
+    metrics = record.get("metrics", {})
+    spread = metrics.get("spread") if metrics.get("steps") else None
+    return bool(spread) and min(spread.values()) < LEAST_SPREAD
 
 
 def did_not_train(record: dict[str, Any]) -> bool:

@@ -4,10 +4,8 @@ A setting's meaning stands in `hdc.settings.schema`, its value in the YAML files
 data set of the user's own in `config/data/`, a run in `ablations/`, both of the working folder.
 """
 
-import ast
-import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -16,12 +14,16 @@ from typing import Any
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
+from hdc.settings.added import without_added
+from hdc.settings.parts import check_part, check_terms, merge, parts_of
 from hdc.settings.schema import Config
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -36,30 +38,50 @@ _GROUPS = {
     "data": "data@_global_",
     "protocol": "protocol@_global_",
     "scale": "scale@_global_",
-    "ablation": "ablations@_global_",
 }
 
 ConfigStore.instance().store(name="schema", node=Config)
 
 
+def files(choice: str) -> dict[str, list[Path]]:
+    """The YAML files in the folders of `choice`, and in their folders, by name."""
+    by_name: dict[str, list[Path]] = {}
+    for folder in FOLDERS[choice]:
+        for path in sorted(folder.rglob("*.yaml")):
+            by_name.setdefault(path.stem, []).append(path)
+    return by_name
+
+
 def allowed(choice: str) -> list[str]:
-    """The names that may be chosen: the YAML files in the folders of `choice`."""
-    return sorted({path.stem for folder in FOLDERS[choice] for path in folder.glob("*.yaml")})
+    """The names that may be chosen."""
+    return sorted(files(choice))
+
+
+def groups() -> dict[str, list[str]]:
+    """The names of the runs in each folder of `ablations/`."""
+    [folder] = FOLDERS["ablation"]
+    inside = {path.name: path for path in sorted(folder.rglob("*")) if path.is_dir()}
+    return {name: sorted(run.stem for run in path.rglob("*.yaml")) for name, path in inside.items()}
+
+
+def file_of_run(ablation: str) -> Path:
+    """Where the settings of a run stand; there is one such file, as `require_allowed` saw."""
+    return _shown(files("ablation")[ablation][0])
 
 
 def require_allowed(choice: str, name: str, where: str) -> None:
     """Raise InputError if `name` is no file of `choice`; `where` is the setting that names it."""
-    if name not in allowed(choice):
+    known = files(choice)
+    if name not in known:
         folders = " or ".join(str(_shown(folder)) for folder in FOLDERS[choice])
         raise InputError(
-            f"{where}: expected one of {', '.join(allowed(choice)) or 'nothing'} "
+            f"{where}: expected one of {', '.join(sorted(known)) or 'nothing'} "
             f"(the files in {folders}), got {name}"
         )
-    files = [path for folder in FOLDERS[choice] if (path := folder / f"{name}.yaml").is_file()]
-    if len(files) > 1:  # Hydra would silently take its own
+    if len(known[name]) > 1:  # one of them would be taken without a word
         raise InputError(
-            f"{where}: expected one file of that name, found {' and '.join(map(str, files))}; "
-            "rename yours"
+            f"{where}: expected one file of that name, found "
+            f"{' and '.join(map(str, known[name]))}; rename yours"
         )
 
 
@@ -97,15 +119,21 @@ def _compose(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -
 
 def _sets_learning_rate(ablation: str) -> bool:
     """Whether a run's own file sets the rate: what it says holds at every scale."""
-    text = (FOLDERS["ablation"][0] / f"{ablation}.yaml").read_text()
-    return "learning_rate" in ((yaml.safe_load(text) or {}).get("pretrain") or {})
+    [path] = files("ablation")[ablation]
+    return "learning_rate" in ((yaml.safe_load(path.read_text()) or {}).get("pretrain") or {})
 
 
 def _read(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -> DictConfig:
     """The chosen files and the overrides, one over the other, not checked."""
     try:
-        merged = None if overrides else _merged(choices)
-        run = _by_hydra(choices, overrides) if merged is None else merged
+        run = _shared(tuple(choice for choice in choices if choice[0] != "ablation")).copy()
+        # As while Hydra merges: the schema decides what may be added.
+        OmegaConf.set_struct(run, None)
+        for path in _candidates("ablation", dict(choices)["ablation"]):
+            merge(run, _changes(path))
+        for override in OverridesParser.create().parse_overrides(list(overrides)):
+            _apply(override, run)
+        OmegaConf.set_struct(run, True)
         if run.encoder:  # the one setting that is a path
             run.encoder = expanded(run.encoder, f"{file_of('encoder', dict(choices))}: encoder")
         return run
@@ -113,27 +141,41 @@ def _read(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -> D
         raise InputError(_explain(error, dict(choices))) from error
 
 
-def _merged(choices: tuple[tuple[str, str], ...]) -> DictConfig | None:
-    """The same as `_by_hydra`, in a quarter of the time, which a study of many runs needs.
+def _changes(path: Path) -> DictConfig:
+    """What the file of a run changes, without the names of the runs that it builds on."""
+    content = OmegaConf.create(path.read_text())
+    if not isinstance(content, DictConfig):
+        raise InputError(f"{path}: expected settings by name, got {content!s:.40}")
+    for base in content.pop("defaults", []):
+        if base != "_self_":
+            require_allowed("ablation", base, f"{path}: defaults")
+    return content
 
-    A run's own file comes last, so it is merged over what all runs share, which Hydra composes
-    once. None where the file asks Hydra for more: it names other files, or a place of its own.
-    """
-    text = (FOLDERS["ablation"][0] / f"{dict(choices)['ablation']}.yaml").read_text()
-    changes = OmegaConf.create(text)
-    if "@package" in text or not isinstance(changes, DictConfig) or "defaults" in changes:
-        return None
-    run = _shared(tuple(choice for choice in choices if choice[0] != "ablation")).copy()
-    OmegaConf.set_struct(run, None)  # as while Hydra merges: the schema decides what may be added
-    run.merge_with(changes)
-    OmegaConf.set_struct(run, True)
-    return run
+
+def _apply(override: Override, run: DictConfig) -> None:
+    """One `key=value` of a command line over a run; `~key` takes a key away."""
+    key = override.key_or_group
+    if override.is_delete():
+        above, _, name = key.rpartition(".")
+        (OmegaConf.select(run, above) if above else run).pop(name)
+        return
+    changes: Any = override.value()
+    for name in reversed(key.split(".")):
+        changes = {name: changes}
+    merge(run, OmegaConf.create(changes))
 
 
 @cache
 def _shared(choices: tuple[tuple[str, str], ...]) -> DictConfig:
-    """What all runs of a backbone, a data set, a protocol and a scale have in common."""
-    return _by_hydra(choices, (f"~{_GROUPS['ablation']}",))
+    """What all runs of a backbone, a data set, a protocol and a scale have in common, by Hydra.
+
+    A run's own file comes last and is merged over it: that takes a quarter of the time, and a
+    `_target_` that it replaces leaves nothing behind, which Hydra would merge.
+    """
+    chosen = [f"{_GROUPS.get(choice, choice)}={name}" for choice, name in choices]
+    search = "hydra.searchpath=[file://config]" if Path("config").is_dir() else ""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", [*chosen, *filter(None, [search])])
 
 
 def forget_composed() -> None:
@@ -142,17 +184,10 @@ def forget_composed() -> None:
     _shared.cache_clear()
 
 
-def _by_hydra(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -> DictConfig:
-    """The chosen files and the overrides, as Hydra puts them together."""
-    chosen = [f"{_GROUPS.get(choice, choice)}={name}" for choice, name in choices]
-    search = [f"file://{folder}" for folder in (Path("config"), Path()) if folder.is_dir()]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", [*chosen, f"hydra.searchpath=[{','.join(search)}]", *overrides])
-
-
 def settings_text(run: DictConfig, nodes: Sequence[str]) -> str:
     """Some top-level nodes of a run, as text that changes exactly when one of their values does."""
-    return OmegaConf.to_yaml(OmegaConf.masked_copy(run, list(nodes)), sort_keys=True)
+    held = {node: without_added(run[node]) for node in nodes}
+    return OmegaConf.to_yaml(OmegaConf.create(held), sort_keys=True)
 
 
 def typed(run: DictConfig, *nodes: str) -> list[Any]:
@@ -162,7 +197,7 @@ def typed(run: DictConfig, *nodes: str) -> list[Any]:
 
 def plain(node: Any) -> Any:
     """A node of a run as plain dicts, lists, numbers and texts, to be written as JSON."""
-    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    return without_added(node)
 
 
 def _check(run: DictConfig, choices: dict[str, str]) -> None:
@@ -172,8 +207,13 @@ def _check(run: DictConfig, choices: dict[str, str]) -> None:
         raise InputError(
             f"{file_of(missing[0], choices)}: {missing[0]}: expected a value, got none"
         )
-    _check_limits(OmegaConf.to_object(run), "", choices)
-    _check_arguments(run.backbone, "backbone", choices)
+    made = OmegaConf.to_object(run)
+    _check_limits(made, "", choices)
+    if "_target_" not in run.backbone:
+        raise InputError(f"{file_of('backbone', choices)}: backbone._target_: expected a function")
+    for key, part in parts_of(run):
+        _checked(lambda part=part: check_part(part), f"{key}.", choices)
+    _checked(lambda: check_terms(made.objective), "objective.", choices)
 
 
 def _check_limits(node: Any, key: str, choices: dict[str, str]) -> None:
@@ -183,66 +223,17 @@ def _check_limits(node: Any, key: str, choices: dict[str, str]) -> None:
         children = [(field.name, getattr(node, field.name)) for field in fields(node)]
     for name, child in children:
         _check_limits(child, f"{key}{name}.", choices)
+    if hasattr(node, "check"):
+        _checked(node.check, key, choices)
+
+
+def _checked(check: Callable[[], None], key: str, choices: dict[str, str]) -> None:
+    """Call a check of what lies below `key`; its ValueError becomes an InputError with the file."""
     try:
-        if hasattr(node, "check"):
-            node.check()
+        check()
     except ValueError as error:
         where = file_of(key + str(error).split(":", 1)[0], choices)
         raise InputError(f"{where}: {key}{error}") from error
-
-
-def _check_arguments(part: DictConfig, key: str, choices: dict[str, str]) -> None:
-    """Refuse a setting that the function named by `_target_` does not take, without importing it.
-
-    Read from its source, because importing a backbone imports torch, which costs seconds at every
-    dry run.
-    """
-    target = part.get("_target_")
-    taken = _arguments(target) if isinstance(target, str) else None
-    if taken is None:
-        where = file_of(f"{key}._target_", choices)
-        raise InputError(
-            f"{where}: {key}._target_: expected a function of this package, got {target}"
-        )
-    for name, value in part.items():
-        if name == "_target_":
-            continue
-        problem = ""
-        if name not in taken:
-            problem = f"expected one of {', '.join(taken)}"
-        elif not _fits(value, taken[name]):
-            wanted = taken[name] if taken[name] in ("str", "bool") else "a number above 0"
-            problem = f"expected {wanted}, got {value}"
-        if problem:
-            raise InputError(f"{file_of(f'{key}.{name}', choices)}: {key}.{name}: {problem}")
-
-
-def _fits(value: Any, annotation: str) -> bool:
-    """Whether a value is what an argument's annotation says; numbers of a part are above 0."""
-    if annotation in ("str", "bool"):
-        return type(value).__name__ == annotation
-    if set(annotation.split(" | ")) <= {"int", "float"}:
-        return type(value).__name__ in ("int", "float") and value > 0
-    return True
-
-
-def _arguments(target: str) -> dict[str, str] | None:
-    """The arguments of a function and their annotations, read from its source; None: not found."""
-    module, _, name = target.rpartition(".")
-    try:
-        source = importlib.util.find_spec(module) if module else None
-    except ModuleNotFoundError:
-        return None
-    if source is None or source.origin is None:
-        return None
-    for node in ast.parse(Path(source.origin).read_text()).body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            arguments = (*node.args.args, *node.args.kwonlyargs)
-            return {
-                argument.arg: ast.unparse(argument.annotation or ast.Name("Any"))
-                for argument in arguments
-            }
-    return None
 
 
 def _explain(error: Exception, choices: dict[str, str]) -> str:
@@ -272,23 +263,27 @@ def _keys_of(key: str) -> list[str]:
 
 def file_of(key: str, choices: dict[str, str]) -> str:
     """The file that sets `key`, as a text to show; the one that wins if several do."""
-    files = [path for choice, name in choices.items() for path in _candidates(choice, name)]
-    remaining = [path for path in sorted(CONF.glob("*/*.yaml")) if path.parent.name not in FOLDERS]
-    for path in [*reversed(files), *remaining]:
-        top, _, below = key.partition(".")
+    chosen = [
+        (path, "" if choice in (*_GROUPS, "ablation") else choice)
+        for choice, name in choices.items()
+        for path in _candidates(choice, name)
+    ]
+    remaining = [
+        (path, path.parent.name)
+        for path in sorted(CONF.glob("*/*.yaml"))
+        if path.parent.name not in FOLDERS
+    ]
+    for path, node in [*reversed(chosen), *remaining]:  # `node`: whose settings the file holds
         content = OmegaConf.create(yaml.safe_load(path.read_text()) or {})
-        inside = below if path.parent.name == top and path.parent.parent == CONF else key
-        if path.parent.name in ("data", "protocol", "scale", "ablations"):
-            inside = key
-        if inside and OmegaConf.select(content, inside) is not None:
+        inside = key.removeprefix(f"{node}.") if node else key
+        if (inside != key or not node) and OmegaConf.select(content, inside) is not None:
             return str(_shown(path))
     return "settings"
 
 
 def _candidates(choice: str, name: str) -> list[Path]:
     """The file of a choice, after those of the same kind that it builds on."""
-    paths = [folder / f"{name}.yaml" for folder in FOLDERS[choice]]
-    existing = [path for path in paths if path.is_file()][:1]
+    existing = files(choice).get(name, [])[:1]
     content = yaml.safe_load(existing[0].read_text()) if existing else None
     bases = content.get("defaults", []) if isinstance(content, dict) else []
     names = [base for base in bases if isinstance(base, str) and base != "_self_"]

@@ -1,6 +1,6 @@
 """What every setting means: its type, its unit and its limits. Values stand in `hdc/conf/`.
 
-Those of a data set stand in `hdc.settings.data`.
+Those of a data set stand in `hdc.settings.data`, of an objective in `hdc.settings.objective`.
 `check` raises ValueError for a value out of its limits, as `<key>: expected <what>, got <found>`;
 the key is relative to the node, and `hdc.settings.compose` adds the node and the file that sets it.
 """
@@ -12,6 +12,7 @@ from omegaconf import MISSING
 
 from hdc.settings.checks import require, require_choice, require_positive, require_share
 from hdc.settings.data import Data, Decoding, Store
+from hdc.settings.objective import Objective
 
 
 @dataclass
@@ -66,71 +67,6 @@ class Augment:
             ordered = len(value) == 2 and 0 < value[0] <= value[1]
             require(key, value, ordered, "two numbers above 0, the least first")
         require("crop_area", list(self.crop_area), self.crop_area[1] <= 1, "at most 1")
-
-
-@dataclass
-class View:
-    """A clip as one branch of the contrast sees it."""
-
-    crop: int = MISSING  # which temporal crop of the video: 1, 2, ...
-    draw: str = MISSING  # which spatial draw: views that name the same letter share one
-    still: bool = False  # its first frame, repeated
-
-    def check(self) -> None:
-        require("crop", self.crop, self.crop >= 1, "1 or more")
-
-
-@dataclass
-class Subtask:
-    """One contrastive subtask: which views belong together and what is compared."""
-
-    pairs: list[Any] = MISSING  # pairs of view names, each a list of two
-    pooling: str = MISSING  # space: over height and width; clip: over time, height and width
-    match: str = MISSING  # which time steps belong together, where pooling leaves them
-
-    def check(self) -> None:
-        require_choice("pooling", self.pooling, ("space", "clip"))
-        require_choice("match", self.match, ("same_time", "any_time", "whole_clip"))
-        if self.pooling == "clip":
-            require("match", self.match, self.match == "whole_clip", "whole_clip, for clips")
-        holds = len(self.pairs) > 0 and all(len(pair) == 2 for pair in self.pairs)
-        require("pairs", self.pairs, holds, "a list of pairs of view names")
-
-
-@dataclass
-class Objective:
-    """HD-NCE and everything it can be taken apart into."""
-
-    views: dict[str, View] = MISSING
-    spatial: Subtask | None = MISSING  # null: no spatial contrast
-    temporal: Subtask | None = MISSING  # null: no temporal contrast
-    levels: int = MISSING  # how many of the backbone's levels, counted from the last
-    spatial_weights: list[float] = MISSING  # alpha, one per level in use, shallow to deep
-    temporal_weights: list[float] = MISSING  # beta
-    weighting: str = MISSING  # fixed: as above; measured: from invariance; frozen: measured before
-    measured_by: str | None = MISSING  # frozen: the run whose last invariance gives the weights
-    measuring_decay: float = MISSING  # of the running mean of invariance, per step
-    measuring_floor: float = MISSING  # least measured weight
-    measuring_from: float = MISSING  # share of all steps with equal weights, before measured ones
-    temperature: float = MISSING
-    head_dim: int = MISSING  # width of the embeddings
-
-    def check(self) -> None:
-        require_positive(self, "levels", "temperature", "head_dim", "measuring_floor")
-        require_share(self, "measuring_from")
-        decay = self.measuring_decay
-        require("measuring_decay", decay, 0 <= decay < 1, "0 or more, less than 1")
-        require_choice("weighting", self.weighting, ("fixed", "measured", "frozen"))
-        given = (self.measured_by is not None) == (self.weighting == "frozen")
-        require("measured_by", self.measured_by, given, "a run if weighting is frozen, else null")
-        subtasks = [subtask for subtask in (self.spatial, self.temporal) if subtask is not None]
-        require("spatial", "null for both", len(subtasks) > 0, "spatial or temporal to be given")
-        for key in ("spatial_weights", "temporal_weights"):
-            value = list(getattr(self, key))
-            holds = len(value) == self.levels and all(weight > 0 for weight in value)
-            require(key, value, holds, f"{self.levels} numbers above 0, one a level in use")
-        for name in sorted({name for task in subtasks for pair in task.pairs for name in pair}):
-            require("pairs", name, name in self.views, f"views out of {', '.join(self.views)}")
 
 
 @dataclass
@@ -285,6 +221,9 @@ class Config:
     progress: Progress = field(default_factory=Progress)
 
     def check(self) -> None:
+        if self.objective.normalize:  # gradients of a chunk are no gradients of the batch
+            chunk = self.pretrain.chunk
+            require("pretrain.chunk", chunk, chunk is None, "null beside objective.normalize")
         if self.encoder is None:
             return
         require("encoder", "none", self.encoder, "a path")

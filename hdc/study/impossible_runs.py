@@ -74,20 +74,19 @@ def _why_not(run: Any, fit: Fit) -> str:
         return fit.problem
     if run.pretrain.labels:
         return ""
-    if objective.levels > len(levels):
-        return (
-            f"objective.levels: expected at most the backbone's {len(levels)}, "
-            f"got {objective.levels}"
-        )
     trained = run.encoder is None and math.ceil(run.pretrain.epochs * run.pretrain.epochs_factor)
-    for subtask in ("spatial", "temporal"):
-        settings = objective[subtask]
-        if not trained or settings is None or settings.pooling != "space":
+    for subtask, settings in objective.terms.items():
+        if settings is None:
             continue
-        for level in levels[-objective.levels :]:
-            if fit.time_steps[level] < 2:
+        if len(settings.weights) > len(levels):
+            return (
+                f"objective.terms.{subtask}.weights: expected at most {len(levels)}, one for each "
+                f"level of the backbone, got {len(settings.weights)}"
+            )
+        for level in levels[-len(settings.weights) :]:
+            if trained and settings.pool == "space" and fit.time_steps[level] < 2:
                 return (
-                    f"objective.{subtask}.pooling: expected at least 2 time steps at {level} to "
+                    f"objective.terms.{subtask}.pool: expected at least 2 time steps at {level} to "
                     f"pool over space alone, clips of {run.clip.frames} frames leave "
                     f"{fit.time_steps[level]}; use longer clips or fewer levels"
                 )

@@ -1,11 +1,11 @@
 """Names in a study's configuration: each must stand for something that there is."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hdc.runtime.errors import InputError
-from hdc.settings.compose import compose_run, require_allowed, typed
+from hdc.settings.compose import allowed, compose_run, groups, require_allowed, typed
 from hdc.study.runs import part_of
 
 SAME = "same"  # pretrain_on: for each evaluated split its own training part
@@ -20,14 +20,35 @@ def require_names(config: Mapping[str, Any]) -> None:
     require_allowed("protocol", config.get("protocol", "ours"), "protocol")
     for name in config["backbones"]:
         require_allowed("backbone", name, "backbones")
-    named = [] if config["ablations"] == "all" else config["ablations"]
-    for name in (*named, *config.get("skip", [])):
-        require_allowed("ablation", name, "ablations")
+    for key in ("ablations", "skip"):
+        named_runs(config.get(key, []), key)
     if config["pretrain_on"] != SAME:
         _require_part(config["pretrain_on"], "pretrain_on")
     for name, splits in config["evaluate_on"].items():
         for split in splits:
             _require_part(f"{name}-split{split}", "evaluate_on")
+
+
+def named_runs(named: str | Sequence[str], key: str) -> list[str]:
+    """The runs that a study names: `all`, single ones, or whole folders of `ablations/`.
+
+    In the order of their names, each once. `key`: of the study's file, for a message.
+    Raises InputError for a name that stands for nothing, or for both a run and a folder.
+    """
+    runs, folders = allowed("ablation"), groups()
+    if named == "all":
+        return runs
+    found: list[str] = []
+    for name in named:
+        if name in folders and name in runs:
+            raise InputError(
+                f"{key}: expected a run or a folder of ablations/, found both called {name}; "
+                "rename one"
+            )
+        if name not in folders:
+            require_allowed("ablation", name, key)
+        found += folders.get(name, [name])
+    return list(dict.fromkeys(found))
 
 
 def split_numbers(data: str) -> range:

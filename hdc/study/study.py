@@ -18,9 +18,16 @@ from hdc.data.preparation.sources import (
 from hdc.encoders.file import require_adoptable
 from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
-from hdc.settings.compose import allowed, compose_run, plain, require_allowed, settings_text, typed
+from hdc.settings.compose import (
+    compose_run,
+    file_of_run,
+    plain,
+    require_allowed,
+    settings_text,
+    typed,
+)
 from hdc.settings.reads import PREPARE_READS, PRETRAIN_READS
-from hdc.study.names import SAME, require_names
+from hdc.study.names import SAME, named_runs, require_names
 from hdc.study.preregistered import RECALL, Comparison, read_comparison
 from hdc.study.runs import Evaluation, Run, part_of
 
@@ -77,8 +84,7 @@ class Study:
         Raises InputError that names the key and the allowed values.
         """
         require_names(config)
-        wanted = config["ablations"]
-        wanted = allowed("ablation") if wanted == "all" else wanted
+        wanted = named_runs(config["ablations"], "ablations")
         ablate_on = config.get("ablate_on", config["backbones"])
         outside = sorted(set(ablate_on) - set(config["backbones"]))
         if outside:
@@ -86,7 +92,7 @@ class Study:
                 f"ablate_on: expected some of {', '.join(config['backbones'])}, "
                 f"got {', '.join(outside)}"
             )
-        skipped = set(config.get("skip", []))
+        skipped = set(named_runs(config.get("skip", []), "skip"))
         study = cls(
             study=config["study"],
             scale=config["scale"],
@@ -125,7 +131,7 @@ class Study:
 
         Raises InputError also if it names a run that does not exist.
         """
-        where, data = f"ablations/{ablation}.yaml", next(iter(self.evaluate_on))
+        where, data = file_of_run(ablation), next(iter(self.evaluate_on))
         run, base = (self.compose(self.backbones[0], name, data) for name in (ablation, "hdc"))
         if not NAME.fullmatch(ablation):
             raise InputError(f"{where}: expected a name of a-z, 0-9 and _")
@@ -170,7 +176,7 @@ class Study:
                 try:
                     require_adoptable(encoder, settings)
                 except InputError as error:
-                    raise InputError(f"ablations/{ablation}.yaml: encoder: {error}") from error
+                    raise InputError(f"{file_of_run(ablation)}: encoder: {error}") from error
 
     def evaluations(self) -> Iterator[Evaluation]:
         """Every encoder on every split it is judged on, in the order of the tables; no gaps."""

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hdc.objectives.pretext_task import Term
+from hdc.objectives.pretext_task import TermLoss
 
 Again = Callable[[nn.Module], Tensor]  # computes the loss of a step anew by the model it is given
 
@@ -24,7 +24,7 @@ class Unchecked:
     step: int
     rate: float
     shown: dict[str, Tensor]  # what the log is told, by column
-    terms: Sequence[Term]
+    terms: Sequence[TermLoss]
     gradients_finite: Tensor
     again: Again | None
 

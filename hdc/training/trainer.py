@@ -20,7 +20,14 @@ from hdc.data.augment import Change, changed
 from hdc.data.batches import VideoBatches
 from hdc.data.prefetch import on_device
 from hdc.data.views import augmented
-from hdc.objectives.pretext_task import PretextTask, Rows, TaskLoss, Views
+from hdc.objectives.pretext_task import (
+    NO_VARIANTS,
+    PretextTask,
+    Rows,
+    TaskLoss,
+    Variants,
+    Views,
+)
 from hdc.runtime.errors import InputError
 from hdc.runtime.fabric import (
     device_name,
@@ -131,11 +138,16 @@ class Training:
                 batch, pixels=batches.clip.pixels, device=self.fabric.device, change=self.change
             )
             rows = torch.tensor(next(iter(batch.values())).rows)
-            self.take_step(seen, sent(rows, self.fabric.device))
+            variants = {
+                name: sent(torch.tensor(clips.variants), self.fabric.device)
+                for name, clips in batch.items()
+                if self.task.views[name].vary is not None
+            }
+            self.take_step(seen, sent(rows, self.fabric.device), variants)
 
-    def take_step(self, views: Views, rows: Rows) -> None:
+    def take_step(self, views: Views, rows: Rows, variants: Variants = NO_VARIANTS) -> None:
         """One step of the task on a batch of videos; raises as `update` does."""
-        seen = (views, rows, self.step)
+        seen = (views, rows, self.step, variants)
         clips = sum(len(view) for view in views.values())
         self.update(self.model(*seen), clips, again=partial(_loss_of, seen))
 
@@ -295,6 +307,6 @@ class Training:
             )
 
 
-def _loss_of(seen: tuple[Views, Rows, int], task: PretextTask) -> Tensor:
+def _loss_of(seen: tuple[Views, Rows, int, Variants], task: PretextTask) -> Tensor:
     """The loss of a step, computed by `task` of what it saw in it."""
     return task(*seen).loss

@@ -80,7 +80,8 @@ def at_first_weights(prepared):
     videos = read_videos(job)
     batches = clip_batches(job, videos, batch_size=job.pretrain.batch_size)
     encoder, labels = build_encoder(job.network, seed=0), videos.index.label
-    model = build_task(encoder, job.pretrain, job.objective, labels, seed=0, steps=LOSSES)
+    told = {"seed": 0, "steps": LOSSES, "frames": job.clip.frames}
+    model = build_task(encoder, job.pretrain, job.objective, labels, **told)
     found = {"weights": norms(model, lambda weight: weight), "batches": []}
     for make in batches.epoch(0, views=model.views)[:BATCHES]:
         views = augmented(make(), pixels=job.clip.pixels, device=torch.device("cpu"))
@@ -98,7 +99,7 @@ def norms(model, tensor_of):
     squares = {}
     for name, weight in model.named_parameters():
         parts = name.split(".")
-        group = ".".join(parts[: 3 if parts[0] == "contrast" else 2])
+        group = ".".join(parts[: 3 if parts[0] == "objective" else 2])
         squares[group] = squares.get(group, 0.0) + tensor_of(weight).double().square().sum().item()
     return {group: square**0.5 for group, square in squares.items()}
 

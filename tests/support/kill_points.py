@@ -118,7 +118,7 @@ def main(stage, count, folder, words):
     for module in (
         "torch",
         "hdc.training.trainer",
-        "hdc.objectives.contrastive_model",
+        "hdc.objectives.self_supervised",
         "hdc.objectives.supervised",
         f"hdc.{stage}",
     ):

@@ -13,8 +13,9 @@ VIDEOS = 50  # tested, so that every planted share of them is a whole number
 NAMED = "results/planted"  # the folder of the study as study.json names it
 REJECTED = {"too short": 3}
 CLASSES = ("jump", "run", "walk")
-OBJECTIVE = {"spatial": {"pairs": [["a", "b"]]}, "temporal": {"pairs": [["a", "c"]]}}  # 3 views
-COUPLED = {"spatial": None, "temporal": {"pairs": [["a", "b"]]}}  # 2 views
+TERMS = {"spatial": {"pairs": [["a", "b"]]}, "temporal": {"pairs": [["a", "c"]]}}
+OBJECTIVE = {"terms": TERMS}  # 3 views
+COUPLED = {"terms": {"spatial": None, "temporal": {"pairs": [["a", "b"]]}}}  # 2 views
 CHANCES = {"label": 1 / 48, "shape": 0.125, "motion": 0.25, "color": 0.1}
 
 

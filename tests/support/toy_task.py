@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from hdc.objectives.pretext_task import PretextTask, TaskLoss
-from hdc.settings.schema import View
+from hdc.objectives.pretext_task import NO_VARIANTS, PretextTask, TaskLoss
+from hdc.settings.objective import View
 
 
 class ToyTask(PretextTask):
@@ -14,7 +14,7 @@ class ToyTask(PretextTask):
         self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(3, 1)) if layer is None else layer
         self.views, self.pairs = {"clip": View(crop=1, draw="a")}, {}
 
-    def forward(self, views, rows, step):
+    def forward(self, views, rows, step, variants=NO_VARIANTS):
         loss = (self.encoder(views["clip"]) - 1).square().mean()
         return TaskLoss(loss, (), {"term": loss})
 

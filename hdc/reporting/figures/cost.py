@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from hdc.analysis.measure import ROWS
+from hdc.analysis.recorded_terms import terms_of, views_of
 from hdc.analysis.results import Results, by_seed, cells, over_seeds, record_path
 from hdc.reporting.figures.style import (
     FEWEST_SEEDS,
@@ -94,10 +95,7 @@ def _views(settings: dict[str, Any]) -> int:
     """Views of each video that a step embeds: those in a pair, or the one that has a label."""
     if settings["pretrain"].get("labels"):
         return 1
-    tasks = [settings["objective"][name] for name in ("spatial", "temporal")]
-    return len(
-        {view for task in tasks if task is not None for pair in task["pairs"] for view in pair}
-    )
+    return len({name for term in terms_of(settings).values() for name in views_of(term)})
 
 
 def _mark(panel: Axes, run: str, row: pd.Series, cost: float, look: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from hdc.analysis.recorded_terms import terms_of
 from hdc.analysis.results import Results, cells, read_logs, record_path
 from hdc.reporting.figures.style import (
     Picture,
@@ -100,7 +101,7 @@ def level_weights(results: Results) -> Picture:
 def logged_terms(results: Results) -> pd.DataFrame:
     """The training logs, with the terms of a single contrast of clips named `coupled_<level>`.
 
-    A run without a spatial subtask logs them as temporal ones.
+    A run of the temporal subtask alone logs them as temporal ones.
     """
     logs = read_logs(results)
     if not len(logs):
@@ -136,8 +137,7 @@ def _term_columns(logs: pd.DataFrame) -> list[str]:
 
 
 def _is_coupled(record: dict[str, Any]) -> bool:
-    objective = record.get("settings", {}).get("objective", {})
-    return "spatial" in objective and objective["spatial"] is None
+    return list(terms_of(record.get("settings", {}))) == ["temporal"]
 
 
 def _moves(curves: dict[str, pd.Series]) -> bool:

@@ -22,9 +22,9 @@ from hdc.evaluation import judgements
 from hdc.reporting.captions import (
     HOW,
     chance_line,
+    failed_trainings_line,
     missing_line,
     protocol_line,
-    untrained_line,
 )
 from hdc.reporting.tables.ablation import ablation_table
 from hdc.reporting.tables.build import build
@@ -60,7 +60,7 @@ def all_tables(results: Results, outcomes: Outcomes | None = None) -> list[Table
         cost_table,
     )
     tables += [maker(results) for maker in makers]
-    notes = [results.study.get("note", ""), missing_line(results), untrained_line(results)]
+    notes = [results.study.get("note", ""), missing_line(results), failed_trainings_line(results)]
     said = " ".join(note for note in notes if note)
     return [replace(table, caption=f"{table.caption} {said}".strip()) for table in tables]
 

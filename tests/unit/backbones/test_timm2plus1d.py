@@ -60,7 +60,7 @@ def test_pretrained_weights_offline_are_one_clear_line():
 
 
 def test_timm_is_imported_only_here(root):
-    modules = "hdc.encoders.build, hdc.objectives.contrastive_model"
+    modules = "hdc.encoders.build, hdc.objectives.self_supervised"
     code = f"import {modules}, sys; sys.exit('timm' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
 

@@ -13,7 +13,8 @@ from hdc.data.store import ClipStore, write_manifest
 from hdc.runtime.errors import InputError
 from hdc.runtime.lookahead import ahead
 from hdc.settings.compose import compose_run
-from hdc.settings.schema import Clip, Inference, View
+from hdc.settings.objective import View
+from hdc.settings.schema import Clip, Inference
 
 VIEWS = {"a": View(1, "a"), "b": View(1, "b"), "c": View(2, "c")}
 CLIP = Clip(frames=4, stride=2, pixels=16, minimum_distance=0, maximum_distance=None)

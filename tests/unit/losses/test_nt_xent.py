@@ -70,6 +70,58 @@ def test_gradient_reaches_every_clip(clips):
     assert (clips.grad.norm(dim=-1) > 0).all()
 
 
+def slow_with_others(first, second, others, temperature):
+    """The loss with further negatives, one row at a time and in double precision."""
+    videos, rows = len(first), [*first, *second]
+
+    def score(a, b):
+        return torch.exp(torch.dot(a, b) / (a.norm() * b.norm()) / temperature)
+
+    costs = []
+    for i, row in enumerate(rows):
+        against = [other for j, other in enumerate(rows) if j != i]
+        against += others[i % videos if len(others) > 1 else 0]
+        partner = score(row, rows[(i + videos) % (2 * videos)])
+        costs.append(-torch.log(partner / sum(score(row, other) for other in against)))
+    return sum(costs) / len(costs)
+
+
+@pytest.fixture
+def others():
+    return torch.randn(6, 3, 16, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_others_equal_the_slow_form_and_its_gradient(clips, others, shared):
+    others = others[:1] if shared else others
+    given = [rows.double().requires_grad_() for rows in (*clips, others)]
+    found = nt_xent(*given, temperature=0.1)
+    expected = slow_with_others(*given, 0.1)
+    assert_close(found, expected)
+    assert_close(*(torch.autograd.grad(loss, given) for loss in (found, expected)))
+    single = nt_xent(*clips, others, temperature=0.1)
+    assert_close(single.item(), expected.item(), rtol=1e-5, atol=0)
+
+
+def test_others_by_hand():
+    """As by hand above, with one more negative at -1 for the first video and at 0 for the other."""
+    first = torch.eye(2)
+    others = torch.tensor([[[-2.0, 0.0]], [[-2.0, 0.0]]])
+    costs = [-math.log(math.e / (math.e + 2 + more)) for more in (1 / math.e, 1)]
+    assert_close(nt_xent(first, first, others, temperature=1).item(), sum(costs) / 2)
+
+
+def test_shared_others_are_the_same_for_every_video(clips, others):
+    shared = nt_xent(*clips, others[:1], temperature=0.1)
+    assert_close(shared, nt_xent(*clips, others[:1].expand(6, -1, -1), temperature=0.1))
+
+
+def test_no_others_among_others_change_nothing(clips, others):
+    plain = nt_xent(*clips, temperature=0.1)
+    assert torch.equal(nt_xent(*clips, None, temperature=0.1), plain)
+    assert_close(nt_xent(*clips, others[:, :0], temperature=0.1), plain)
+
+
 def test_half_precision_does_not_round_similarities(clips):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = nt_xent(*clips, temperature=0.1)

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from torch.testing import assert_close
 
 from hdc.encoders.build import build_encoder
-from hdc.objectives.contrastive_model import contrastive_model
+from hdc.objectives.self_supervised import self_supervised_task
 from hdc.settings.compose import compose_run
 
 VIDEOS = 8
@@ -20,7 +20,8 @@ def model(ablation="hdc", *, chunk=None):
     run = compose_run(ablation, backbone="r3d18", data="synthetic_smoke", scale="smoke")
     objective = OmegaConf.to_object(run.objective)
     encoder = build_encoder(dict(run.backbone), seed=0)
-    return contrastive_model(encoder, objective, seed=0, total_steps=10, frozen=None, chunk=chunk)
+    told = {"seed": 0, "total_steps": 10, "frames": 16}
+    return self_supervised_task(encoder, objective, **told, chunk=chunk)
 
 
 def clips(network):

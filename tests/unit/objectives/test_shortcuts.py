@@ -16,7 +16,8 @@ from hdc.objectives.shortcuts import (
     share_found,
     shortcuts,
 )
-from hdc.settings.schema import Augment, Clip, View
+from hdc.settings.objective import View
+from hdc.settings.schema import Augment, Clip
 
 PIXELS = 64
 CPU = torch.device("cpu")

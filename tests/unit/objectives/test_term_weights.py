@@ -34,20 +34,20 @@ def test_instance_top1_is_0_by_chance_and_1_if_always_right():
 
 
 def weights(**changes):
-    values = {"measured": True, "decay": 0.5, "floor": 0.05, "equal_steps": 0} | changes
-    return TermWeights({"a": 0.25, "b": 1.0}, **values)
+    values = {"kind": "measured", "decay": 0.5, "floor": 0.05, "equal_steps": 0} | changes
+    return TermWeights({"a": 0.25, "b": 1.0}, **values, invariant=["a", "b"])
 
 
 def test_running_mean_by_hand():
     """After 1 and then 0 at decay 1/2: 0.25 of the running sum, over 1 - 1/4."""
     found = weights()
-    found.update({"a": torch.tensor(1.0), "b": torch.tensor(0.2)})
-    assert_close(found.invariance(1), torch.tensor([1.0, 0.2]))
-    found.update({"a": torch.tensor(0.0), "b": torch.tensor(0.2)})
-    assert_close(found.invariance(2), torch.tensor([1 / 3, 0.2]))
+    found.running.update({"a": torch.tensor(1.0), "b": torch.tensor(0.2)})
+    assert_close(found.running.after(1), torch.tensor([1.0, 0.2]))
+    found.running.update({"a": torch.tensor(0.0), "b": torch.tensor(0.2)})
+    assert_close(found.running.after(2), torch.tensor([1 / 3, 0.2]))
 
 
 def test_set_weights_do_not_move():
-    found = weights(measured=False)
-    found.update({"a": torch.tensor(1.0), "b": torch.tensor(0.0)})
+    found = weights(kind="fixed")
+    found.running.update({"a": torch.tensor(1.0), "b": torch.tensor(0.0)})
     assert_close(found.current(5), torch.tensor([0.25, 1.0]))

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from hdc.runtime.errors import InputError
@@ -37,13 +38,21 @@ def test_the_later_file_wins():
 
 
 def test_an_ablation_changes_what_it_says(ablation):
-    run = ablation("objective: {temperature: 0.5}\n")
-    assert run.objective.temperature == 0.5
+    run = ablation(term("loss: {temperature: 0.5}"))
+    assert run.objective.terms.temporal.loss.temperature == 0.5
     changed = settings_text(run, PRETRAIN_READS).splitlines()
     base = settings_text(compose_run("hdc", **PLAIN), PRETRAIN_READS).splitlines()
     assert [new for new, old in zip(changed, base, strict=True) if new != old] == [
-        "  temperature: 0.5"
+        "        temperature: 0.5"
     ]
+
+
+def term(changes):
+    """The text of a run that changes its temporal term."""
+    return f"objective: {{terms: {{temporal: {{{changes}}}}}}}\n"
+
+
+TWINS = "_target_: hdc.losses.barlow_twins.barlow_twins, off_diagonal: 1"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +65,10 @@ def test_an_ablation_changes_what_it_says(ablation):
         ("pretrian: {epochs: 3}\n", "ablations/new.yaml: pretrian: expected one of about, "),
         ("pretrain: {epochs: many}\n", "ablations/new.yaml: pretrain.epochs: Value 'many' of type"),
         ("backbone: {widht: 2}\n", "ablations/new.yaml: backbone.widht: expected one of width"),
-        ("objective: {temperature: -1}\n", "objective.temperature: expected a number above 0, got"),
+        (
+            "objective: {terms: {spatial: {loss: {temperature: -1}}}}\n",
+            "ablations/new.yaml: objective.terms.spatial.loss.temperature: expected a number",
+        ),
         (
             "pretrain: {compile: true, chunk: 8}\n",
             "ablations/new.yaml: pretrain.compile: expected false beside pretrain.chunk, got True",
@@ -65,14 +77,65 @@ def test_an_ablation_changes_what_it_says(ablation):
             "pretrain: {optimizer: adam}\n",
             "pretrain.optimizer: expected one of sgd, adamw, got adam",
         ),
-        ("objective: {levels: 1}\n", "objective.spatial_weights: expected 1 numbers above 0"),
+        ("objective: {levels: 1}\n", "objective.levels: expected one of views, terms, weighting"),
+        (term("weights: []"), "terms.temporal.weights: expected numbers above 0, one a level"),
+        (term("pool: x"), "objective.terms.temporal.pool: expected one of space, clip, got x"),
+        (term("match: any_time"), "terms.temporal.match: expected null, for whole clips"),
+        (term("pool: space"), "match: expected one of same_time, any_time, whole_clip, got None"),
+        (term("pairs: [[a, z]]"), "objective.terms.temporal: expected views out of a, b, c, got z"),
+        (term("pairs: [[a]]"), "terms.temporal.pairs: expected a list of pairs of view names"),
+        (term("loss: null"), "terms.temporal.loss: expected one, for pairs to be compared"),
+        (term("loss: {temprature: 1}"), "terms.temporal.loss.temprature: expected one of temperat"),
         (
-            "objective: {temporal: {pooling: x}}\n",
-            "objective.temporal.pooling: expected one of spa",
+            term("loss: {_target_: hdc.losses.nt_xent.nt_xnet}"),
+            "loss._target_: expected a function of this package or of a file in the working folder",
         ),
         (
-            "objective: {temporal: {pairs: [[a, z]]}}\n",
-            "objective.pairs: expected views out of a, b",
+            term("loss: {_target_: hdc.losses.vicreg.vicreg, invariance: 1}"),
+            "loss.variance: expected a value, which hdc.losses.vicreg.vicreg takes, got none",
+        ),
+        (
+            term("loss: {_target_: hdc.losses.info_nce.info_nce, temperature: 1}"),
+            "objective.terms.temporal.queue: expected 1 or more for info_nce, which needs",
+        ),
+        (
+            term("loss: {_target_: hdc.losses.negative_cosine.negative_cosine}"),
+            "head.predictor: expected a width for negative_cosine, which compares predictions",
+        ),
+        (term("head: {predictor: 8}"), "head.predictor: expected null for nt_xent, alike on both"),
+        (
+            term(f"loss: {{{TWINS}}}, queue: 8"),
+            "terms.temporal.queue: expected 0 for barlow_twins, which has no negatives, got 8",
+        ),
+        (
+            term(f"loss: {{{TWINS}}}, negatives: [videos, b]"),
+            "terms.temporal.negatives: expected [videos] for barlow_twins, got",
+        ),
+        (term("negatives: [times]"), "negatives: expected others than times, unless match is same"),
+        (term("negatives: [b]"), "negatives: expected videos or times among them, got ['b']"),
+        (term("negatives: [videos, b], queue: 8"), "queue: expected 0, beside times or views as n"),
+        ("objective: {terms: {spatial: null, temporal: null}}\n", "expected at least one term"),
+        (
+            term("predict: [a], pairs: [], head: null, loss: null"),
+            "expected views with the same `v",
+        ),
+        ("objective: {views: {a: {order: up}}}\n", "views.a.order: expected one of forward, rever"),
+        (
+            "objective: {views: {a: {vary: {_target_: hdc.data.variations.pace}}}}\n",
+            "objective.views.a.vary.paces: expected a value, which hdc.data.variations.pace takes",
+        ),
+        ("objective: {views: {a: {input: difference}}}\n", "export_input: expected one of differ"),
+        (
+            "objective: {export: teacher}\n",
+            "export: expected student, without a teacher, got teach",
+        ),
+        (
+            "objective: {teacher: {momentum: 1, schedule: cosine}}\n",
+            "objective.teacher.momentum: expected 0 or more, less than 1, got 1",
+        ),
+        (
+            "objective: {normalize: true}\npretrain: {chunk: 8}\n",
+            "pretrain.chunk: expected null beside objective.normalize, got 8",
         ),
         ("objective: {views: {a: {crop: x}}}\n", "objective.views.a.crop: Value 'x' of type 'str'"),
         ("augment: {crop_area: [0.9, 0.1]}\n", "augment.crop_area: expected two numbers above 0"),
@@ -103,7 +166,9 @@ def test_a_run_has_its_own_learning_rate_where_the_scale_says_so(ablation):
     assert compose_run("hdc", **PLAIN, overrides=[rates]).pretrain.learning_rate == 0.1
     by_hand = [rates, "pretrain.learning_rate=0.5"]
     assert compose_run("coupled", **PLAIN, overrides=by_hand).pretrain.learning_rate == 0.5
-    again = ablation("pretrained_by: coupled\nobjective: {spatial: null}\n", overrides=[rates])
+    again = ablation(
+        "pretrained_by: coupled\nobjective: {terms: {spatial: null}}\n", overrides=[rates]
+    )
     assert again.pretrain.learning_rate == 0.03  # or it could not be pretrained by coupled
     own = ["+learning_rates.new=0.03"]
     assert ablation("pretrain: {learning_rate: 0.2}\n", overrides=own).pretrain.learning_rate == 0.2
@@ -155,18 +220,47 @@ def test_only_stages_and_their_borders_know_hydra(path):
 def test_a_run_is_what_hydra_makes_of_all_its_files_at_once(ablation):
     choices = {"backbone": "c3d", "data": "ucf101", "protocol": "ours", "scale": "paper"}
     run = compose_run(ablation, **choices)
-    whole = config._by_hydra((*choices.items(), ("ablation", ablation)), ())
+    [path] = config.files("ablation")[ablation]
+    if "_target_" in path.read_text():
+        return  # what stood beside another `_target_` would stay
+    chosen = [f"{config._GROUPS.get(choice, choice)}={name}" for choice, name in choices.items()]
+    chosen += [f"+{path.parent}@_global_={ablation}", f"hydra.searchpath=[file://{Path.cwd()}]"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        whole = compose("config", chosen)
     assert OmegaConf.to_yaml(run) == OmegaConf.to_yaml(whole)
     assert OmegaConf.is_struct(run)
+
+
+def test_what_stood_beside_a_replaced_target_does_not_stay(ablation):
+    other = "_target_: hdc.losses.barlow_twins.barlow_twins, off_diagonal: 0.1"
+    run = ablation(f"objective: {{terms: {{spatial: {{loss: {{{other}}}}}}}}}\n")
+    assert set(run.objective.terms.spatial.loss) == {"_target_", "off_diagonal"}
+    assert set(run.objective.terms.temporal.loss) == {"_target_", "temperature"}
+    words = ["objective.terms.temporal.loss={_target_: hdc.losses.nt_xent.nt_xent, temperature: 1}"]
+    assert ablation("", overrides=words).objective.terms.temporal.loss.temperature == 1
+    words = [f"objective.terms.temporal.loss={{{other}}}"]
+    assert "temperature" not in ablation("", overrides=words).objective.terms.temporal.loss
+    words = ["~objective.terms.spatial"]
+    assert list(ablation("", overrides=words).objective.terms) == ["temporal"]
+
+
+@pytest.mark.parametrize("choice", ["hdc", "tclr_local"])
+def test_what_was_added_later_and_says_nothing_is_not_held(choice):
+    """So that a finished run stays finished when a setting is added."""
+    run = compose_run(choice, **PLAIN)
+    text, held = settings_text(run, ["objective"]), config.plain(run.objective)
+    assert "queue" not in text and "queue" not in held["terms"]["spatial"]
+    assert run.objective.terms.spatial.queue == 0
+    assert ("negatives" in text) == (choice == "tclr_local")
 
 
 @pytest.mark.parametrize(
     "body",
     [
         "defaults: [coupled_longer, _self_]\n",
-        "# @package _global_\npretrain: {epochs_factor: 1.5}\n",
+        "defaults: [coupled_longer]\n",
     ],
 )
-def test_a_file_that_asks_hydra_for_more_gets_it(ablation, body):
+def test_a_run_may_build_on_another(ablation, body):
     run = ablation(body)
     assert run.pretrain.epochs_factor == 1.5 and run.about.question == "why not"

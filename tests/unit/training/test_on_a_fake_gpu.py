@@ -65,7 +65,7 @@ def step(ablation, backbone):
             for level in encoder.levels
         }
         labels = pd.Series(["one", "other"] * 2)
-        told = {"seed": 0, "steps": 10, "frozen": frozen}
+        told = {"seed": 0, "steps": 10, "frames": 16, "frozen": frozen}
         task = build_task(encoder, pretrain, objective, labels, **told)
         clips = torch.empty(4, 16, 40, 53, 3, dtype=torch.uint8)
     with Waiting() as waiting:

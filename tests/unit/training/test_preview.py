@@ -15,7 +15,9 @@ def test_what_is_known_is_not_found_out_again_and_the_picture_is_there(tiny, tmp
     videos = read_videos(job)
     batches = clip_batches(job, videos, batch_size=4)
     encoder = build_encoder(job.network, seed=0)
-    task = build_task(encoder, job.pretrain, job.objective, videos.index.label, seed=0, steps=1)
+    task = build_task(
+        encoder, job.pretrain, job.objective, videos.index.label, seed=0, steps=1, frames=16
+    )
     told = {"picture": tmp_path / "views.png", "device": torch.device("cpu")}
     known = preview(task, batches, videos.index, **told)
     assert set(known) == {"parameters", "multiply_adds", "shortcuts"}

@@ -10,7 +10,7 @@ import pytest
 import torch
 from toy_task import ToyTask, take_step
 
-from hdc.objectives.pretext_task import TaskLoss, Term
+from hdc.objectives.pretext_task import TaskLoss, TermLoss
 from hdc.runtime.errors import InputError
 from hdc.runtime.fabric import start_fabric
 from hdc.runtime.signals import Stopped
@@ -121,8 +121,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(start):
     with pytest.raises(InputError) as error:
         one = torch.tensor(1.0)
         terms = [
-            Term("spatial", "layer3", one, weight=one, invariance=nan),
-            Term("temporal", "layer4", nan, weight=one, invariance=one),
+            TermLoss("spatial", "layer3", one, weight=one, invariance=nan),
+            TermLoss("temporal", "layer4", nan, weight=one, invariance=one),
         ]
         training.update(TaskLoss(nan, terms, {}), clips=2)
     text = str(error.value)
@@ -145,7 +145,7 @@ def test_the_log_holds_means_of_its_steps(start, tmp_path):
     training = start()
     for value in (1.0, 3.0):
         loss = training.task.encoder(torch.ones(1, 3)).sum() * 0 + value
-        terms = [Term("spatial", "layer4", 2 * loss, weight=loss - 0.5, invariance=loss / 10)]
+        terms = [TermLoss("spatial", "layer4", 2 * loss, weight=loss - 0.5, invariance=loss / 10)]
         training.update(TaskLoss(loss, terms, {}), clips=2)
     line = json.loads((tmp_path / "log.jsonl").read_text())
     assert line["step"] == 2 and line["epoch"] == 0.5
