@@ -31,9 +31,7 @@ class ImportJob(StageJob):
     checkpoint: Path = argument(
         "a state dict, or what holds one: .safetensors, or a file of torch.save"
     )
-    mapping: Path | None = argument(
-        "torchvision, or a YAML file (docs/adding-an-ablation.md); empty: as ours"
-    )
+    mapping: Path | None = argument("torchvision, or a YAML file (docs/adding.md); empty: as ours")
     pretrained_on: str = argument("words for the report: which videos, with labels or without")
     videos: Path | None = argument(
         "CSV of what it saw, columns video and sha256 of the file; empty: not known", default=None

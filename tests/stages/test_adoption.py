@@ -142,8 +142,8 @@ def test_an_encoder_that_cannot_be_taken_over_stops_before_the_first_job(
 
 
 def test_the_documented_way_works(call, root, workplace, plan):
-    """The command and the ablation of docs/adding-an-ablation.md, from the file to a plan."""
-    text = (root / "docs/adding-an-ablation.md").read_text().partition("## Encoders")[2]
+    """The command and the ablation of docs/adding.md, from the file to a plan."""
+    text = (root / "docs/adding.md").read_text().partition("## Encoders")[2]
     blocks = {kind: re.search(rf"^```{kind}\n(.*?)^```$", text, re.M | re.S)[1]
               for kind in ("bash", "yaml")}  # fmt: skip
     torch.save(r3d_18().state_dict(), workplace / "r3d_18.pth")

@@ -62,7 +62,7 @@ def test_a_file_dropped_into_ablations_adds_exactly_its_own_jobs(plan, study, wo
     before, jobs_before = plan(study=everything)
     (workplace / "ablations/low_temperature.yaml").write_text(
         "about:\n  question: Does a stricter contrast help?\n  paper: not in the paper\n"
-        "objective:\n  temperature: 0.05\n"
+        "objective:\n  terms: {spatial: {loss: {temperature: 0.05}}}\n"
     )
     after, jobs_after = plan(study=everything)
     added = {rule: count - jobs_before[rule] for rule, count in jobs_after.items()}
@@ -131,11 +131,14 @@ def test_what_a_study_allows_and_its_protocol_reach_the_stages(plan, study):
 
 
 def test_a_wrong_setting_of_a_run_stops_before_the_first_job(plan, workplace):
-    with (workplace / "ablations/random_init.yaml").open("a") as file:
+    with (workplace / "ablations/controls/random_init.yaml").open("a") as file:
         file.write("objectve: {temperature: 1}\n")
     done, jobs = plan()
     assert done.returncode != 0 and not jobs
-    assert "ablations/random_init.yaml: objectve: expected one of" in done.stdout + done.stderr
+    assert (
+        "ablations/controls/random_init.yaml: objectve: expected one of"
+        in done.stdout + done.stderr
+    )
 
 
 def test_settings_decide_what_is_done_again(call, workplace):
@@ -146,7 +149,7 @@ def test_settings_decide_what_is_done_again(call, workplace):
         "backbone='r3d18', data='synthetic', scale='smoke'); "
         "print([hash(settings_text(run, r)) for r in (PRETRAIN_READS, EVALUATE_READS)])"
     )
-    path = workplace / "ablations/hdc.yaml"
+    path = workplace / "ablations/paper/hdc.yaml"
     environment = ("env", "PYTHONHASHSEED=0", "python", "-c", code)
     texts = [call(*environment, cwd=workplace, check=True).stdout]
     for addition in ("# a comment\n", "evaluate: {neighbours: 3}\n"):
@@ -246,7 +249,7 @@ def test_downloads_run_only_when_asked_for_and_fail_aloud(call, workplace):
 def test_videos_that_come_later_are_prepared(call, workplace, make_video, moving_square):
     """Prepared without most of its videos, a data set is prepared again when more are there."""
     one_run(workplace, "ucf101")
-    with (workplace / "ablations/hdc.yaml").open("a") as file:
+    with (workplace / "ablations/paper/hdc.yaml").open("a") as file:
         file.write("store: {shard_videos: 7000}\n")  # two parts
     names = write_ucf101(workplace / "videos/ucf101/lists")
     for name in names[:4]:

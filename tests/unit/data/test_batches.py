@@ -58,6 +58,43 @@ def test_views_share_crops_and_draws_as_they_say(batches):
         assert replace(one, noise_seed=0) == replace(other, noise_seed=0)
 
 
+PACE = {"_target_": "hdc.data.variations.pace", "paces": 3}
+ROTATION = {"_target_": "hdc.data.variations.rotation"}
+
+
+def test_frames_come_in_the_order_that_a_view_says(batches):
+    views = {"a": View(1, "a"), "r": View(1, "a", order="reversed")}
+    views |= {"s": View(1, "a", order="shuffled"), "t": View(1, "b", order="shuffled")}
+    batch = batches().epoch(0, views=views)[0]()
+    assert torch.equal(clips(batch["r"]), clips(batch["a"]).flip(1))
+    assert not torch.equal(clips(batch["s"]), clips(batch["a"]))
+    assert batch["s"].parts is batch["t"].parts
+    for shuffled, plain in zip(clips(batch["s"]), clips(batch["a"]), strict=True):
+        key = lambda frame: frame.flatten().tolist()  # noqa: E731
+        assert sorted(map(key, shuffled)) == sorted(map(key, plain))
+    assert same(batch["s"], batches().epoch(0, views=views)[0]()["s"])
+
+
+def test_a_view_that_varies_says_how(batches, tiny):
+    views = {"p": View(1, "a", vary=PACE), "r": View(1, "a", vary=ROTATION), "a": View(1, "a")}
+    seen, store = set(), ClipStore(tiny)
+    for make in batches().epoch(0, views=views):
+        batch = make()
+        assert clips(batch["r"]) is clips(batch["a"])  # turned later, on the device
+        assert batch["r"].changed is not None and batch["p"].changed is None
+        seen |= set(batch["p"].variants)
+        for row, first, clip, variant in zip(
+            batch["p"].rows, batch["p"].first_frames, clips(batch["p"]), batch["p"].variants,
+            strict=True,
+        ):  # fmt: skip
+            total = store.shape(row)[0]
+            numbers = (first + 2 * (variant + 1) * np.arange(4)) % total
+            assert np.array_equal(clip.numpy(), store.clip(row, numbers))
+    assert seen == {0, 1, 2}
+    again = batches().epoch(0, views={"p": views["p"]})[0]()["p"]
+    assert again.variants == batches().epoch(0, views=views)[0]()["p"].variants
+
+
 def test_a_view_does_not_depend_on_which_others_there_are(batches):
     all_three = batches().epoch(2, views=VIEWS)[0]()
     two = batches().epoch(2, views={"a": VIEWS["a"], "c": VIEWS["c"]})[0]()

@@ -312,7 +312,7 @@ def test_a_pretraining_on_several_gpus_asks_for_them_here_and_on_a_cluster(
 ):
     """A login node has no GPU; where they are shared, several are asked for whole."""
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    with (workplace / "ablations/hdc.yaml").open("a") as file:
+    with (workplace / "ablations/paper/hdc.yaml").open("a") as file:
         file.write("progress: {devices: 2}\n")
     for gpus, share, more, asked in (
         ("0,1,2,3", "1", (), {"2"}),

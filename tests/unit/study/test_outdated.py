@@ -108,7 +108,7 @@ def test_parts_that_were_copied_later_than_the_lists_make_no_lists_again(study):
 
 
 def test_a_changed_setting_is_noticed_by_the_jobs_that_read_it(settings, study):
-    append("ablations/random_init.yaml", "evaluate: {neighbours: 3}\n")
+    append("ablations/controls/random_init.yaml", "evaluate: {neighbours: 3}\n")
     found = outdated(Study.read(settings))
     [(record, reason)] = found.items()
     assert record.endswith(
@@ -118,7 +118,7 @@ def test_a_changed_setting_is_noticed_by_the_jobs_that_read_it(settings, study):
 
 
 def test_features_notice_a_changed_setting_too(settings, study):
-    append("ablations/hdc.yaml", "inference: {clips: 5}\n")
+    append("ablations/paper/hdc.yaml", "inference: {clips: 5}\n")
     found = outdated(Study.read(settings))
     assert sorted(path.rpartition("/")[2] for path in found) == [
         "features.safetensors",
@@ -139,7 +139,7 @@ def test_a_file_of_other_content_is_noticed_only_where_it_was_read(study):
 def test_an_encoder_that_is_read_from_elsewhere_is_noticed_however_old(settings, study):
     [old] = Path("results").glob("**/random_init/**/encoder.safetensors")
     os.utime(old, (1, 1))
-    Path("ablations/random_init.yaml").write_text(f"{ABOUT}pretrained_by: hdc\n")
+    Path("ablations/controls/random_init.yaml").write_text(f"{ABOUT}pretrained_by: hdc\n")
     config.forget_composed()
     found = outdated(Study.read(settings))
     encoder = "/hdc/seed0/synthetic_smoke-split1/encoder.safetensors"
@@ -193,10 +193,10 @@ def test_beside_copied_results_only_new_and_changed_jobs_are_planned(call, study
         path.touch()
     shutil.rmtree(".snakemake")
     shuffle_times(1)
-    shutil.copy("ablations/hdc.yaml", "ablations/dropped_in.yaml")
+    shutil.copy("ablations/paper/hdc.yaml", "ablations/dropped_in.yaml")
     text = Path("config/copied.yaml").read_text().replace("- hdc\n", "- hdc\n- dropped_in\n")
     Path("config/copied.yaml").write_text(text)
-    append("ablations/random_init.yaml", "evaluate: {neighbours: 3}\n")
+    append("ablations/controls/random_init.yaml", "evaluate: {neighbours: 3}\n")
     jobs, said = planned(call)
     assert sorted(rule for rule, _ in jobs) == [
         "all", "embed", "evaluate", "evaluate", "finetune", "plan", "pretrain", "report",

@@ -1,0 +1,47 @@
+"""What docs/adding.md shows is run as it stands: files of one's own, and runs that name them."""
+
+import json
+import re
+
+import pytest
+import yaml
+
+CHOICES = ("scale=smoke", "data=synthetic_smoke", "backbone=r3d18", "seed=0", "split=1")
+QUICK = ("pretrain.batch_size=4", "pretrain.epochs=1", "progress.log_every_steps=1")
+
+
+@pytest.fixture
+def written(root, workplace):
+    """A place to work in with every file that the page shows; their names."""
+    text = (root / "docs/adding.md").read_text()
+    blocks = re.findall(r"```(?:python|yaml)\n# ([\w/]+\.\w+)\n(.*?)```", text, re.S)
+    for name, body in blocks:
+        path = workplace / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(body)
+    return [name for name, _ in blocks]
+
+
+RUNS = {
+    "distance": "temporal_layer4",
+    "mirrored": "up_layer4",
+    "changes_only": "temporal_layer2",
+}
+
+
+def test_the_page_shows_what_is_run_here(written):
+    runs = {name.split("/")[1].split(".")[0] for name in written if name.startswith("ablations/")}
+    assert set(RUNS) | {"kinetics_labels"} == runs
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_run_of_the_page_trains(run, written, call, workplace, tiny, tmp_path):
+    output = tmp_path / "run"
+    words = (*CHOICES, *QUICK, f"ablation={run}", f"prepared={tiny}", f"output_dir={output}")
+    call("hdc.pretrain", *words, cwd=workplace, check=True)
+    lines = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+    assert lines and all(RUNS[run] in line for line in lines)
+    record = json.loads((output / "pretrain.json").read_text())
+    assert RUNS[run] in record["metrics"]["terms"]
+    named = yaml.safe_load((workplace / f"ablations/{run}.yaml").read_text())
+    assert named["about"]["question"].endswith("?")
