@@ -21,4 +21,5 @@ FIGURES = (
     "confusion",
     "training_curves",
     "level_weights",
+    "embedding_spread",
 )

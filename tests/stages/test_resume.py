@@ -57,6 +57,42 @@ def test_killed_anywhere_it_ends_in_the_same_bytes(root, tmp_path, words, stage,
     assert done.stdout.count("-9") > count // 2  # they did die
 
 
+EVERYTHING = (  # a teacher, queues and predictors in one run
+    "ablation=hdc_moco",
+    "objective.terms.temporal.head={batch_norm: true, predictor: 8}",
+    "objective.export=teacher",
+)
+KINDS = (
+    "moco", "hdc_byol", "simsiam", "hdc_vicreg", "pace", "rotation_and_pace", "difference",
+    "appearance_and_motion", "learned_weights", "equal_gradients",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "count"),
+    [
+        (EVERYTHING, 4),
+        (("ablation=rotation_and_pace",), 3),
+        *(pytest.param((f"ablation={kind}",), 20, marks=pytest.mark.slow) for kind in KINDS),
+    ],
+    ids=lambda value: (
+        value[0].removeprefix("ablation=") if isinstance(value, tuple) else str(value)
+    ),
+)
+def test_other_objectives_killed_anywhere_end_in_the_same_bytes(
+    root, tmp_path, tiny, changes, count
+):
+    """What a teacher, a queue and learned weights hold is part of the state, too."""
+    plain = [word for word in CHOICES if not word.startswith("ablation=")]
+    words = [*plain, *changes, *QUICK["pretrain"], f"prepared={tiny}", "split=1"]
+    command = [sys.executable, "tests/support/kill_points.py", "pretrain", str(count)]
+    done = subprocess.run(
+        [*command, str(tmp_path), *words], cwd=root, env=ENVIRONMENT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr + (tmp_path / "log.txt").read_text()
+    assert done.stdout.count("-9") > count // 2  # they did die
+
+
 SIGNALLED = """
 import os, sys
 from importlib import import_module

@@ -239,4 +239,6 @@ def log_line(step: int, ablation: str, seed: int) -> dict:
         for place, level in enumerate(levels):
             line[f"{kind}_{level}"] = (height - 0.3 * place) / step**0.15 + 0.02 * seed
             line[f"weight_{kind}_{level}"] = weight(ablation, place, step, seed)
+            line[f"spread_{kind}_{level}"] = 0.5 + 0.1 * place + 0.02 * seed
+            line[f"rank_{kind}_{level}"] = 10.0 + place
     return line | {"learning_rate": 0.01, "clips_per_second": 40.0, "data_wait_share": 0.1}

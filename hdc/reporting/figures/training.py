@@ -23,9 +23,9 @@ def training_curves(results: Results) -> Picture:
     logs, labels = logged_terms(results), term_labels(results)
     curves = {
         (backbone, term): {run: mean_curve(lines, term) for run, lines in by_run}
-        for backbone, rows in _groups(logs, "backbone")
+        for backbone, rows in by_value(logs, "backbone")
         for term in loss_terms(rows)
-        for by_run in [_groups(rows.dropna(subset=term), "ablation")]
+        for by_run in [by_value(rows.dropna(subset=term), "ablation")]
     }
     figure, panels = small_multiples(len(curves))
     looks = line_looks(results)
@@ -51,8 +51,8 @@ def level_weights(results: Results) -> Picture:
     logs, labels = logged_terms(results), term_labels(results)
     by_run = {
         (backbone, run): weight_curves(lines, labels)
-        for backbone, rows in _groups(logs, "backbone")
-        for run, lines in _groups(rows, "ablation")
+        for backbone, rows in by_value(logs, "backbone")
+        for run, lines in by_value(rows, "ablation")
     }
     several = {where: curves for where, curves in by_run.items() if len(curves) > 1}
     moving = {where: curves for where, curves in several.items() if _moves(curves)}
@@ -115,7 +115,8 @@ def logged_terms(results: Results) -> pd.DataFrame:
     for name in _term_columns(logs):
         subtask, _, level = labels[name].partition(" ")
         if subtask == "temporal":
-            for column in (name, f"weight_{name}"):
+            columns = (name, *(f"{kind}_{name}" for kind in ("weight", "spread", "rank")))
+            for column in (column for column in columns if column in logs):
                 logs[column.replace(name, f"coupled_{level}")] = logs[column].where(is_coupled)
                 logs[column] = logs[column].mask(is_coupled)
     return logs.dropna(axis="columns", how="all")
@@ -210,13 +211,13 @@ def untrained(results: Results, logs: pd.DataFrame) -> str:
     rows = rows[~rows["run_folder"].isin(drawn)]
     reasons = {
         run: "not trained here" if (group["value"] == 0).all() else "no log that can be read"
-        for run, group in _groups(rows, "ablation")
+        for run, group in by_value(rows, "ablation")
     }
     listed = ", ".join(f"{run} ({reason})" for run, reason in reasons.items())
     return f"Not drawn: {listed}." if listed else ""
 
 
-def _groups(frame: pd.DataFrame, column: str) -> list[tuple[str, pd.DataFrame]]:
+def by_value(frame: pd.DataFrame, column: str) -> list[tuple[str, pd.DataFrame]]:
     """Rows by a column's value, in the order of its first rows."""
     if not len(frame):
         return []

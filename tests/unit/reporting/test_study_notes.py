@@ -44,6 +44,17 @@ def test_a_run_that_did_not_train_is_named_in_every_table_and_kept(tmp_path, cha
     assert all(len(table.numbers) == 2 for table in all_tables(read_results(study))[2:4])
 
 
+def test_a_run_whose_embeddings_collapsed_is_named_in_every_table_and_kept(tmp_path, change):
+    study = plant(tmp_path, splits=(1,))
+    change("hdc", 0, steps=9, spread={"spatial_layer4": 0.5, "temporal_layer4": 0.04})
+    change("hdc", 1, steps=9, spread={"spatial_layer4": 0.5, "temporal_layer4": 0.06})
+    change("random_init", 0, steps=0, spread={"temporal_layer4": 0.0})
+    for table in all_tables(read_results(study)):
+        assert "ended under 0.05): hdc on r3d18, seed 0, synthetic-split1." in table.caption
+        assert table.caption.count("Collapsed") == 1
+    assert all(len(table.numbers) == 2 for table in all_tables(read_results(study))[2:4])
+
+
 def test_shortcuts_are_averaged_over_seeds_and_blank_where_no_contrast_asks(tmp_path, change):
     study = plant(tmp_path, splits=(1,))
     for seed, share in ((0, 0.25), (1, 0.75)):

@@ -57,3 +57,14 @@ def test_runs_with_the_same_weights_share_a_panel(tmp_path):
     panels = {panel.get_title() for panel in picture["level_weights"].figure.axes}
     assert "measured_weights and 1 more" in panels and "measured_again" not in panels
     assert "The same as measured_weights: measured_again." in picture["level_weights"].caption
+
+
+def test_the_spread_of_embeddings_is_drawn_by_term_and_the_rank_of_the_last_level(pictures):
+    picture = pictures["embedding_spread"]
+    across, up = lines(titled(picture, "spread spatial layer3"))["hdc"]
+    assert across == list(range(1, 21))
+    assert up == pytest.approx([0.61] * 20)  # mean of two seeds
+    assert set(lines(titled(picture, "spread coupled layer4"))) == {"coupled"}
+    assert lines(titled(picture, "rank temporal layer4"))["hdc"][1] == pytest.approx([12.0] * 20)
+    titles = {panel.get_title() for panel in picture.figure.axes}
+    assert not {"rank temporal layer3", "rank spatial layer2"} & titles
