@@ -117,7 +117,7 @@ class Straightforward:
         model = _model(run)
         model.load_state_dict(ours.model.state_dict())
         self.encoder = model.encoder.to(self.device)
-        self.heads = model.contrast.heads.to(self.device)
+        self.heads = model.objective.heads.to(self.device)
         self.optimizer = torch.optim.SGD(
             [*self.encoder.parameters(), *self.heads.parameters()],
             lr=run.pretrain.learning_rate / MANY,  # ours is warming up

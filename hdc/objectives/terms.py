@@ -203,6 +203,7 @@ class Terms(nn.Module):
         return TaskLoss(loss, terms, measured)
 
     def _measure(self, found: Mapping[str, Found]) -> None:
+        found = {name: part for name, part in found.items() if part.invariance is not None}
         self.weights.running.update({name: part.invariance for name, part in found.items()})
         self.spread.update({name: part.spread for name, part in found.items()})
         self.rank.update({name: part.rank for name, part in found.items()})

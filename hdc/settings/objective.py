@@ -3,6 +3,7 @@
 As in `hdc.settings.schema`: `check` raises ValueError as `<key>: expected <what>, got <found>`.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -158,6 +159,8 @@ class Objective:
         if self.teacher is None:
             require("export", self.export, self.export == "student", "student, without a teacher")
         require("terms", "null for all", len(self.in_use()) > 0, "at least one term")
+        for name in self.terms:
+            require("terms", name, re.fullmatch("[a-z0-9_]+", name), "names of a-z, 0-9 and _")
         self._check_views()
         for name, term in self.in_use().items():
             if term.predict and self.weighting in ("measured", "frozen"):

@@ -58,7 +58,10 @@ def test_files_that_are_named_are_there(root, name):
     missing = [
         path
         for path in {*paths, *links} - made
-        if not any((folder / path).exists() for folder in (root, root / "config", root / "hdc"))
+        if not any(
+            (folder / path).exists()
+            for folder in (root, root / "config", root / "hdc", root / "ablations")
+        )
     ]
     assert not missing
 

@@ -133,10 +133,10 @@ def test_a_damaged_memory_of_tries_is_made_again(study, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("clip: {frames: 8}\n", "objective.spatial.pooling: expected at least 2 time steps at "
+        ("clip: {frames: 8}\n", "objective.terms.spatial.pool: expected at least 2 time steps at "
          "layer4 to pool over space alone, clips of 8 frames leave 1; use longer clips or fewer"),
-        ("objective: {levels: 4, spatial_weights: [1, 1, 1, 1], temporal_weights: [1, 1, 1, 1]}\n",
-         "objective.levels: expected at most the backbone's 3, got 4"),
+        ("objective: {terms: {temporal: {weights: [1, 1, 1, 1]}}}\n",
+         "objective.terms.temporal.weights: expected at most 3, one for each level of the "),
     ],
 )  # fmt: skip
 def test_an_objective_that_cannot_be_is_refused(study, text, why):
@@ -147,8 +147,7 @@ def test_an_objective_that_cannot_be_is_refused(study, text, why):
 @pytest.mark.parametrize(
     "text",
     [
-        "clip: {frames: 8}\nobjective: {levels: 2, spatial_weights: [1, 1], "
-        "temporal_weights: [1, 1]}\n".replace("levels: 2", "levels: 2, spatial: null"),
+        "clip: {frames: 8}\nobjective: {terms: {spatial: null}}\n",
         "clip: {frames: 8}\npretrain: {epochs_factor: 1, labels: true}\n",
         "clip: {frames: 8}\npretrain: {epochs: 0}\n",
     ],
@@ -185,7 +184,7 @@ def test_the_report_and_the_status_of_a_study_with_a_gap(study, capsys):
     folder.mkdir(parents=True)
     (folder / "study.json").write_text(without_impossible_runs(asked).plan())
     report.main(report.STAGE.read([f"study={folder / 'study.json'}", f"output_dir={folder}"]))
-    why = "r3d18/other cannot be: objective.spatial.pooling: expected at least 2 time steps"
+    why = "r3d18/other cannot be: objective.terms.spatial.pool: expected at least 2 time steps"
     page = html.unescape((folder / "report.html").read_text())
     assert "1 run of this study cannot be; the cells say why." in page
     table = pd.read_csv(folder / "tables/retrieval.csv").set_index("ablation")

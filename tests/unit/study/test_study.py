@@ -119,7 +119,7 @@ def test_plan_names_every_folder_and_question():
     ("body", "message"),
     [
         (
-            "pretrained_by: hdc\nobjective: {temperature: 1}\n",
+            "pretrained_by: hdc\nobjective: {terms: {spatial: {loss: {temperature: 1}}}}\n",
             "pretrained_by: expected the ",
         ),
         ("pretrained_by: hcd\n", "pretrained_by: expected one of .*hdc"),
