@@ -30,16 +30,24 @@ def clips(network):
     return {view: torch.randn(VIDEOS, 3, 16, 24, 24, generator=random) for view in network.views}
 
 
+def gradients_of(network):
+    """By weight; a teacher has none."""
+    named = network.named_parameters()
+    return {name: weight.grad for name, weight in named if not name.startswith("teacher.")}
+
+
 def step(network):
     """Loss, terms and gradients of one backward pass."""
     found = network(clips(network), list(range(VIDEOS)), 0)
     found.loss.backward()
-    gradients = {name: weight.grad for name, weight in network.named_parameters()}
+    gradients = gradients_of(network)
     return found.loss, found.columns(), gradients
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 8])
-@pytest.mark.parametrize("ablation", ["hdc", "coupled_three_views", "spatial_any_time"])
+@pytest.mark.parametrize(
+    "ablation", ["hdc", "coupled_three_views", "spatial_any_time", "hdc_moco", "byol"]
+)
 def test_chunks_give_the_gradients_of_the_whole(ablation, chunk):
     """With batch norm in evaluation mode, where a video's features depend on no other video."""
     whole, loss_of_parts = step(model(ablation).eval()), step(model(ablation, chunk=chunk).eval())
@@ -83,27 +91,29 @@ PROCESS = """
 import sys
 import torch
 from lightning_fabric import Fabric
-from test_large_batch import CHUNKS, VIDEOS, clips, model
+from test_large_batch import KINDS, VIDEOS, clips, gradients_of, model
 
 fabric = Fabric(accelerator="cpu", devices=2, strategy="ddp")
 fabric.launch()
 torch.set_num_threads(1)
 results = {}
-for chunk in CHUNKS:
-    network = model(chunk=chunk).eval()
+for ablation, chunk in KINDS:
+    network = model(ablation, chunk=chunk).eval()
     wrapped = fabric.setup(network)
     half = VIDEOS // 2
     mine = slice(fabric.global_rank * half, (fabric.global_rank + 1) * half)
     own = {view: table[mine] for view, table in clips(network).items()}
     found = wrapped(own, list(range(VIDEOS))[mine], 0)
     fabric.backward(found.loss)
-    grads = {name: weight.grad for name, weight in network.named_parameters()}
+    grads = gradients_of(network)
     terms = {name: term.detach() for name, term in found.columns().items()}
-    results[chunk] = {"loss": found.loss.detach(), "terms": terms, "grads": grads}
+    results[f"{ablation} {chunk}"] = {"loss": found.loss.detach(), "terms": terms, "grads": grads}
 if fabric.is_global_zero:
     torch.save(results, sys.argv[1])
 """
-CHUNKS = (None, 2)
+KINDS = (
+    ("hdc", None), ("hdc", 2), ("hdc_byol", None), ("hdc_moco", 2), ("equal_gradients", None),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +128,10 @@ def of_two_processes(tmp_path_factory):
     return torch.load(path, weights_only=True)
 
 
-@pytest.mark.parametrize("chunk", CHUNKS)
-def test_two_processes_give_the_gradients_of_one(of_two_processes, chunk):
-    found = of_two_processes[chunk]
-    loss, terms, grads = step(model().eval())
+@pytest.mark.parametrize(("ablation", "chunk"), KINDS)
+def test_two_processes_give_the_gradients_of_one(of_two_processes, ablation, chunk):
+    found = of_two_processes[f"{ablation} {chunk}"]
+    loss, terms, grads = step(model(ablation).eval())
     assert_close(found["loss"], loss.detach())
     assert_close(found["terms"], {name: term.detach() for name, term in terms.items()})
     assert_close(found["grads"], grads, rtol=1e-4, atol=1e-5)
