@@ -47,7 +47,7 @@ def test_one_study_knows_nothing_of_another(plan):
     done, jobs = plan()
     assert done.returncode == 0, done.stderr
     assert "synthetic-split1" not in done.stdout
-    assert jobs["pretrain"] == 12 and jobs["prepare_synthetic_smoke"] == 1 and jobs["report"] == 1
+    assert jobs["pretrain"] == 16 and jobs["prepare_synthetic_smoke"] == 1 and jobs["report"] == 1
 
 
 def test_the_plan_comes_before_what_takes_hours(plan):
