@@ -32,7 +32,8 @@ class ImportJob(StageJob):
         "a state dict, or what holds one: .safetensors, or a file of torch.save"
     )
     mapping: Path | None = argument(
-        "torchvision, or a YAML file (docs/adding-an-ablation.md); empty: as ours"
+        "torchvision, torchvision_mvit, torchvision_swin3d, or a YAML file "
+        "(docs/adding-an-ablation.md); empty: as ours"
     )
     pretrained_on: str = argument("words for the report: which videos, with labels or without")
     videos: Path | None = argument(
