@@ -31,7 +31,10 @@ class ImportJob(StageJob):
     checkpoint: Path = argument(
         "a state dict, or what holds one: .safetensors, or a file of torch.save"
     )
-    mapping: Path | None = argument("torchvision, or a YAML file (docs/adding.md); empty: as ours")
+    mapping: Path | None = argument(
+        "torchvision, torchvision_mvit, torchvision_swin3d, or a YAML file (docs/adding.md); "
+        "empty: as ours"
+    )
     pretrained_on: str = argument("words for the report: which videos, with labels or without")
     videos: Path | None = argument(
         "CSV of what it saw, columns video and sha256 of the file; empty: not known", default=None

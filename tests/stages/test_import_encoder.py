@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
+from torchvision.models import video
 from torchvision.models.video import R3D_18_Weights, r3d_18
 
 import hdc
@@ -52,6 +53,40 @@ def test_torchvisions_network_gives_torchvisions_features(bring, torchvisions):
     assert facts["width"] == 1 and facts["seed"] is None and not facts["videos_known"]
     assert facts["imported_from"]["file"] == "r3d_18.pth"
     assert len(facts["imported_from"]["sha256"]) == 64
+
+
+OTHERS = {  # backbone -> mapping, presets, module of the last level, frames, pixels
+    "s3d": ("torchvision", video.S3D_Weights, "features", 16, 224),
+    "mvit_v2_s": ("torchvision_mvit", video.MViT_V2_S_Weights, "norm", 16, 224),
+    "swin3d_t": ("torchvision_swin3d", video.Swin3D_T_Weights, "norm", 8, 64),
+}
+
+
+@pytest.mark.parametrize("backbone", OTHERS)
+def test_torchvisions_other_networks_give_torchvisions_features(bring, saved, backbone):
+    mapping, published, last, frames, pixels = OTHERS[backbone]
+    theirs, presets = getattr(video, backbone)().eval(), published.KINETICS400_V1.transforms()
+    encoder = hdc.load_encoder(
+        bring(saved(theirs.state_dict()), mapping, scale="paper", backbone=backbone)
+    )
+    assert set(encoder.state_dict()) < set(theirs.state_dict())
+    random = torch.Generator().manual_seed(0)
+    clips = torch.randint(
+        0, 256, (1, frames, pixels, pixels, 3), dtype=torch.uint8, generator=random
+    )
+    mean, std = (torch.tensor(numbers).view(3, 1, 1, 1) for numbers in (presets.mean, presets.std))
+    outputs = []
+    theirs.get_submodule(last).register_forward_hook(lambda _, __, x: outputs.append(x))
+    with torch.no_grad():
+        found = list(encoder(hdc.to_clips(clips, pixels=pixels)).values())[-1]
+        theirs((clips.permute(0, 4, 1, 2, 3) / 255 - mean) / std)
+    expected = {
+        "s3d": lambda x: x,
+        "mvit_v2_s": lambda x: x[:, 1:].transpose(1, 2).unflatten(2, (8, 7, 7)),
+        "swin3d_t": lambda x: x.permute(0, 4, 1, 2, 3),
+    }[backbone](outputs[0])
+    size = expected.abs().max()
+    assert_close(found / size, expected / size, rtol=0, atol=1e-4)
 
 
 def test_a_nested_checkpoint_with_other_names(bring, saved, mapping, weights):

@@ -23,6 +23,7 @@ LONG = (
     "unit/commands/test_compare.py", "unit/reporting/tables/test_all.py",
     "unit/data/preparation/test_changes.py", "unit/reporting/test_study_notes.py",
     "unit/reporting/figures/test_training.py", "unit/backbones/test_published.py",
+    "unit/backbones/test_swin3d.py", "unit/backbones/test_mvit.py", "unit/backbones/test_s3d.py",
     "unit/runtime/test_gpus.py", "unit/reporting/figures/test_fonts.py",
     "unit/analysis/test_run_differences.py",
 )  # fmt: skip

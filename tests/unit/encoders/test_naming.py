@@ -2,14 +2,28 @@
 
 import pytest
 import yaml
-from torchvision.models.video import R3D_18_Weights
+from torchvision.models.video import (
+    MViT_V2_S_Weights,
+    R3D_18_Weights,
+    S3D_Weights,
+    Swin3D_T_Weights,
+)
 
 from hdc.encoders.naming import Naming, read_naming
 from hdc.runtime.errors import InputError
 
 
-def test_the_shipped_mapping_has_torchvisions_normalization():
-    naming, presets = read_naming("torchvision"), R3D_18_Weights.KINETICS400_V1.transforms()
+@pytest.mark.parametrize(
+    ("mapping", "published"),
+    [
+        ("torchvision", R3D_18_Weights),
+        ("torchvision", S3D_Weights),
+        ("torchvision_mvit", MViT_V2_S_Weights),
+        ("torchvision_swin3d", Swin3D_T_Weights),
+    ],
+)
+def test_the_shipped_mappings_have_torchvisions_normalization(mapping, published):
+    naming, presets = read_naming(mapping), published.KINETICS400_V1.transforms()
     assert (naming.mean, naming.std) == (list(presets.mean), list(presets.std))
 
 
@@ -84,7 +98,9 @@ def test_the_first_pattern_that_matches_renames(weights):
 
 
 def test_an_unknown_mapping_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"mapping: expected torchvision, a YAML file or nothing"):
+    with pytest.raises(
+        InputError, match=r"mapping: expected torchvision, .*, a YAML file or nothing"
+    ):
         read_naming("torchvison")
     (tmp_path / "broken.yaml").write_text("a: [\n")
     with pytest.raises(InputError, match=r"broken.yaml: expected YAML, found: "):

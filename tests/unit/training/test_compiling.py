@@ -19,6 +19,7 @@ from hdc.settings.compose import allowed, compose_run, plain, typed
 def untyped():
     """As in use: the checks of types that tests put around every function are no part of it."""
     jaxtyping.config.update("jaxtyping_disable", True)
+    torch.compiler.reset()  # networks share those checks' code, of which torch keeps a few versions
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
 
