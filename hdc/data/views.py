@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from PIL import Image
 from torch import Tensor, nn
 
@@ -39,6 +39,17 @@ def augmented(
         augment(parts, view.draws, pixels=pixels, change=change, into=views[name])
         _vary(views[name], view)
     return views
+
+
+def variants_of(
+    batch: Mapping[str, ClipBatch], views: Mapping[str, View], *, device: torch.device
+) -> dict[str, Int[Tensor, " video"]]:
+    """How the clips of each view that varies were varied, on `device`."""
+    return {
+        name: sent(torch.tensor(clips.variants), device)
+        for name, clips in batch.items()
+        if views[name].vary is not None
+    }
 
 
 def _vary(clips: Float[Tensor, "clip 3 time side side"], view: ClipBatch) -> None:

@@ -19,15 +19,8 @@ from torch import Tensor
 from hdc.data.augment import Change, changed
 from hdc.data.batches import VideoBatches
 from hdc.data.prefetch import on_device
-from hdc.data.views import augmented
-from hdc.objectives.pretext_task import (
-    NO_VARIANTS,
-    PretextTask,
-    Rows,
-    TaskLoss,
-    Variants,
-    Views,
-)
+from hdc.data.views import augmented, variants_of
+from hdc.objectives.pretext_task import NO_VARIANTS, PretextTask, Rows, TaskLoss, Variants, Views
 from hdc.runtime.errors import InputError
 from hdc.runtime.fabric import (
     device_name,
@@ -138,11 +131,7 @@ class Training:
                 batch, pixels=batches.clip.pixels, device=self.fabric.device, change=self.change
             )
             rows = torch.tensor(next(iter(batch.values())).rows)
-            variants = {
-                name: sent(torch.tensor(clips.variants), self.fabric.device)
-                for name, clips in batch.items()
-                if self.task.views[name].vary is not None
-            }
+            variants = variants_of(batch, views, device=self.fabric.device)
             self.take_step(seen, sent(rows, self.fabric.device), variants)
 
     def take_step(self, views: Views, rows: Rows, variants: Variants = NO_VARIANTS) -> None:
