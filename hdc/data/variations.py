@@ -7,7 +7,6 @@ shown, or how the pictures are changed.
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hdc.data.temporal_crops import clip_frames, span
+from hdc.runtime.named_function import named_function
 
 Frames = Int[np.ndarray, " time"]
 Clips = Float[Tensor, "clip 3 time side side"]
@@ -53,9 +53,8 @@ def built_variation(part: Mapping[str, Any] | None) -> Variation:
     """What the function that a part names makes of its settings; one variant if there is none."""
     if part is None:
         return NO_VARIATION
-    module, _, name = part["_target_"].rpartition(".")
-    settings = {key: value for key, value in part.items() if key != "_target_"}
-    return getattr(import_module(module), name)(**settings)
+    function, settings = named_function(part)
+    return function(**settings)
 
 
 def rotation() -> Variation:

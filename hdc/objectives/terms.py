@@ -23,7 +23,8 @@ from hdc.runtime.errors import InputError
 from hdc.settings.objective import Objective, Term, View
 
 # By term, view and kind: `pooled` features before any head (no gradient), what a head makes of them
-# (`embedded`, `told`), `predicted` by a predictor; with a teacher its `target_pooled` and `target`.
+# (`embedded`), `predicted` by a predictor; with a teacher its `target_pooled` and `target`; of a
+# view that varies the `variant`, as a number.
 # (video, dim), or (video, time, dim) where time is kept.
 Embedded = dict[tuple[str, str, str], Tensor]
 Features = Mapping[str, Mapping[str, Float[Tensor, "video _ _ _ _"]]]  # by view and level
