@@ -1,12 +1,13 @@
-"""Fine-tuning: an encoder, a linear head and labels to accuracy on the test part of a split.
+"""Fine-tuning: an encoder, a head and labels to accuracy on the test part of a split.
 
-Trains the whole network for a fixed number of epochs, by default on train + val, then reads the
-test part once. Writes predictions.csv, one row per test video of the split (an unusable one has no
-prediction and counts as wrong), clip_scores.safetensors with the scores of every clip before
-softmax, from which any other average follows, and the record finetune.json.
+Trains the whole network, or by the frozen protocols the head alone, for a fixed number of epochs,
+by default on train + val, then reads the test part once. Writes predictions.csv, one row per test
+video of the split (an unusable one has no prediction and counts as wrong), clip_scores.safetensors
+with the scores of every clip before softmax, from which any other average follows, and the record
+finetune.json.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -39,7 +40,7 @@ from hdc.settings.stage import Stage, StageJob, argument, choice, node
 
 if TYPE_CHECKING:  # with bad arguments there is no need to wait for torch
     from hdc.data.batches import VideoBatches
-    from hdc.objectives.supervised import SupervisedTask
+    from hdc.objectives.supervised import LabelTask
     from hdc.training.trainer import Training
 
 CHECKPOINTS = {
@@ -72,6 +73,11 @@ class FinetuneJob(StageJob):
     clip: Clip = node()
     finetune: Finetune = node()
     inference: Inference = node()
+
+    @property
+    def training(self) -> Finetune:
+        """How it trains, the encoder or a head alone."""
+        return self.finetune.in_force
 
     @property
     def chooses_an_epoch(self) -> bool:
@@ -125,6 +131,7 @@ def main(job: FinetuneJob) -> None:
     predictions = judged(scores, job, videos)
     metrics = test_metrics(predictions, scores, videos)
     metrics |= {"train_loss": training.log.loss, "stored_videos_checked": checked}
+    metrics |= control_metrics(scores_of, job, videos) if job.finetune.frozen else {}
     metrics |= best.facts() if job.chooses_an_epoch else {}
     write_record(
         job.output_dir / "finetune.json",
@@ -142,15 +149,13 @@ def main(job: FinetuneJob) -> None:
     print(f"{job.output_dir / 'finetune.json'}: {tested}", flush=True)
 
 
-def begin(job: FinetuneJob, videos: Videos) -> "tuple[SupervisedTask, VideoBatches, Training]":
+def begin(job: FinetuneJob, videos: Videos) -> "tuple[LabelTask, VideoBatches, Training]":
     """The encoder with its head, the training part in batches, and the training of one on them."""
     from hdc.data.batches import VideoBatches
-    from hdc.encoders.build import read_encoder
-    from hdc.objectives.supervised import SupervisedTask, label_weights
     from hdc.runtime.fabric import start_fabric
     from hdc.training.assembly import start_training
 
-    settings, labels, targets = job.finetune, len(videos.labels), videos.targets()
+    settings = job.training
     fabric = start_fabric(settings.precision, deterministic=settings.deterministic)
     batches = VideoBatches(
         videos.store,
@@ -161,15 +166,7 @@ def begin(job: FinetuneJob, videos: Videos) -> "tuple[SupervisedTask, VideoBatch
         seed=job.seed,
         pinned=fabric.device.type == "cuda",
     )
-    weights = label_weights(targets[batches.rows], labels) if settings.class_balanced else None
-    task = SupervisedTask(
-        read_encoder(job.encoder, job.network).train(),
-        targets,
-        labels=labels,
-        seed=job.seed,
-        dropout=settings.dropout,
-        label_weights=weights,
-    )
+    task = label_task(job, videos, batches.rows)
     training = start_training(
         task,
         batches,
@@ -185,13 +182,32 @@ def begin(job: FinetuneJob, videos: Videos) -> "tuple[SupervisedTask, VideoBatch
     return task, batches, training
 
 
-def scorer(
-    task: "SupervisedTask", training: "Training", job: FinetuneJob, videos: Videos
-) -> Callable[[str], np.ndarray]:
-    """What gives the scores of every clip of a part, as the weights are when it is called."""
-    from hdc.evaluation.clip_scores import clip_scores
+def label_task(job: FinetuneJob, videos: Videos, trained: Sequence[int]) -> "LabelTask":
+    """The encoder with its head; `trained`: the rows of the videos that teach it."""
+    from hdc.encoders.build import read_encoder
+    from hdc.objectives.frozen_encoder import FrozenTask
+    from hdc.objectives.supervised import SupervisedTask, label_weights
 
-    def scores_of(part: str) -> np.ndarray:
+    settings, labels, targets = job.training, len(videos.labels), videos.targets()
+    weights = label_weights(targets[trained], labels) if settings.class_balanced else None
+    told = {"labels": labels, "seed": job.seed, "label_weights": weights}
+    encoder = read_encoder(job.encoder, job.network)
+    if settings.frozen:
+        return FrozenTask(encoder, targets, settings=settings.frozen, **told)
+    return SupervisedTask(encoder.train(), targets, dropout=settings.dropout, **told)
+
+
+def scorer(
+    task: "LabelTask", training: "Training", job: FinetuneJob, videos: Videos
+) -> Callable[..., np.ndarray]:
+    """What gives the scores of every clip of a part, as the weights are when it is called.
+
+    It is told a part, and a view of the task where the clips are not shown as they are.
+    """
+    from hdc.evaluation.clip_scores import clip_scores
+    from hdc.objectives.supervised import CLIP
+
+    def scores_of(part: str, view: str = CLIP) -> np.ndarray:
         with training.fabric.autocast():
             return clip_scores(
                 task,
@@ -201,14 +217,15 @@ def scorer(
                 inference=job.inference,
                 crops=job.finetune.crops,
                 workers=videos.store.readers(job.progress.workers),
-                what="validation" if part == "val" else part,
+                what="validation" if part == "val" else part if view == CLIP else view,
+                view=view,
             )
 
     return scores_of
 
 
 def validation_loss(
-    scores_of: Callable[[str], np.ndarray], job: FinetuneJob, videos: Videos
+    scores_of: Callable[..., np.ndarray], job: FinetuneJob, videos: Videos
 ) -> float:
     """The loss by video, in nats, on validation."""
     targets = videos.targets()[videos.rows["val"]]
@@ -268,22 +285,42 @@ def test_metrics(predictions: pd.DataFrame, scores: np.ndarray, videos: Videos) 
     }
 
 
+def control_metrics(
+    scores_of: Callable[..., np.ndarray], job: FinetuneJob, videos: Videos
+) -> dict[str, Any]:
+    """By control the accuracies of its own head, trained and tested on such clips."""
+    from hdc.objectives.frozen_encoder import CONTROLS
+
+    tested = videos.index.video.iloc[videos.rows["test"]].to_numpy()
+    found = {}
+    for control in CONTROLS:
+        shares = averaged(scores_of("test", control), job.finetune.average)
+        table = pd.DataFrame(shares, index=tested, columns=videos.labels)
+        found[control] = accuracies(prediction_table(videos.split, table))
+    return {"controls": found}
+
+
 def protocol(job: FinetuneJob, training_videos: int, predictions: pd.DataFrame) -> dict[str, Any]:
     """How the accuracy came about, for the record."""
-    settings = job.finetune
-    return {
-        "data": job.data,
-        "split": job.split,
-        "protocol": job.protocol,
-        "trained_on": "train" if job.chooses_an_epoch else "train + val",
-        "training_videos": training_videos,
-        "test_videos": len(predictions),
-        "unusable_test_videos": int((predictions.predicted == "").sum()),
-        "clips_per_video": job.inference.clips,
-        "crops_per_clip": settings.crops,
-        "averaging": f"mean of {settings.average}",
-        "checkpoint": CHECKPOINTS[settings.checkpoint],
-    } | missing_facts(job.prepared, job.split)
+    settings = job.training
+    frozen = {"trained": f"{settings.frozen.head} head, frozen encoder"} if settings.frozen else {}
+    return (
+        frozen
+        | {
+            "data": job.data,
+            "split": job.split,
+            "protocol": job.protocol,
+            "trained_on": "train" if job.chooses_an_epoch else "train + val",
+            "training_videos": training_videos,
+            "test_videos": len(predictions),
+            "unusable_test_videos": int((predictions.predicted == "").sum()),
+            "clips_per_video": job.inference.clips,
+            "crops_per_clip": settings.crops,
+            "averaging": f"mean of {settings.average}",
+            "checkpoint": CHECKPOINTS[settings.checkpoint],
+        }
+        | missing_facts(job.prepared, job.split)
+    )
 
 
 if __name__ == "__main__":
