@@ -7,7 +7,7 @@ with the scores of every clip before softmax, from which any other average follo
 finetune.json.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -131,7 +131,8 @@ def main(job: FinetuneJob) -> None:
     predictions = judged(scores, job, videos)
     metrics = test_metrics(predictions, scores, videos)
     metrics |= {"train_loss": training.log.loss, "stored_videos_checked": checked}
-    metrics |= control_metrics(scores_of, job, videos) if job.finetune.frozen else {}
+    if job.finetune.frozen:
+        metrics["controls"] = control_metrics(scores_of, job, videos)
     metrics |= best.facts() if job.chooses_an_epoch else {}
     write_record(
         job.output_dir / "finetune.json",
@@ -152,6 +153,8 @@ def main(job: FinetuneJob) -> None:
 def begin(job: FinetuneJob, videos: Videos) -> "tuple[LabelTask, VideoBatches, Training]":
     """The encoder with its head, the training part in batches, and the training of one on them."""
     from hdc.data.batches import VideoBatches
+    from hdc.encoders.build import read_encoder
+    from hdc.objectives.build import build_label_task
     from hdc.runtime.fabric import start_fabric
     from hdc.training.assembly import start_training
 
@@ -166,7 +169,14 @@ def begin(job: FinetuneJob, videos: Videos) -> "tuple[LabelTask, VideoBatches, T
         seed=job.seed,
         pinned=fabric.device.type == "cuda",
     )
-    task = label_task(job, videos, batches.rows)
+    task = build_label_task(
+        read_encoder(job.encoder, job.network),
+        videos.targets(),
+        settings,
+        labels=len(videos.labels),
+        trained=batches.rows,
+        seed=job.seed,
+    )
     training = start_training(
         task,
         batches,
@@ -180,21 +190,6 @@ def begin(job: FinetuneJob, videos: Videos) -> "tuple[LabelTask, VideoBatches, T
         log_name="finetune.log.jsonl",
     )
     return task, batches, training
-
-
-def label_task(job: FinetuneJob, videos: Videos, trained: Sequence[int]) -> "LabelTask":
-    """The encoder with its head; `trained`: the rows of the videos that teach it."""
-    from hdc.encoders.build import read_encoder
-    from hdc.objectives.frozen_encoder import FrozenTask
-    from hdc.objectives.supervised import SupervisedTask, label_weights
-
-    settings, labels, targets = job.training, len(videos.labels), videos.targets()
-    weights = label_weights(targets[trained], labels) if settings.class_balanced else None
-    told = {"labels": labels, "seed": job.seed, "label_weights": weights}
-    encoder = read_encoder(job.encoder, job.network)
-    if settings.frozen:
-        return FrozenTask(encoder, targets, settings=settings.frozen, **told)
-    return SupervisedTask(encoder.train(), targets, dropout=settings.dropout, **told)
 
 
 def scorer(
@@ -266,12 +261,29 @@ def judged(scores: np.ndarray, job: FinetuneJob, videos: Videos) -> pd.DataFrame
     facts = {"videos": tested.tolist(), "labels": labels, "axes": "video, clip, label"}
     path = job.output_dir / "clip_scores.safetensors"
     write_tensors(path, partial(save, {"scores": scores}), facts)
-    table = pd.DataFrame(
-        averaged(scores, job.finetune.average), index=tested.to_numpy(), columns=labels
-    )
-    predictions = prediction_table(videos.split, table)
+    predictions = predicted(scores, job, videos)
     write_table(job.output_dir / "predictions.csv", predictions)
     return predictions
+
+
+def predicted(scores: np.ndarray, job: FinetuneJob, videos: Videos) -> pd.DataFrame:
+    """The predictions by video that the scores of every clip come to."""
+    shares = averaged(scores, job.finetune.average)
+    tested = videos.index.video.iloc[videos.rows["test"]].to_numpy()
+    table = pd.DataFrame(shares, index=tested, columns=videos.labels)
+    return prediction_table(videos.split, table)
+
+
+def control_metrics(
+    scores_of: Callable[..., np.ndarray], job: FinetuneJob, videos: Videos
+) -> dict[str, dict[str, float]]:
+    """By control the accuracies of its own head, trained and tested on such clips."""
+    from hdc.objectives.frozen_encoder import CONTROLS
+
+    return {
+        control: accuracies(predicted(scores_of("test", control), job, videos))
+        for control in CONTROLS
+    }
 
 
 def test_metrics(predictions: pd.DataFrame, scores: np.ndarray, videos: Videos) -> dict[str, Any]:
@@ -283,21 +295,6 @@ def test_metrics(predictions: pd.DataFrame, scores: np.ndarray, videos: Videos) 
         "per_class": by_label(predictions),
         "confusion": confusion(predictions),
     }
-
-
-def control_metrics(
-    scores_of: Callable[..., np.ndarray], job: FinetuneJob, videos: Videos
-) -> dict[str, Any]:
-    """By control the accuracies of its own head, trained and tested on such clips."""
-    from hdc.objectives.frozen_encoder import CONTROLS
-
-    tested = videos.index.video.iloc[videos.rows["test"]].to_numpy()
-    found = {}
-    for control in CONTROLS:
-        shares = averaged(scores_of("test", control), job.finetune.average)
-        table = pd.DataFrame(shares, index=tested, columns=videos.labels)
-        found[control] = accuracies(prediction_table(videos.split, table))
-    return {"controls": found}
 
 
 def protocol(job: FinetuneJob, training_videos: int, predictions: pd.DataFrame) -> dict[str, Any]:
