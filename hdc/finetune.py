@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hdc.data.index import missing_facts, read_index, read_split, rows_by_part, write_table
+from hdc.data.index import missing_facts, write_table
 from hdc.data.integrity import check_sample
-from hdc.data.store import MANIFEST, ClipStore
+from hdc.data.labelled_videos import LabelledVideos
+from hdc.data.store import MANIFEST
 from hdc.evaluation.classification import (
     accuracies,
     averaged,
@@ -88,31 +89,11 @@ class FinetuneJob(StageJob):
 STAGE = Stage("finetune", __doc__, FinetuneJob)
 
 
-@dataclass(frozen=True)
-class Videos:
-    """A prepared data set, one of its splits, and the rows of the index in each part of that."""
-
-    index: pd.DataFrame
-    split: pd.DataFrame
-    store: ClipStore
-    rows: dict[str, list[int]]
-
-    @property
-    def labels(self) -> list[str]:
-        """Of the split, in the order of their scores."""
-        return sorted(set(self.split.label))
-
-    def targets(self) -> np.ndarray:
-        """The number of each video's label; -1 for a label that the split does not have."""
-        numbers = {label: number for number, label in enumerate(self.labels)}
-        return np.array([numbers.get(label, -1) for label in self.index.label])
-
-
 def main(job: FinetuneJob) -> None:
     """Fine-tune one encoder on one split and test it."""
     stopwatch = Stopwatch()
     inputs = made_from(*prepared_files(job.prepared, job.split), job.encoder)
-    videos = read_videos(job)
+    videos = LabelledVideos.read(job.prepared, job.split, validation_apart=job.chooses_an_epoch)
     leaks = leak_facts(job, videos)
     checked = check_sample(videos.store, [*chain(*videos.rows.values())], seed=job.seed)
 
@@ -150,7 +131,7 @@ def main(job: FinetuneJob) -> None:
     print(f"{job.output_dir / 'finetune.json'}: {tested}", flush=True)
 
 
-def begin(job: FinetuneJob, videos: Videos) -> "tuple[LabelTask, VideoBatches, Training]":
+def begin(job: FinetuneJob, videos: LabelledVideos) -> "tuple[LabelTask, VideoBatches, Training]":
     """The encoder with its head, the training part in batches, and the training of one on them."""
     from hdc.data.batches import VideoBatches
     from hdc.encoders.build import read_encoder
@@ -193,7 +174,7 @@ def begin(job: FinetuneJob, videos: Videos) -> "tuple[LabelTask, VideoBatches, T
 
 
 def scorer(
-    task: "LabelTask", training: "Training", job: FinetuneJob, videos: Videos
+    task: "LabelTask", training: "Training", job: FinetuneJob, videos: LabelledVideos
 ) -> Callable[..., np.ndarray]:
     """What gives the scores of every clip of a part, as the weights are when it is called.
 
@@ -220,21 +201,14 @@ def scorer(
 
 
 def validation_loss(
-    scores_of: Callable[..., np.ndarray], job: FinetuneJob, videos: Videos
+    scores_of: Callable[..., np.ndarray], job: FinetuneJob, videos: LabelledVideos
 ) -> float:
     """The loss by video, in nats, on validation."""
     targets = videos.targets()[videos.rows["val"]]
     return mean_loss(scores_of("val"), targets, job.finetune.average)
 
 
-def read_videos(job: FinetuneJob) -> Videos:
-    """The videos to train, to choose and to test on; raises InputError if one part is empty."""
-    index, split = read_index(job.prepared), read_split(job.prepared, job.split)
-    rows = rows_by_part(index, split, job.prepared, validation_apart=job.chooses_an_epoch)
-    return Videos(index, split, ClipStore(job.prepared, index.video.tolist()), rows)
-
-
-def leak_facts(job: FinetuneJob, videos: Videos) -> dict[str, Any]:
+def leak_facts(job: FinetuneJob, videos: LabelledVideos) -> dict[str, Any]:
     """Refuse what must not be judged, unless it is allowed; what was allowed, for the record."""
     copies = require_apart(videos.index, videos.split, allow=job.allow_copies)
     allow = job.allow_pretrain_on_test
@@ -248,7 +222,7 @@ def state_name(job: FinetuneJob, split: pd.DataFrame) -> str:
     return digest(f"{job.settings_text}{job.seed}{listing}{encoder}")
 
 
-def judged(scores: np.ndarray, job: FinetuneJob, videos: Videos) -> pd.DataFrame:
+def judged(scores: np.ndarray, job: FinetuneJob, videos: LabelledVideos) -> pd.DataFrame:
     """Write what the scores of every clip say, and return the predictions by video."""
     from safetensors.numpy import save
 
@@ -266,7 +240,7 @@ def judged(scores: np.ndarray, job: FinetuneJob, videos: Videos) -> pd.DataFrame
     return predictions
 
 
-def predicted(scores: np.ndarray, job: FinetuneJob, videos: Videos) -> pd.DataFrame:
+def predicted(scores: np.ndarray, job: FinetuneJob, videos: LabelledVideos) -> pd.DataFrame:
     """The predictions by video that the scores of every clip come to."""
     shares = averaged(scores, job.finetune.average)
     tested = videos.index.video.iloc[videos.rows["test"]].to_numpy()
@@ -275,7 +249,7 @@ def predicted(scores: np.ndarray, job: FinetuneJob, videos: Videos) -> pd.DataFr
 
 
 def control_metrics(
-    scores_of: Callable[..., np.ndarray], job: FinetuneJob, videos: Videos
+    scores_of: Callable[..., np.ndarray], job: FinetuneJob, videos: LabelledVideos
 ) -> dict[str, dict[str, float]]:
     """By control the accuracies of its own head, trained and tested on such clips."""
     from hdc.objectives.frozen_encoder import CONTROLS
@@ -286,7 +260,9 @@ def control_metrics(
     }
 
 
-def test_metrics(predictions: pd.DataFrame, scores: np.ndarray, videos: Videos) -> dict[str, Any]:
+def test_metrics(
+    predictions: pd.DataFrame, scores: np.ndarray, videos: LabelledVideos
+) -> dict[str, Any]:
     """Accuracies of videos and of clips, by class, and the confusion matrix."""
     correct_labels = videos.index.label.iloc[videos.rows["test"]].tolist()
     return {
