@@ -21,6 +21,7 @@ DOUBTED = (
     "pretraining videos unknown",
     "test videos with copies in training",
 )
+FINE_TUNED = "fine-tuned"
 LEAST_SPREAD = 0.05  # a twentieth of what embeddings have that point everywhere
 HOW = (
     "Mean ± sample standard deviation over seeds; splits are averaged inside a seed first, and a "
@@ -58,6 +59,19 @@ def protocol_line(results: Results, *stages: str) -> str:
                 text = "; ".join(f"{key}: {value}" for key, value in facts.items())
                 lines.append(f"{sentence(STAGES[stage].title)} on {data}: {text}.")
     return " ".join(lines)
+
+
+def trained_on_labels(results: Results) -> str:
+    """What was trained for top-1: `fine-tuned`, or a head alone, as the frozen protocols do."""
+    records = results.of("finetune")
+    words = [record["protocol"].get("trained", FINE_TUNED) for record in records]
+    return " or ".join(dict.fromkeys(words)) or FINE_TUNED
+
+
+def by_labels(results: Results, what: str) -> str:
+    """What labels taught, as in `fine-tuned top-1` or `top-1 (linear head, frozen encoder)`."""
+    trained = trained_on_labels(results)
+    return f"{trained} {what}" if trained == FINE_TUNED else f"{what} ({trained})"
 
 
 def missing_line(results: Results) -> str:

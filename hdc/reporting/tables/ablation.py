@@ -20,7 +20,7 @@ from hdc.analysis.run_differences import Difference, Place, difference
 from hdc.analysis.seed_statistics import ALPHA, holm
 from hdc.analysis.verdicts import Answer
 from hdc.analysis.video_outcomes import Outcomes
-from hdc.reporting.captions import HOW, chance_line, protocol_line
+from hdc.reporting.captions import HOW, chance_line, protocol_line, trained_on_labels
 from hdc.reporting.tables.build import build, note_mark
 from hdc.reporting.tables.table import Table
 
@@ -59,8 +59,8 @@ def ablation_table(outcomes: Outcomes, answers: list[Answer]) -> Table:
     retrieved = measures[1].title.removesuffix(" (%)")
     probed = [measure.title.removesuffix(" (%)") for measure in measures[2:]]
     caption = (
-        f"{HOW} top-1: fine-tuned, by video. The rest: frozen features at the last level, with "
-        f"linear probes for {', '.join(probed)}. {DIFFERENCE} {BOLD} "
+        f"{HOW} top-1: {trained_on_labels(results)}, by video. The rest: frozen "
+        f"features at the last level, with linear probes for {', '.join(probed)}. {DIFFERENCE} {BOLD} "
         f"{protocol_line(results, 'finetune', 'evaluate')} "
         f"{chance_line(results, retrieved, *probed)}"
     )
