@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hdc.analysis.number_formats import percent, sentence
-from hdc.analysis.results import LEVEL, Results, cells, record_path
+from hdc.analysis.results import BASE, LEVEL, Results, cells, record_path
 from hdc.evaluation.chance import recorded_chance
 from hdc.study.stages import RECORDED, STAGES
 
@@ -144,6 +144,22 @@ def doubts(results: Results, **where: str) -> list[str]:
         if words := facts.get("pretraining_videos_unknown"):
             reasons.append(f"which videos it was pretrained on is not known ({words})")
     return list(dict.fromkeys(reasons))
+
+
+def other_networks(results: Results, **where: str) -> list[str]:
+    """Which networks a run has in place of those of its backbone, as the records of `hdc` tell."""
+
+    def parts(**of: str) -> dict[str, Any]:
+        settings = [record["settings"].get("backbone") for record in results.of("pretrain", **of)]
+        return {part["_target_"]: part for part in settings if isinstance(part, dict)}
+
+    usual = parts(**where | {"ablation": BASE})
+    own = parts(**where) if usual and "ablation" in where else {}
+    return [
+        f"a network of its own: {' '.join([target.rpartition('.')[2], str(part.get('model', ''))])}"
+        for target, part in own.items()
+        if target not in usual
+    ]
 
 
 def chance_line(results: Results, *targets: str) -> str:

@@ -39,8 +39,8 @@ def class_accuracy(results: Results) -> Picture:
     cut = any(len(table) > MOST_CLASSES for table in tables.values())
     caption = (
         f"{sentence(by_labels(results, 'top-1'))} of each class, over the test videos "
-        f"of all seeds and splits that have predictions; sorted by {BASE}, or by the first run where that has none. A video that "
-        "could not be read is wrong."
+        f"of all seeds and splits that have predictions; sorted by {BASE}, or by the first run "
+        "where that has none. A video that could not be read is wrong."
     ) + (f" Of many classes the {SHOWN_ENDS} best and the {SHOWN_ENDS} worst." if cut else "")
     return Picture("class_accuracy", "Accuracy by class", caption + _absent(shown), figure)
 
@@ -64,8 +64,8 @@ def confusion(results: Results) -> Picture:
     if shares:
         color_bar(figure, image, panels, "videos of the true class")
     caption = (
-        f"Confusion matrix of the {by_labels(results, 'classifier')} over all seeds and splits that "
-        "have predictions; every row is divided by the videos of its class. "
+        f"Confusion matrix of the {by_labels(results, 'classifier')} over all seeds and splits "
+        "that have predictions; every row is divided by the videos of its class. "
     ) + " ".join(_confusions(data, table) for data, table in tables.items())
     return Picture("confusion", "What is taken for what", caption + _absent(shares), figure)
 

@@ -50,10 +50,10 @@ def accuracy_and_cost(results: Results) -> Picture:
     for (_, _, cost, _), panel in zip(drawn, panels, strict=False):
         panel.set_xlabel(COSTS[cost])
     caption = (
-        f"{sentence(by_labels(results, 'top-1'))} against what pretraining cost: seconds "
-        "of the job, and multiply-adds a clip times the clips that the encoder was shown, forward only. Mean over seeds, with bars "
-        f"of 95 %; of fewer than {FEWEST_SEEDS} seeds a bar from one to the other. A horizontal "
-        "line is a run that was not trained here."
+        f"{sentence(by_labels(results, 'top-1'))} against what pretraining cost: seconds of the "
+        "job, and multiply-adds a clip times the clips that the encoder was shown, forward only. "
+        f"Mean over seeds, with bars of 95 %; of fewer than {FEWEST_SEEDS} seeds a bar from one to "
+        "the other. A horizontal line is a run that was not trained here."
     )
     return Picture("accuracy_and_cost", "Accuracy and cost", caption, figure)
 

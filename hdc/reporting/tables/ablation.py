@@ -60,7 +60,8 @@ def ablation_table(outcomes: Outcomes, answers: list[Answer]) -> Table:
     probed = [measure.title.removesuffix(" (%)") for measure in measures[2:]]
     caption = (
         f"{HOW} top-1: {trained_on_labels(results)}, by video. The rest: frozen "
-        f"features at the last level, with linear probes for {', '.join(probed)}. {DIFFERENCE} {BOLD} "
+        f"features at the last level, with linear probes for {', '.join(probed)}. {DIFFERENCE} "
+        f"{BOLD} "
         f"{protocol_line(results, 'finetune', 'evaluate')} "
         f"{chance_line(results, retrieved, *probed)}"
     )
