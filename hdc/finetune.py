@@ -20,6 +20,7 @@ import pandas as pd
 from hdc.data.index import missing_facts, write_table
 from hdc.data.integrity import check_sample
 from hdc.data.labelled_videos import LabelledVideos
+from hdc.data.splits import pair_facts
 from hdc.data.store import MANIFEST
 from hdc.evaluation.classification import (
     accuracies,
@@ -94,7 +95,7 @@ def main(job: FinetuneJob) -> None:
     stopwatch = Stopwatch()
     inputs = made_from(*prepared_files(job.prepared, job.split), job.encoder)
     videos = LabelledVideos.read(job.prepared, job.split, validation_apart=job.chooses_an_epoch)
-    leaks = leak_facts(job, videos)
+    facts = leak_facts(job, videos) | pair_facts(videos.index, videos.split)
     checked = check_sample(videos.store, [*chain(*videos.rows.values())], seed=job.seed)
 
     # Late: with bad arguments there is no need to wait for torch.
@@ -120,7 +121,7 @@ def main(job: FinetuneJob) -> None:
         stage="finetune",
         metrics=metrics,
         settings=job.settings_record,
-        protocol=protocol(job, len(batches.rows), predictions) | leaks,
+        protocol=protocol(job, len(batches.rows), predictions) | facts,
         inputs=inputs,
         seed=job.seed,
         stopwatch=stopwatch,

@@ -1,9 +1,15 @@
-"""Group-wise folds: clips of one group never stand on both sides of a split."""
+"""Folds by group or by pair: clips of one group never stand on both sides of a split."""
+
+from collections import Counter
+from typing import Any
 
 import pandas as pd
 
 from hdc.runtime.errors import InputError
 from hdc.runtime.seeding import generator
+
+OBJECT = "object"  # the column, and the group of a pattern: what a label is done to, or with
+Pair = tuple[str, str]  # label and object
 
 
 def folds_by_group(
@@ -34,6 +40,85 @@ def folds_by_group(
         splits.append(pd.DataFrame({"video": listed.video, "part": parts}))
         _require_trained(listed, splits[-1], fold + 1)
     return splits
+
+
+def folds_by_pair(
+    listed: pd.DataFrame, *, folds: int, validation_groups: int, seed: int
+) -> list[pd.DataFrame]:
+    """One table `video, part` a fold, whose tested pairs of label and object are in no other part.
+
+    Label and object of each are trained on in other pairs, so it is their combination that is new;
+    a pair that this is not possible for is never tested. No group stands in two parts: videos of
+    another pair whose group is tested are in no part. Pairs are dealt to folds in an order drawn
+    from `seed`; validation is `validation_groups` groups of the rest.
+    Source: the compositional split of Something-Else (arXiv 1912.09930), with groups kept apart.
+    Raises InputError if a fold has nothing to test, or tests a label or object without training.
+    """
+    if OBJECT not in listed:
+        raise InputError(
+            "data.folder.pattern: expected a group (?P<object>...), since data.folder.unseen is "
+            "pairs, found none"
+        )
+    splits = []
+    for fold, tested in enumerate(_tested_pairs(listed, folds, seed)):
+        pairs = pd.Series([*zip(listed.label, listed[OBJECT], strict=True)], index=listed.index)
+        in_test = pairs.isin(tested)
+        left_out = listed.group.isin(listed.group[in_test]) & ~in_test
+        remaining = sorted(set(listed.group[~in_test & ~left_out]))
+        generator(seed, "validation", fold).shuffle(remaining)
+        in_validation = listed.group.isin(remaining[:validation_groups])
+        parts = pd.Series("train", listed.index).mask(in_validation, "val").mask(in_test, "test")
+        table = pd.DataFrame({"video": listed.video, "part": parts})[~left_out]
+        _require_trained(listed[~left_out], table, fold + 1)
+        _require_trained(listed[~left_out].assign(label=listed[OBJECT]), table, fold + 1)
+        splits.append(table.reset_index(drop=True))
+    return splits
+
+
+def _tested_pairs(listed: pd.DataFrame, folds: int, seed: int) -> list[set[Pair]]:
+    """The pairs that each fold tests: label and object of each are left in another pair."""
+    names = {column: sorted(set(listed[column])) for column in ("label", OBJECT)}
+    for column, values in names.items():
+        generator(seed, "pairs", column).shuffle(values)
+    pairs = set(zip(listed.label, listed[OBJECT], strict=True))
+    dealt: list[list[Pair]] = [[] for _ in range(folds)]
+    for place, label in enumerate(names["label"]):
+        own = [(label, thing) for thing in names[OBJECT] if (label, thing) in pairs]
+        for number, pair in enumerate(own):
+            dealt[(place + number) % folds].append(pair)  # of a full table a diagonal each
+    tested = []
+    for fold in dealt:
+        left = Counter(("label", label) for label, _ in pairs)
+        left.update((OBJECT, thing) for _, thing in pairs)
+        tested.append(set())
+        for label, thing in fold:
+            if min(left["label", label], left[OBJECT, thing]) > 1:
+                tested[-1].add((label, thing))
+                left.subtract([("label", label), (OBJECT, thing)])
+    if not all(tested):
+        raise InputError(
+            f"data.folder.folds: expected in each of {folds} folds a pair of label and object that "
+            f"both stand in other pairs, too, found none in fold {tested.index(set()) + 1} of "
+            f"{len(pairs)} pairs; lower it, or add videos"
+        )
+    return tested
+
+
+def pair_facts(index: pd.DataFrame, split: pd.DataFrame) -> dict[str, Any]:
+    """For a record's protocol: how many tested pairs of label and object training has not seen.
+
+    Empty where nothing tells the objects.
+    """
+    if OBJECT not in index:
+        return {}
+    rows = index[["video", "label", OBJECT]].merge(split[["video", "part"]], on="video")
+    pairs = {
+        tested: set(zip(some.label, some[OBJECT], strict=True))
+        for tested, some in rows.groupby(rows.part == "test")
+    }
+    tested = pairs.get(True, set())
+    unseen = len(tested - pairs.get(False, set()))
+    return {"pairs_of_label_and_object": f"{len(tested)} tested, {unseen} of them not trained on"}
 
 
 def _part(group: str, test: set[str], validation: set[str]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from hdc.data.listing import files_below, require_folder, require_plain_name
+from hdc.data.splits import OBJECT
 from hdc.runtime.errors import InputError
 from hdc.runtime.patterns import compiled, ending
 
@@ -14,8 +15,9 @@ def list_folder(folder: str | Path, pattern: str) -> pd.DataFrame:
     """Every file below `folder` whose relative path matches `pattern` in full.
 
     The pattern's named group `label` gives the label; the optional `group` what must stay together
-    in a split, else every video is a group of its own. Returns columns video (the relative path),
-    label, group and path, sorted by video.
+    in a split, else every video is a group of its own; the optional `object` what the label is
+    done to, or with. Returns columns video (the relative path), label, group, object where the
+    pattern has one, and path, sorted by video.
     Raises InputError for a missing folder, a bad pattern, no match, or a label with one video only.
     """
     folder = require_folder(folder)
@@ -29,14 +31,16 @@ def list_folder(folder: str | Path, pattern: str) -> pd.DataFrame:
         if match:
             require_plain_name(path)
             group = match.groupdict().get("group") or video
-            rows.append((video, match["label"], group, str(path)))
+            found = {name: match[name] or "" for name in match.groupdict() if name == OBJECT}
+            rows.append({"video": video, "label": match["label"], "group": group, **found})
+            rows[-1]["path"] = str(path)
     if not rows:
         example = f", such as {files[0].relative_to(folder)}" if files else ""
         raise InputError(
             f"data.folder.pattern: expected to match files below {folder}, matched none of "
             f"{len(files)}{example}; the pattern is {pattern}"
         )
-    table = pd.DataFrame(rows, columns=["video", "label", "group", "path"])
+    table = pd.DataFrame(rows)
     _require_two_videos(table)
     return table
 
