@@ -1,10 +1,9 @@
 """Fine-tuning: an encoder, a head and labels to accuracy on the test part of a split.
 
-Trains the whole network, or by the frozen protocols the head alone, for a fixed number of epochs,
-by default on train + val, then reads the test part once. Writes predictions.csv, one row per test
+Trains the whole network, or by a frozen protocol a head alone, for a fixed number of epochs, by
+default on train + val, then reads the test part once. Writes predictions.csv, one row per test
 video of the split (an unusable one has no prediction and counts as wrong), clip_scores.safetensors
-with the scores of every clip before softmax, from which any other average follows, and the record
-finetune.json.
+with every clip's scores before softmax, from which any other average follows, and finetune.json.
 """
 
 from collections.abc import Callable
@@ -194,7 +193,7 @@ def scorer(
                 inference=job.inference,
                 crops=job.finetune.crops,
                 workers=videos.store.readers(job.progress.workers),
-                what="validation" if part == "val" else part if view == CLIP else view,
+                what="validation" if part == "val" else view if view != CLIP else part,
                 view=view,
             )
 
@@ -276,7 +275,7 @@ def test_metrics(
 
 def protocol(job: FinetuneJob, training_videos: int, predictions: pd.DataFrame) -> dict[str, Any]:
     """How the accuracy came about, for the record."""
-    settings = job.training
+    settings = job.finetune
     frozen = {"trained": f"{settings.frozen.head} head, frozen encoder"} if settings.frozen else {}
     return (
         frozen

@@ -31,6 +31,7 @@ from hdc.reporting.tables.finetune import finetune_table
 from hdc.reporting.tables.literature import foldable, with_published
 from hdc.reporting.tables.preregistered import preregistered_table
 from hdc.reporting.tables.table import Table
+from hdc.reporting.tables.transfer import transfer_table
 from hdc.study.stages import STAGES
 
 CONTROLS = (
@@ -51,6 +52,7 @@ def all_tables(results: Results, outcomes: Outcomes | None = None) -> list[Table
     outcomes = outcomes or Outcomes(results)
     answered = answers(outcomes)
     tables = [ablation_table(outcomes, answered), preregistered_table(results, answered)]
+    tables.append(transfer_table(outcomes))
     makers = (
         finetune_table,
         retrieval_table,
