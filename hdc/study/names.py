@@ -17,6 +17,8 @@ def require_names(config: Mapping[str, Any]) -> None:
     """Refuse names in a study's configuration that stand for nothing."""
     if config["study"] in TAKEN:
         raise InputError(f"study: expected a name other than {' and '.join(TAKEN)}")
+    if config["study"] in config.get("home_studies", []):
+        raise InputError(f"home_studies: expected other studies, got {config['study']} itself")
     require_allowed("scale", config["scale"], "scale")
     require_allowed("protocol", config.get("protocol", "ours"), "protocol")
     for name in config["backbones"]:

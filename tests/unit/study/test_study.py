@@ -72,6 +72,7 @@ def test_parts():
         ({"pretrain_on": "weizmann-split10"}, "pretrain_on: weizmann has splits 1 to 9, got 10"),
         ({"pretrain_on": "a b"}, "pretrain_on: expected a data set such as ucf101"),
         ({"pretrain_on": "synthetic"}, "pretrain_on: expected same, or synthetic-split1"),
+        ({"home_studies": ["demo"]}, "home_studies: expected other studies, got demo itself"),
         (
             {"protocol": "frozen_linear", "ablations": ["hdc"]},
             "ablations: expected random_init among them, because protocol frozen_linear",
