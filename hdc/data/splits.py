@@ -1,6 +1,7 @@
 """Folds by group or by pair: clips of one group never stand on both sides of a split."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -48,9 +49,10 @@ def folds_by_pair(
     """One table `video, part` a fold, whose tested pairs of label and object are in no other part.
 
     Label and object of each are trained on in other pairs, so it is their combination that is new;
-    a pair that this is not possible for is never tested. No group stands in two parts: videos of
-    another pair whose group is tested are in no part. Pairs are dealt to folds in an order drawn
-    from `seed`; validation is `validation_groups` groups of the rest.
+    a pair that this is not possible for is never tested. Pairs are dealt to folds in an order drawn
+    from `seed`. No group stands in two parts: of those that show tested pairs and others, such as
+    people who do everything, one in `folds` is tested and the rest are trained on, and their videos
+    of the other kind are in no part. Validation is `validation_groups` groups of training.
     Source: the compositional split of Something-Else (arXiv 1912.09930), with groups kept apart.
     Raises InputError if a fold has nothing to test, or tests a label or object without training.
     """
@@ -59,28 +61,44 @@ def folds_by_pair(
             "data.folder.pattern: expected a group (?P<object>...), since data.folder.unseen is "
             "pairs, found none"
         )
-    splits = []
-    for fold, tested in enumerate(_tested_pairs(listed, folds, seed)):
-        pairs = pd.Series([*zip(listed.label, listed[OBJECT], strict=True)], index=listed.index)
-        in_test = pairs.isin(tested)
-        left_out = listed.group.isin(listed.group[in_test]) & ~in_test
-        remaining = sorted(set(listed.group[~in_test & ~left_out]))
-        generator(seed, "validation", fold).shuffle(remaining)
-        in_validation = listed.group.isin(remaining[:validation_groups])
-        parts = pd.Series("train", listed.index).mask(in_validation, "val").mask(in_test, "test")
-        table = pd.DataFrame({"video": listed.video, "part": parts})[~left_out]
-        _require_trained(listed[~left_out], table, fold + 1)
-        _require_trained(listed[~left_out].assign(label=listed[OBJECT]), table, fold + 1)
-        splits.append(table.reset_index(drop=True))
+    pairs = pd.Series([*zip(listed.label, listed[OBJECT], strict=True)], index=listed.index)
+    groups, splits = sorted(listed.group.unique()), []
+    generator(seed, "folds").shuffle(groups)
+    for fold, tested in enumerate(_tested_pairs(pairs, folds, seed)):
+        new = pairs.isin(tested)
+        both = set(listed.group[new]) & set(listed.group[~new])
+        ours = both.intersection(groups[fold::folds])
+        in_test = new & ~listed.group.isin(both - ours)
+        kept = in_test | (~new & ~listed.group.isin(ours))
+        splits.append(_with_validation(listed[kept], in_test[kept], validation_groups, seed, fold))
     return splits
 
 
-def _tested_pairs(listed: pd.DataFrame, folds: int, seed: int) -> list[set[Pair]]:
+def _with_validation(
+    listed: pd.DataFrame, in_test: pd.Series, validation_groups: int, seed: int, fold: int
+) -> pd.DataFrame:
+    """A table `video, part` of videos that are tested or not; see `folds_by_pair`."""
+    if not in_test.any():
+        raise InputError(
+            f"split {fold + 1}: expected videos of groups to test, found none; lower "
+            "data.folder.folds, or let the pattern name a finer group"
+        )
+    remaining = sorted(set(listed.group[~in_test]))
+    generator(seed, "validation", fold).shuffle(remaining)
+    in_validation = listed.group.isin(remaining[:validation_groups])
+    parts = pd.Series("train", listed.index).mask(in_validation, "val").mask(in_test, "test")
+    split = pd.DataFrame({"video": listed.video, "part": parts})
+    for column in ("label", OBJECT):
+        _require_trained(listed.assign(label=listed[column]), split, fold + 1)
+    return split.reset_index(drop=True)
+
+
+def _tested_pairs(known: Iterable[Pair], folds: int, seed: int) -> list[set[Pair]]:
     """The pairs that each fold tests: label and object of each are left in another pair."""
-    names = {column: sorted(set(listed[column])) for column in ("label", OBJECT)}
+    pairs = set(known)
+    names = {"label": sorted({pair[0] for pair in pairs}), OBJECT: sorted({p[1] for p in pairs})}
     for column, values in names.items():
         generator(seed, "pairs", column).shuffle(values)
-    pairs = set(zip(listed.label, listed[OBJECT], strict=True))
     dealt: list[list[Pair]] = [[] for _ in range(folds)]
     for place, label in enumerate(names["label"]):
         own = [(label, thing) for thing in names[OBJECT] if (label, thing) in pairs]

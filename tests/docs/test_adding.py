@@ -31,7 +31,7 @@ RUNS = {
 
 def test_the_page_shows_what_is_run_here(written):
     runs = {name.split("/")[1].split(".")[0] for name in written if name.startswith("ablations/")}
-    assert set(RUNS) | {"kinetics_labels"} == runs
+    assert set(RUNS) | {"kinetics_labels", "image_imagenet"} == runs
 
 
 @pytest.mark.parametrize("run", RUNS)

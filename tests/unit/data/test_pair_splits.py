@@ -50,14 +50,32 @@ def test_tested_pairs_are_new_and_their_parts_are_not(pairs, folds, seed):
         assert split.video.is_unique
 
 
-def test_a_group_that_is_tested_is_trained_on_in_no_pair():
-    """A person who does everything with everything is tested with some pairs and trains none."""
-    table = pd.concat([listed(FULL), listed(FULL).assign(group="ann")], ignore_index=True)
-    table["video"] = table.video + table.index.astype(str)
-    for split in folds_by_pair(table, folds=2, validation_groups=1, seed=0):
-        anns = table.video[table.group == "ann"]
-        assert set(split.part[split.video.isin(anns)]) == {"test"}
-        assert not anns.isin(split.video).all()
+@pytest.mark.parametrize("seed", range(3))
+def test_people_who_do_everything_are_tested_or_trained_on(seed):
+    """Of four, in two folds: two are tested on new pairs, two train the others; the rest is out."""
+    table = listed(FULL, groups=4)
+    table["group"] = table.video.str[-5]
+    for split in folds_by_pair(table, folds=2, validation_groups=1, seed=seed):
+        people = split.merge(table, on="video").groupby("part").group.agg(set)
+        assert len(people["test"]) == 2 and len(people["train"]) == len(people["val"]) == 1
+        assert not people["test"] & (people["train"] | people["val"])
+        test = pairs_of(table, split, "test")
+        assert len(split) == 2 * len(test) + 2 * len(set(FULL) - test)
+        assert not test & pairs_of(table, split, "train", "val")
+
+
+@pytest.mark.parametrize(
+    ("people", "message"),
+    [
+        (1, "split 1: expected every tested label in train, found none of"),
+        (2, "split 3: expected videos of groups to test, found none"),
+    ],
+)
+def test_too_few_people_cannot_be_kept_apart(people, message):
+    table = listed(FULL, groups=people)
+    table["group"] = table.video.str[-5]
+    with pytest.raises(InputError, match=message):
+        folds_by_pair(table, folds=3, validation_groups=0, seed=0)
 
 
 def test_what_a_record_says_of_pairs():
