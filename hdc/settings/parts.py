@@ -103,6 +103,23 @@ def signature_of(target: str) -> Signature | None:
     return None
 
 
+def check_inputs(objective: Objective) -> None:
+    """Refuse views whose input is a name that no module has.
+
+    Raises ValueError as `check_part` does, the key relative to the objective.
+    """
+    for name, view in objective.views.items():
+        module, _, attribute = view.input.rpartition(".")
+        source = _source(module) if module else None
+        body = ast.parse(source.read_text()).body if source else ()
+        targets = [
+            target for node in body if isinstance(node, ast.Assign) for target in node.targets
+        ]
+        known = not module or attribute in [getattr(target, "id", "") for target in targets]
+        wanted = "an hdc.data.inputs.Input of this package or of a file in the working folder"
+        require(f"views.{name}.input", view.input, known, wanted)
+
+
 def _source(module: str) -> Path | None:
     """The file of a module: an installed one, or one in the working folder."""
     try:

@@ -25,7 +25,7 @@ def written(root, workplace):
 RUNS = {
     "distance": "temporal_layer4",
     "mirrored": "up_layer4",
-    "changes_only": "temporal_layer2",
+    "colourless": "temporal_layer2",
 }
 
 
@@ -45,3 +45,18 @@ def test_a_run_of_the_page_trains(run, written, call, workplace, tiny, tmp_path)
     assert RUNS[run] in record["metrics"]["terms"]
     named = yaml.safe_load((workplace / f"ablations/{run}.yaml").read_text())
     assert named["about"]["question"].endswith("?")
+
+
+def test_an_encoder_of_an_input_of_ones_own_is_judged_on_it(
+    written, call, workplace, tiny, tmp_path
+):
+    run, names = tmp_path / "run", ("scale=smoke", "data=synthetic_smoke", "backbone=r3d18")
+    words = (*CHOICES, *QUICK, "ablation=colourless", f"prepared={tiny}", f"output_dir={run}")
+    call("hdc.pretrain", *words, cwd=workplace, check=True)
+    encoder = run / "encoder.safetensors"
+    words = (*names, "ablation=colourless", f"encoder={encoder}", f"prepared={tiny}")
+    call("hdc.embed", *words, f"output_dir={tmp_path / 'e'}", cwd=workplace, check=True)
+    assert (tmp_path / "e/features.safetensors").is_file()
+    (workplace / "greyscale.py").unlink()
+    done = call("hdc.embed", *words, f"output_dir={tmp_path / 'f'}", cwd=workplace)
+    assert done.returncode == 1 and "found greyscale.grey; its file has to lie" in done.stderr
