@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 
 from hdc.study.batch_sizes import require_enough_videos
 from hdc.study.impossible_runs import without_impossible_runs
-from hdc.settings.compose import settings_text
+from hdc.settings.compose import settings_text, typed
 from hdc.data.preparation.changes import CHANGED, note_changes
 from hdc.runtime.gpus import gpu_share, visible_gpus
 from hdc.runtime.errors import InputError
@@ -241,13 +241,13 @@ def seen(wildcards):
     if run.pretrained_by:
         data = wildcards.get("data") or part_of(wildcards.pretrained_on)[0]
         run = STUDY.compose(wildcards.backbone, run.pretrained_by, data)
-    return [] if run.pretrain.labels else [run.objective.exported]
+    return [] if run.pretrain.labels else [typed(run, "objective")[0].exported]
 
 
 def learned_from(wildcards):
     """What the views of a run are; frames alone where it takes an encoder over or has labels."""
     run = run_of(wildcards)
-    return [] if run.encoder or run.pretrain.labels else run.objective.inputs()
+    return [] if run.encoder or run.pretrain.labels else typed(run, "objective")[0].inputs()
 
 
 def record_of(stage, made):
