@@ -236,7 +236,7 @@ def test_some_are_elsewhere_and_others_are_unknown(tmp_path):
         download("kinetics", tmp_path)
     with pytest.raises(InputError, match=r"jester: expected .* got one whose license a person has"):
         download("jester", tmp_path)
-    with pytest.raises(InputError, match="expected one of ucf101, hmdb51, kinetics, .*, got ucf"):
+    with pytest.raises(InputError, match=r"expected one of ucf101, hmdb51, kinetics, .*, got ucf"):
         download("ucf", tmp_path)
 
 

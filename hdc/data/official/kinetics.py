@@ -1,4 +1,7 @@
-"""The lists of Kinetics-400, 600 and 700: csv files of label, youtube_id, time_start, time_end, split, is_cc."""
+"""The lists of Kinetics-400, 600 and 700.
+
+They are csv files of label, youtube_id, time_start, time_end, split and, in some, is_cc.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -18,7 +18,8 @@ def list_official(
 ) -> Listing:
     """The videos and splits of a published data set; lists and videos lie anywhere below `folder`.
 
-    `images`: videos are folders of images. Validation is held out of each training part by group, the same number for each label.
+    `images`: videos are folders of images. Validation is held out of each training part by group,
+    the same number for each label.
     Raises InputError for a missing folder or list, for numbers that are not the published ones and
     for two files of one video.
     """
@@ -64,7 +65,8 @@ def _locate(lists: Lists, files: Sequence[Path], *, images: bool) -> list[str]:
         matches = [path for path in matches if is_video(path)]
         if len(matches) > 1:
             raise InputError(
-                f"{video}: expected one {'folder' if images else 'file'}, found {matches[0]} and {matches[1]}; move one away"
+                f"{video}: expected one {'folder' if images else 'file'}, found {matches[0]} and "
+                f"{matches[1]}; move one away"
             )
         if matches:
             require_plain_name(matches[0])

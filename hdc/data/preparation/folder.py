@@ -1,4 +1,4 @@
-"""A folder of videos, or of folders of images, labelled and grouped by a regular expression on their paths."""
+"""A folder of videos, labelled and grouped by a regular expression on their paths."""
 
 import re
 from pathlib import Path
@@ -13,9 +13,10 @@ from hdc.runtime.patterns import compiled, ending
 def list_folder(folder: str | Path, pattern: str, *, images: bool = False) -> pd.DataFrame:
     """Every file below `folder` whose relative path matches `pattern` in full.
 
-    `images`: videos are folders of images, and it is these whose path has to match. The pattern's named group `label` gives the label; the optional `group` what must stay together
-    in a split, else every video is a group of its own. Returns columns video (the relative path),
-    label, group and path, sorted by video.
+    `images`: videos are folders of images, and it is their path that has to match. The pattern's
+    named group `label` gives the label; the optional `group` what must stay together in a split,
+    else every video is a group of its own. Returns columns video (the relative path), label, group
+    and path, sorted by video.
     Raises InputError for a missing folder, a bad pattern, no match, or a label with one video only.
     """
     folder = require_folder(folder)
