@@ -32,6 +32,12 @@ def write(path, frames, name="frame_{}.png", first=1, **options):
         Image.fromarray(frame).save(path / name.format(number), **options)
 
 
+def blocks(count):
+    """Pictures of 32 x 40 pixels in even blocks of eight."""
+    colors = np.random.default_rng(0).integers(0, 256, (count, 4, 5, 3), np.uint8)
+    return np.kron(colors, np.ones((1, 8, 8, 1), np.uint8))
+
+
 @pytest.fixture
 def decode(prepare_settings):
     def run(path, **changes):
@@ -51,9 +57,7 @@ def test_frames_of_png_are_those_that_were_written(folder, decode, moving_square
 
 def test_frames_of_jpeg_are_as_pillow_decodes_them(tmp_path, decode):
     """At full color resolution: how colors are spread over pixels differs between decoders."""
-    random = np.random.default_rng(0).integers(0, 256, (3, 4, 5, 3), np.uint8)
-    frames = np.kron(random, np.ones((1, 8, 8, 1), np.uint8))
-    write(tmp_path, frames, "{:05d}.JPG", quality=95, subsampling=0)
+    write(tmp_path, blocks(3), "{:05d}.JPG", quality=95, subsampling=0)
     video = decode(tmp_path)
     pillow = [np.asarray(Image.open(path)) for path in sorted(tmp_path.iterdir())]
     assert video.header.codec == "mjpeg"
@@ -103,29 +107,33 @@ def bit(path):
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
-        (cut, r"frame_4\.png: (cannot be decoded|damaged)"),
-        (bit, r"frame_4\.png: (cannot be decoded|damaged)"),
-        (lambda path: path.write_bytes(b""), r"frame_4\.png: empty file"),
-        (lambda path: path.write_text("text"), r"frame_4\.png: expected a JPEG or PNG image, found"),
-        (other_size, r"frame_4\.png: expected 40 x 32 pixels, as of the first image, found 40 x 34"),
-        (lambda path: shutil.copy(path, path.with_name("b04.png")), r"one image of each number, found b04\.png and frame_4\.png"),
-        (lambda path: path.rename(path.with_name("cover.png")), r"cover\.png: expected an image with a number"),
-        (lambda path: shutil.rmtree(path.parent), "no such folder"),
+        (cut, r"(cannot be decoded|damaged)"),
+        (bit, r"(cannot be decoded|damaged)"),
+        (lambda path: path.write_bytes(b""), "empty file"),
+        (lambda path: path.write_text("text"), "expected a JPEG or PNG image, found another"),
+        (other_size, "expected 40 x 32 pixels, as of the first image, found 40 x 34"),
     ],
-)  # fmt: skip
+)
 def test_a_folder_with_one_bad_image_is_refused_with_its_name(folder, decode, harm, reason):
     harm(folder / "frame_4.png")
-    with pytest.raises(RejectedVideo, match=reason) as verdict:
+    with pytest.raises(RejectedVideo, match=rf"^frame_4\.png: {reason}") as verdict:
         decode(folder)
     assert "\n" not in str(verdict.value)
 
 
+def test_an_image_without_a_number_and_two_with_one(folder, decode):
+    shutil.copy(folder / "frame_4.png", folder / "b04.png")
+    with pytest.raises(RejectedVideo, match=r"of each number, found b04\.png and frame_4\.png"):
+        decode(folder)
+    (folder / "b04.png").rename(folder / "cover.png")
+    with pytest.raises(RejectedVideo, match=r"cover\.png: expected an image with a number"):
+        decode(folder)
+
+
 @pytest.mark.parametrize("progressive", [False, True])
 def test_no_jpeg_that_is_cut_short_passes(tmp_path, decode, progressive):
-    """Wherever it is cut; FFmpeg alone lets the last bytes go, and of a progressive one whole scans."""
-    picture = np.kron(
-        np.random.default_rng(0).integers(0, 256, (4, 5, 3), np.uint8), np.ones((8, 8, 1), np.uint8)
-    )
+    """Wherever it is cut; FFmpeg alone lets last bytes go, and of a progressive one whole scans."""
+    [picture] = blocks(1)
     write(tmp_path, [picture], "1.jpg", quality=90, progressive=progressive)
     path = tmp_path / "1.jpg"
     content = path.read_bytes()
@@ -142,9 +150,7 @@ def test_no_image_at_all(tmp_path, decode):
 
 @pytest.mark.parametrize("number", range(1, 9))
 def test_images_are_stored_as_exif_shows_them(tmp_path, decode, number):
-    picture = np.kron(
-        np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3) * 4, np.ones((8, 8, 1), np.uint8)
-    )
+    [picture] = blocks(1)
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = number
     write(tmp_path, [picture] * 2, "{}.png", exif=exif)
@@ -213,7 +219,7 @@ def test_a_child_decodes_them(folder, prepare_settings, decode):
             decoder.pack(folder)
 
 
-def test_an_archive_that_is_called_an_image(tmp_path, decode):
+def test_another_kind_that_is_called_png(tmp_path, decode):
     target = io.BytesIO()
     Image.new("RGB", (8, 8)).save(target, "GIF")
     (tmp_path / "1.png").write_bytes(target.getvalue())
