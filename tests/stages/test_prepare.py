@@ -320,7 +320,7 @@ def test_folders_of_images_become_a_store(tmp_path, prepare, moving_square):
     index = pd.read_csv(output / "index.csv")
     assert index.frames.tolist() == [11, 12, 12, 12] and (index.fps == 12).all()
     assert index.path.tolist() == [str(folder / video) for video in index.video]
-    store = ClipStore(output, index.video)
+    store = ClipStore(output, index.video.tolist())
     stored = store.clip(0, np.arange(11))
     assert np.array_equal(stored, np.delete(clips["run/ann"], 6, axis=0))
     before = (output / "store.json").read_bytes()

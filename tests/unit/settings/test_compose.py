@@ -331,7 +331,7 @@ def test_images_are_of_videos_that_are_found():
     words = ["data.images.frames_per_second=12"]
     run = compose_run("hdc", **(PLAIN | {"data": "weizmann"}), overrides=words)
     assert run.data.images.frames_per_second == 12.0
-    with pytest.raises(InputError, match="data.images: expected null beside synthetic"):
+    with pytest.raises(InputError, match=r"data\.images: expected null beside synthetic"):
         compose_run("hdc", **PLAIN, overrides=words)
     with pytest.raises(InputError, match="frames_per_second: expected a number above 0, got 0"):
         compose_run("hdc", **(PLAIN | {"data": "jester"}), overrides=[f"{words[0][:-2]}0"])
