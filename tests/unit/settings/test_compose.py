@@ -5,7 +5,6 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from hdc.runtime.digest import digest as digest_of
 from hdc.runtime.errors import InputError
 from hdc.settings import compose as config
 from hdc.settings.compose import CONF, allowed, compose_run, settings_text
@@ -267,71 +266,7 @@ def test_a_run_may_build_on_another(ablation, body):
     assert run.pretrain.epochs_factor == 1.5 and run.about.question == "why not"
 
 
-@pytest.mark.parametrize(
-    ("data", "digest"),
-    [
-        ("ucf101", "2444f0102be8277e"),
-        ("hmdb51", "d71221dd44d55d94"),
-        ("kinetics400", "0d9f93fdf2fa7193"),
-        ("weizmann", "8a5bdc8893f1d074"),
-        ("synthetic", "5c75e341faeb983b"),
-    ],
-)
-def test_what_prepares_a_data_set_is_as_it_was_when_lists_had_a_name(data, digest):
-    """Else Snakemake would prepare it again, and run all that was made of it."""
-    run = compose_run("hdc", **(PLAIN | {"data": data}))
-    assert digest_of(settings_text(run, PREPARE_READS)) == digest
-
-
-@pytest.mark.parametrize(
-    ("lists", "message"),
-    [
-        ("ucf101", "lists: expected a function as _target_, such as hdc.data.official.ucf101"),
-        (
-            "{_target_: hdc.nowhere.read}",
-            "_target_: expected a function of this package or of a fi",
-        ),
-        ("{_target_: hdc.data.official.lists.read_json}", "expected a function of (folder, files,"),
-        (
-            "{_target_: hdc.data.official.jester.read_lists, split: 1}",
-            "lists.split: expected one of nothing beside _target_",
-        ),
-    ],
-)
-def test_who_reads_published_lists_is_checked_before_anything_runs(lists, message):
-    with pytest.raises(InputError) as error:
-        compose_run(
-            "hdc",
-            **(PLAIN | {"data": "ucf101"}),
-            overrides=[f"data.official.lists={lists}"],
-        )
-    assert message in str(error.value) and "data.official.lists" in str(error.value)
-
-
-FLIPLESS = ("something_something", "diving48", "jester")
-
-
-@pytest.mark.parametrize("data", allowed("data"))
-@pytest.mark.parametrize("protocol", allowed("protocol"))
-def test_nothing_is_flipped_where_left_and_right_are_labels(data, protocol):
-    """Whatever the protocol; of real videos others are flipped, unless a protocol says not to."""
-    run = compose_run("hdc", **(PLAIN | {"data": data, "scale": "paper"}), protocol=protocol)
-    still = data in FLIPLESS or data.startswith("synthetic")
-    assert run.augment.flip == (0.0 if still else 0.5)
-    assert run.finetune.augment.flip == (0.0 if still or protocol == "vcop" else 0.5)
-
-
 def test_who_asks_for_flips_gets_them_and_the_record_says_so(ablation):
     run = compose_run("hdc", **(PLAIN | {"data": "jester"}), overrides=["augment.flip=0.5"])
     assert (run.augment.flip, run.finetune.augment.flip) == (0.5, 0.0)
     assert config.plain(ablation("augment: {flip: 0.25}\n").augment)["flip"] == 0.25
-
-
-def test_images_are_of_videos_that_are_found():
-    words = ["data.images.frames_per_second=12"]
-    run = compose_run("hdc", **(PLAIN | {"data": "weizmann"}), overrides=words)
-    assert run.data.images.frames_per_second == 12.0
-    with pytest.raises(InputError, match=r"data\.images: expected null beside synthetic"):
-        compose_run("hdc", **PLAIN, overrides=words)
-    with pytest.raises(InputError, match="frames_per_second: expected a number above 0, got 0"):
-        compose_run("hdc", **(PLAIN | {"data": "jester"}), overrides=[f"{words[0][:-2]}0"])
