@@ -50,29 +50,39 @@ class _Picture:
 
 
 class FolderOfImages:
-    """The frames of a folder of images in the order of their numbers, and facts about them."""
+    """The frames of a folder of images in the order of their numbers, and facts about them.
+
+    Use it in a `with`: entering it looks at the folder and at its first image. That and iterating
+    raise RejectedVideo with the reason.
+    """
 
     fps_varies = False
 
     def __init__(
         self, path: str | Path, decoding: Decoding, images: Images, *, short_side: int
     ) -> None:
-        """Look at the folder and at its first image. Raises RejectedVideo with the reason."""
-        self.decoding, self.short_side = decoding, short_side
-        self.paths = _numbered(Path(path))
-        picture = _decoded(self.paths[0], decoding)
+        self.path, self.decoding, self.images = Path(path), decoding, images
+        self.short_side = short_side
+
+    def __enter__(self) -> "FolderOfImages":
+        self.paths = _numbered(self.path)
+        picture = _decoded(self.paths[0], self.decoding)
         self.size, self.orientation = picture.size, picture.orientation
         first, last = (image_number(self.paths[place].name) for place in (0, -1))
         self.header = Header(
             container=CONTAINER,
             codec=picture.codec,
             claimed_frames=last - first + 1,
-            claimed_seconds=len(self.paths) / images.frames_per_second,
+            claimed_seconds=len(self.paths) / self.images.frames_per_second,
             video_seconds=0.0,
-            fps=images.frames_per_second,
+            fps=self.images.frames_per_second,
             width=self.size[0],
             height=self.size[1],
         )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing stays open."""
 
     def frames(self) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
         """All frames at their stored size, as the first image is to be shown.
@@ -113,12 +123,11 @@ def decode_images(
     on_header: Callable[[Header], None] = lambda header: None,
 ) -> DecodedVideo:
     """All frames of a folder of images; as `hdc.data.preparation.decode.decode_video` of a file."""
-    folder = FolderOfImages(path, decoding, images, short_side=short_side)
-    on_header(folder.header)
-    frames = np.stack([*folder.frames()])
-    return DecodedVideo(
-        frames, folder.header, *folder.size, folder.orientation, folder.fps_varies, folder.sha256
-    )
+    with FolderOfImages(path, decoding, images, short_side=short_side) as folder:
+        on_header(folder.header)
+        frames = np.stack([*folder.frames()])
+        facts = (*folder.size, folder.orientation, folder.fps_varies, folder.sha256)
+        return DecodedVideo(frames, folder.header, *facts)
 
 
 def _by(size: tuple[int, int]) -> str:

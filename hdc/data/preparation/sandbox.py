@@ -226,7 +226,8 @@ def _serve_one(
 def _header(path: str, decoding: Decoding, store: Store, images: Images | None) -> Header:
     if images is None:
         return read_header(path, decoding)
-    return FolderOfImages(path, decoding, images, short_side=store.short_side).header
+    with FolderOfImages(path, decoding, images, short_side=store.short_side) as folder:
+        return folder.header
 
 
 def _what_fits(decoding: Decoding, store: Store, header: Header | None = None) -> str:
