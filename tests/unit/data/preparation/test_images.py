@@ -206,11 +206,10 @@ def test_changes_of_any_image_are_noticed(folder):
 
 def test_a_child_decodes_them(folder, prepare_settings, decode):
     settings = prepare_settings(store__short_side=32)
+    with FolderOfImages(folder, settings.decoding, IMAGES, short_side=32) as source:
+        header = source.header
     with Decoder(settings.decoding, settings.store, "raw", IMAGES) as decoder:
-        assert (
-            decoder.header(folder)
-            == FolderOfImages(folder, settings.decoding, IMAGES, short_side=32).header
-        )
+        assert decoder.header(folder) == header
         packed = decoder.pack(folder)
         assert packed.packed == decode(folder).frames.tobytes()
         assert packed.facts["fps"] == 12.0 and packed.facts["seconds"] == 1.0
