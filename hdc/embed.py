@@ -16,6 +16,8 @@ import numpy as np
 
 from hdc.data.index import read_index
 from hdc.data.store import ClipStore
+from hdc.data.tracks import opened
+from hdc.encoders.file import encoder_facts, seen_by
 from hdc.runtime.digest import digest
 from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import made_from, prepared_files
@@ -46,9 +48,10 @@ STAGE = Stage("embed", __doc__, EmbedJob)
 
 def main(job: EmbedJob) -> None:
     """Write the features of one data set by one encoder."""
-    inputs = made_from(*prepared_files(job.prepared), job.encoder)
+    sees = seen_by(encoder_facts(job.encoder))
+    inputs = made_from(*prepared_files(job.prepared, inputs=[sees]), job.encoder)
     index = read_index(job.prepared)
-    store = ClipStore(job.prepared, index.video.tolist())
+    store = opened(job.prepared, sees, index.video.tolist())
 
     from safetensors.numpy import save
 
@@ -93,7 +96,7 @@ def video_features(
     import torch
 
     from hdc.data.augment import augment
-    from hdc.data.frame_orders import reordered
+    from hdc.data.frame_orders import in_order
     from hdc.data.whole_videos import video_batches
 
     clips_each = inference.clips
@@ -110,7 +113,7 @@ def video_features(
     with torch.inference_mode():
         for batch in batches:
             shown = {"": batch.parts} | {
-                f".{order}": reordered(batch, order, store, clips=clips_each)
+                f".{order}": in_order(batch, order, store, clips=clips_each)
                 for order in ("still", "shuffled")
             }
             for suffix, clips in shown.items():

@@ -21,6 +21,7 @@ from hdc.data.integrity import check_sample
 from hdc.data.labelled_videos import LabelledVideos
 from hdc.data.splits import pair_facts
 from hdc.data.store import MANIFEST
+from hdc.encoders.file import encoder_facts, seen_by
 from hdc.evaluation.classification import (
     accuracies,
     averaged,
@@ -92,8 +93,10 @@ STAGE = Stage("finetune", __doc__, FinetuneJob)
 def main(job: FinetuneJob) -> None:
     """Fine-tune one encoder on one split and test it."""
     stopwatch = Stopwatch()
-    inputs = made_from(*prepared_files(job.prepared, job.split), job.encoder)
-    videos = LabelledVideos.read(job.prepared, job.split, validation_apart=job.chooses_an_epoch)
+    sees = seen_by(encoder_facts(job.encoder))
+    inputs = made_from(*prepared_files(job.prepared, job.split, inputs=[sees]), job.encoder)
+    validation_apart = job.chooses_an_epoch
+    videos = LabelledVideos.read(job.prepared, job.split, sees, validation_apart=validation_apart)
     facts = leak_facts(job, videos) | pair_facts(videos.index, videos.split)
     checked = check_sample(videos.store, [*chain(*videos.rows.values())], seed=job.seed)
 
@@ -176,12 +179,8 @@ def begin(job: FinetuneJob, videos: LabelledVideos) -> "tuple[LabelTask, VideoBa
 def scorer(
     task: "LabelTask", training: "Training", job: FinetuneJob, videos: LabelledVideos
 ) -> Callable[..., np.ndarray]:
-    """What gives the scores of every clip of a part, as the weights are when it is called.
-
-    It is told a part, and a view of the task where the clips are not shown as they are.
-    """
-    from hdc.evaluation.clip_scores import clip_scores
-    from hdc.objectives.supervised import CLIP
+    """What gives the scores of every clip of a part, shown as in a view, by the weights of then."""
+    from hdc.evaluation.clip_scores import CLIP, clip_scores
 
     def scores_of(part: str, view: str = CLIP) -> np.ndarray:
         with training.fabric.autocast():

@@ -5,27 +5,27 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from hdc.data.batches import ClipBatch
+from hdc.data.reordered import reordered
 from hdc.data.store import ClipStore
 from hdc.runtime.seeding import generator
 
 
-def reordered(
+def in_order(
     batch: ClipBatch, order: str, store: ClipStore, *, clips: int, crops: int = 1
-) -> tuple[UInt8[Tensor, "_ time _ _ 3"], ...]:
+) -> tuple[UInt8[Tensor, "_ time _ _ _"], ...]:
     """The parts of a batch of whole videos, each clip in an order.
 
     `still`: its first frame repeated; `reversed`; `shuffled`: as `shuffled_frames` says. `clips`
     and `crops`: how many clips each video has, and how many squares of each lie side by side.
     """
-    if order == "still":
-        return tuple(part[:, :1].expand_as(part) for part in batch.parts)
-    if order == "reversed":
-        return tuple(part.flip(1) for part in batch.parts)
-    assert order == "shuffled", order
-    frames = shuffled_frames(store, batch.rows[::crops], clips, batch.frames)
-    orders = torch.tensor(frames).repeat_interleave(crops, dim=0)
+    plain = torch.arange(batch.frames).expand(len(batch.rows), -1)
+    if order == "shuffled":
+        frames = shuffled_frames(store, batch.rows[::crops], clips, batch.frames)
+        orders = torch.tensor(frames).repeat_interleave(crops, dim=0)
+    else:
+        orders = {"still": torch.zeros_like(plain), "reversed": plain.flip(1)}[order]
     parts = zip(batch.parts, orders.split([len(part) for part in batch.parts]), strict=True)
-    return tuple(part[torch.arange(len(part))[:, None], new] for part, new in parts)
+    return tuple(reordered(part, new) for part, new in parts)
 
 
 def shuffled_frames(

@@ -9,6 +9,7 @@ from jaxtyping import Int
 
 from hdc.data.index import read_index, read_split, rows_by_part
 from hdc.data.store import ClipStore
+from hdc.data.tracks import opened
 
 
 @dataclass(frozen=True)
@@ -21,14 +22,16 @@ class LabelledVideos:
     rows: dict[str, list[int]]
 
     @classmethod
-    def read(cls, prepared: Path, split: int, *, validation_apart: bool) -> "LabelledVideos":
-        """To train, to test and, with `validation_apart`, to choose on.
+    def read(
+        cls, prepared: Path, split: int, sees: str, *, validation_apart: bool
+    ) -> "LabelledVideos":
+        """To train, to test and, with `validation_apart`, to choose on, as the input `sees`.
 
         Raises InputError if one part is empty.
         """
         index, table = read_index(prepared), read_split(prepared, split)
         rows = rows_by_part(index, table, prepared, validation_apart=validation_apart)
-        return cls(index, table, ClipStore(prepared, index.video.tolist()), rows)
+        return cls(index, table, opened(prepared, sees, index.video.tolist()), rows)
 
     @property
     def labels(self) -> list[str]:

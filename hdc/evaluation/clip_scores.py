@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 
 from hdc.data.augment import augment
-from hdc.data.frame_orders import reordered
+from hdc.data.frame_orders import in_order
 from hdc.data.store import ClipStore
 from hdc.data.whole_videos import video_batches
 from hdc.objectives.supervised import CLIP, LabelTask
@@ -45,7 +45,7 @@ def clip_scores(
     )
     each, scores = {"clips": inference.clips, "crops": crops}, []
     for batch in batches:
-        parts = batch.parts if view == CLIP else reordered(batch, view, store, **each)
+        parts = batch.parts if view == CLIP else in_order(batch, view, store, **each)
         shown = augment(parts, batch.draws, pixels=clip.pixels)
         batch_scores = task.scores(shown, view).float()
         scores.append(batch_scores.unflatten(0, (-1, inference.clips * crops)).cpu())

@@ -70,7 +70,7 @@ class FrozenTask(LabelTask):
         return TaskLoss(sum(loss for loss, _ in judged.values()), (), measured)
 
     def scores(
-        self, clips: Float[Tensor, "batch 3 time height width"], view: str = CLIP
+        self, clips: Float[Tensor, "batch channels time height width"], view: str = CLIP
     ) -> Float[Tensor, "batch label"]:
         """Scores before softmax by the head of a view."""
         with torch.no_grad():

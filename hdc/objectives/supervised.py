@@ -43,12 +43,16 @@ class LabelTask(PretextTask):
 
     @abstractmethod
     def scores(
-        self, clips: Float[Tensor, "batch 3 time height width"], view: str = CLIP
+        self, clips: Float[Tensor, "batch channels time height width"], view: str = CLIP
     ) -> Float[Tensor, "batch label"]:
         """Scores before softmax of clips that are shown as in a view."""
 
     def judged(
-        self, clips: Float[Tensor, "batch 3 time height width"], view: str, rows: Rows, step: int
+        self,
+        clips: Float[Tensor, "batch channels time height width"],
+        view: str,
+        rows: Rows,
+        step: int,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Cross-entropy in nats, and the accuracy on the batch.
 
@@ -90,7 +94,7 @@ class SupervisedTask(LabelTask):
         return TaskLoss(loss, (), {"training_accuracy": accuracy})
 
     def scores(
-        self, clips: Float[Tensor, "batch 3 time height width"], view: str = CLIP
+        self, clips: Float[Tensor, "batch channels time height width"], view: str = CLIP
     ) -> Float[Tensor, "batch label"]:
         """Scores before softmax."""
         last = list(self.encoder(clips).values())[-1]

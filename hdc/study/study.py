@@ -33,12 +33,8 @@ from hdc.study.runs import Evaluation, Run, part_of
 
 MAIN_RUNS = ("hdc", "coupled_single_level", "random_init")  # what every backbone gets
 NAME = re.compile(r"[a-z0-9_]+")  # of everything that names a folder
-ALLOWED = (
-    "missing",
-    "copies",
-    "pretrain_on_test",
-    "gaps",
-)  # what a study may allow by `allow_<what>`
+# What a study may allow by `allow_<what>`.
+ALLOWED = ("missing", "copies", "pretrain_on_test", "gaps")
 
 
 @dataclass(frozen=True)
@@ -261,7 +257,8 @@ class Study:
     def lists(self, data: str) -> str:
         """Whose official lists a data set has; empty for one that is made or found in a folder."""
         run = compose_run("hdc", backbone="r3d18", data=data, scale=self.scale)
-        return run.data.official.lists if run.data.official is not None else ""
+        [node] = typed(run, "data")
+        return node.official.reader if node.official is not None else ""
 
     def source(self, data: str, *, compare: bool = True) -> Source:
         """Where a data set's videos come from, and into how many parts they fall.

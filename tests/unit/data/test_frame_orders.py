@@ -3,7 +3,7 @@
 import torch
 
 from hdc.data.batches import ClipBatch
-from hdc.data.frame_orders import reordered, shuffled_frames
+from hdc.data.frame_orders import in_order, shuffled_frames
 from hdc.data.store import ClipStore
 
 CLIPS, CROPS, FRAMES = 2, 3, 5
@@ -39,7 +39,7 @@ def test_each_order():
     plain = firsts(batch().parts)
     each = {"clips": CLIPS, "crops": CROPS}
     shown = {
-        order: firsts(reordered(batch(), order, STORE, **each))
+        order: firsts(in_order(batch(), order, STORE, **each))
         for order in ("still", "reversed", "shuffled")
     }
     assert shown["still"] == [[clip[0]] * FRAMES for clip in plain]
