@@ -27,11 +27,9 @@ from hdc.settings.parts import check_inputs, check_part, check_terms, merge, par
 from hdc.settings.schema import Config
 
 CONF = Path(__file__).parents[1] / "conf"
+OWN = ("backbone", "data", "protocol", "scale")  # beside ours, files of the user's own
 FOLDERS = {  # choice -> where its files lie
-    "backbone": (CONF / "backbone",),
-    "data": (Path("config/data"), CONF / "data"),
-    "protocol": (CONF / "protocol",),
-    "scale": (CONF / "scale",),
+    **{name: (Path("config", name), CONF / name) for name in OWN},
     "ablation": (Path("ablations"),),
 }
 _GROUPS = {
@@ -93,24 +91,30 @@ def compose_run(
     scale: str,
     protocol: str = "ours",
     overrides: Sequence[str] = (),
+    shared: Sequence[str] = (),
 ) -> DictConfig:
     """The settings of one run on one data set, checked; `overrides` are `key=value` and win.
 
-    Raises InputError that names the file, the key and what is allowed.
+    `shared` are such words, too, of a whole study: the run's own file wins over them. Raises
+    InputError that names the file, the key and what is allowed.
     """
     choices = {"backbone": backbone, "data": data, "protocol": protocol, "scale": scale}
-    return _compose((*choices.items(), ("ablation", ablation)), tuple(overrides))
+    named = (*choices.items(), ("ablation", ablation))  # last, as it is merged
+    return _compose(named, tuple(overrides), tuple(shared))
 
 
 @cache
-def _compose(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -> DictConfig:
+def _compose(
+    choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...], shared: tuple[str, ...]
+) -> DictConfig:
     for choice, name in choices:
         require_allowed(choice, name, choice)
-    run, name = _read(choices, overrides), dict(choices)["ablation"]
+    run, name = _read(choices, overrides, shared), dict(choices)["ablation"]
     for other in run.learning_rates:
         require_allowed("ablation", other, "learning_rates")
     own_rate = run.learning_rates.get(run.pretrained_by or name)
-    asked = any(override.startswith("pretrain.learning_rate=") for override in overrides)
+    words = (*overrides, *shared)
+    asked = any(word.startswith("pretrain.learning_rate=") for word in words)
     if own_rate is not None and not asked and not _sets_learning_rate(name):
         run.pretrain.learning_rate = own_rate
     _check(run, dict(choices))
@@ -123,10 +127,12 @@ def _sets_learning_rate(ablation: str) -> bool:
     return "learning_rate" in ((yaml.safe_load(path.read_text()) or {}).get("pretrain") or {})
 
 
-def _read(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -> DictConfig:
+def _read(
+    choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...], shared: tuple[str, ...]
+) -> DictConfig:
     """The chosen files and the overrides, one over the other, not checked."""
     try:
-        run = _shared(tuple(choice for choice in choices if choice[0] != "ablation")).copy()
+        run = _shared(choices[:-1], shared).copy()
         # As while Hydra merges: the schema decides what may be added.
         OmegaConf.set_struct(run, None)
         for path in _candidates("ablation", dict(choices)["ablation"]):
@@ -166,8 +172,10 @@ def _apply(override: Override, run: DictConfig) -> None:
 
 
 @cache
-def _shared(choices: tuple[tuple[str, str], ...]) -> DictConfig:
+def _shared(choices: tuple[tuple[str, str], ...], words: tuple[str, ...]) -> DictConfig:
     """What all runs of a backbone, a data set, a protocol and a scale have in common, by Hydra.
+
+    `words`: what a study says for all its runs, over these files.
 
     A run's own file comes last and is merged over it: that takes a quarter of the time, and a
     `_target_` that it replaces leaves nothing behind, which Hydra would merge.
@@ -175,7 +183,7 @@ def _shared(choices: tuple[tuple[str, str], ...]) -> DictConfig:
     chosen = [f"{_GROUPS.get(choice, choice)}={name}" for choice, name in choices]
     search = "hydra.searchpath=[file://config]" if Path("config").is_dir() else ""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", [*chosen, *filter(None, [search])])
+        return compose("config", [*chosen, *filter(None, [search]), *words])
 
 
 def forget_composed() -> None:
