@@ -21,6 +21,7 @@ import pandas as pd
 from hdc.data.index import INDEX_COLUMNS, table_text
 from hdc.data.listing import Listing
 from hdc.data.preparation.changes import write_sources
+from hdc.data.preparation.images import CONTAINER
 from hdc.data.preparation.shards import FILES, FOLDER, Shard, prepare_shard
 from hdc.data.preparation.sources import count_shards, list_videos
 from hdc.data.preparation.store_form import choose_form
@@ -87,7 +88,10 @@ def prepare(job: PrepareJob) -> None:
     for shard in shards:
         if make is not None:
             make(shard.rows(listed).video)
-        facts.append(prepare_shard(shard, listed, job.decoding, job.store, form=form))
+        images = job.data_set.images
+        facts.append(
+            prepare_shard(shard, listed, job.decoding, job.store, form=form, images=images)
+        )
     if job.shard is None:
         join(listing, shards, facts, job)
     else:
@@ -177,7 +181,7 @@ def join(
     write_what_differs(texts, output)
     entries = [entry for shard_facts in facts for entry in shard_facts["videos"]]
     write_sources(output, str(job.folder or ""), listing.videos.path, entries)
-    print(said_of_orientation(rows), end="", flush=True)
+    print(said_of_orientation(rows), said_of_gaps(rows), sep="", end="", flush=True)
     missing = len(listing.missing)
     counts = f"prepared {len(rows):,} videos, rejected {len(rejected) - missing:,}"
     print(f"{counts}, missing {missing:,}: {output}", flush=True)
@@ -193,6 +197,23 @@ def said_of_orientation(rows: list[dict[str, Any]]) -> str:
     return (
         f"not stored as a player shows them (orientation_fault in files.csv): {len(faulty):,} of "
         f"{len(rows):,} videos, such as {example['video']}: {example['orientation_fault']}\n"
+    )
+
+
+def said_of_gaps(rows: list[dict[str, Any]]) -> str:
+    """A line on folders of images whose numbers have gaps; nothing if none has."""
+    gaps = {
+        row["video"]: row["claimed_frames"] - row["frames"]
+        for row in rows
+        if row["container"] == CONTAINER
+    }
+    videos = [video for video, missing in gaps.items() if missing]
+    if not videos:
+        return ""
+    return (
+        f"numbers of images have gaps (claimed_frames in files.csv above frames in "
+        f"index.csv): {len(videos):,} of {len(rows):,} videos, such as {videos[0]}: "
+        f"{gaps[videos[0]]} missing between the first and the last\n"
     )
 
 

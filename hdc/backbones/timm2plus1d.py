@@ -51,7 +51,7 @@ class Timm2Plus1D(nn.Module):
         return time(x).transpose(1, 2).flatten(0, 1)
 
     def forward(
-        self, clips: Float[Tensor, "batch 3 time height width"]
+        self, clips: Float[Tensor, "batch channels time height width"]
     ) -> dict[str, Float[Tensor, "batch _ _ _ _"]]:
         """Features of the last three stages, each (batch, channel, time, height, width)."""
         self.videos = len(clips)

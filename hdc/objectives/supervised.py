@@ -59,7 +59,7 @@ class SupervisedTask(PretextTask):
         return TaskLoss(loss, (), {"training_accuracy": accuracy})
 
     def scores(
-        self, clips: Float[Tensor, "batch 3 time height width"]
+        self, clips: Float[Tensor, "batch channels time height width"]
     ) -> Float[Tensor, "batch label"]:
         """Scores before softmax."""
         last = list(self.encoder(clips).values())[-1]

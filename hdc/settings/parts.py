@@ -1,7 +1,8 @@
 """Parts: nodes of settings that name a function by `_target_` and give it the other keys.
 
-A backbone is one, and so are a loss and a variation of a view. What a function takes is read from
-its source, because importing it imports torch, which costs seconds at every dry run.
+A backbone is one, and so are a loss, a variation of a view and a reader of published lists. What a
+function takes is read from its source, because importing it imports torch, which costs seconds at
+every dry run.
 """
 
 import ast
@@ -15,6 +16,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from hdc.settings.checks import require
+from hdc.settings.data import OfficialData
 from hdc.settings.objective import VIDEOS, Objective, Term
 
 TARGET = "_target_"
@@ -130,6 +132,21 @@ def _source(module: str) -> Path | None:
         return Path(found.origin)
     own = Path(*module.split(".")).with_suffix(".py") if module else Path()
     return own if own.is_file() else None
+
+
+READER = ("folder", "files", "judged")
+
+
+def check_reader(official: OfficialData | None) -> None:
+    """Refuse a function that does not read lists of videos (`hdc.data.official.lists`).
+
+    Raises ValueError as `check_part` does, the key relative to the data set.
+    """
+    signature = signature_of(official.lists[TARGET]) if official is not None else None
+    if signature is not None:
+        given = f"{official.lists[TARGET]}({', '.join(signature.given)})"
+        expected = f"a function of ({', '.join(READER)})"
+        require("official.lists", given, signature.given == READER, expected)
 
 
 def check_terms(objective: Objective) -> None:

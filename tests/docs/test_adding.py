@@ -3,6 +3,7 @@
 import json
 import re
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -32,6 +33,19 @@ RUNS = {
 def test_the_page_shows_what_is_run_here(written):
     runs = {name.split("/")[1].split(".")[0] for name in written if name.startswith("ablations/")}
     assert set(RUNS) | {"kinetics_labels"} == runs
+
+
+def test_lists_of_the_page_are_read(written, call, workplace, make_video, moving_square, tmp_path):
+    people = [(f"v{number}", "ab"[number % 2], "abcdef"[number // 2]) for number in range(12)]
+    for name, label, _ in people:
+        make_video(tmp_path / f"videos/{label}/{name}.mp4", moving_square(8))
+    lines = [" ".join(row) for row in people]
+    (tmp_path / "videos/list.txt").write_text("\n".join(lines))
+    words = ("data=my_videos", f"folder={tmp_path / 'videos'}", f"output_dir={tmp_path / 'out'}")
+    call("hdc.prepare", *words, cwd=workplace, check=True)
+    split = pd.read_csv(tmp_path / "out/split1.csv").set_index("video").part
+    assert split.value_counts().to_dict() == {"train": 4, "val": 4, "test": 4}
+    assert set(split.index[split == "test"]) == {"v0", "v1", "v2", "v3"}
 
 
 @pytest.mark.parametrize("run", RUNS)

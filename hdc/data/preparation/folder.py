@@ -10,17 +10,19 @@ from hdc.runtime.errors import InputError
 from hdc.runtime.patterns import compiled, ending
 
 
-def list_folder(folder: str | Path, pattern: str) -> pd.DataFrame:
+def list_folder(folder: str | Path, pattern: str, *, images: bool = False) -> pd.DataFrame:
     """Every file below `folder` whose relative path matches `pattern` in full.
 
-    The pattern's named group `label` gives the label; the optional `group` what must stay together
-    in a split, else every video is a group of its own. Returns columns video (the relative path),
-    label, group and path, sorted by video.
+    `images`: videos are folders of images, and it is their path that has to match. The pattern's
+    named group `label` gives the label; the optional `group` what must stay together in a split,
+    else every video is a group of its own. Returns columns video (the relative path), label, group
+    and path, sorted by video.
     Raises InputError for a missing folder, a bad pattern, no match, or a label with one video only.
     """
     folder = require_folder(folder)
     expression = _compile(pattern)
-    files = files_below(folder)
+    files = files_below(folder, images=images)
+    files = [path for path in files if not images or path.is_dir()]
     videos = [path.relative_to(folder).as_posix() for path in files]
     with ending(pattern, "data.folder.pattern"):
         matches = [expression.fullmatch(video) for video in videos]
@@ -31,9 +33,10 @@ def list_folder(folder: str | Path, pattern: str) -> pd.DataFrame:
             group = match.groupdict().get("group") or video
             rows.append((video, match["label"], group, str(path)))
     if not rows:
+        kind = "folders of images" if images else "files"
         example = f", such as {files[0].relative_to(folder)}" if files else ""
         raise InputError(
-            f"data.folder.pattern: expected to match files below {folder}, matched none of "
+            f"data.folder.pattern: expected to match {kind} below {folder}, matched none of "
             f"{len(files)}{example}; the pattern is {pattern}"
         )
     table = pd.DataFrame(rows, columns=["video", "label", "group", "path"])

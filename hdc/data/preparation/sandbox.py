@@ -23,8 +23,9 @@ from typing import Any
 from hdc.data import h264
 from hdc.data.preparation.container import Header, RejectedVideo, read_header
 from hdc.data.preparation.decode import DecodedVideo, decode_video, stored_size
+from hdc.data.preparation.images import FolderOfImages, decode_images
 from hdc.data.store import RAW
-from hdc.settings.data import Decoding, Store
+from hdc.settings.data import Decoding, Images, Store
 
 START_SECONDS = 120.0  # for the child's imports, on a busy machine
 STOPPED = "not decoded: the work was stopped"
@@ -50,9 +51,12 @@ class ChildKilled(RejectedVideo):
 class Decoder:
     """A child process that decodes one file at a time. Use it in a `with`; not from two threads."""
 
-    def __init__(self, decoding: Decoding, store: Store, form: str) -> None:
+    def __init__(
+        self, decoding: Decoding, store: Store, form: str, images: Images | None = None
+    ) -> None:
         self.decoding = decoding
         self.settings = {"decoding": asdict(decoding), "store": asdict(store), "form": form}
+        self.settings["images"] = asdict(images) if images else None
         self.process: subprocess.Popen | None = None
         self.connection: Connection
         self.closed = False
@@ -169,6 +173,7 @@ def serve(connection: Connection) -> None:
     """Answer requests until the other end is closed."""
     settings = json.loads(connection.recv_bytes())
     decoding, store = Decoding(**settings["decoding"]), Store(**settings["store"])
+    images = Images(**settings["images"]) if settings["images"] else None
     _limit(resource.RLIMIT_AS, int(decoding.memory_gib * _GIB))
     _limit(resource.RLIMIT_CORE, 0)
     connection.send_bytes(b"{}")
@@ -178,13 +183,18 @@ def serve(connection: Connection) -> None:
         except EOFError:
             return
         try:
-            _serve_one(connection, request, decoding, store, settings["form"])
+            _serve_one(connection, request, decoding, store, settings["form"], images)
         except RejectedVideo as verdict:
             connection.send_bytes(json.dumps({"rejected": str(verdict)}).encode())
 
 
 def _serve_one(
-    connection: Connection, request: dict[str, Any], decoding: Decoding, store: Store, form: str
+    connection: Connection,
+    request: dict[str, Any],
+    decoding: Decoding,
+    store: Store,
+    form: str,
+    images: Images | None,
 ) -> None:
     announced = []
 
@@ -198,15 +208,26 @@ def _serve_one(
     path = request["path"]
     try:
         if not request["frames"]:
-            announce(read_header(path, decoding))
+            announce(_header(path, decoding, store, images))
             return
-        video = decode_video(path, decoding, short_side=store.short_side, on_header=announce)
+        if images is None:
+            video = decode_video(path, decoding, short_side=store.short_side, on_header=announce)
+        else:
+            side = store.short_side
+            video = decode_images(path, decoding, images, short_side=side, on_header=announce)
         packed = video.frames.tobytes() if form == RAW else h264.pack(video.frames, store)
     except MemoryError:
         raise RejectedVideo(_what_fits(decoding, store, *announced)) from None
     answer = {"shape": video.frames.shape[:3], "facts": facts(video)}
     connection.send_bytes(json.dumps(answer).encode())
     connection.send_bytes(packed)
+
+
+def _header(path: str, decoding: Decoding, store: Store, images: Images | None) -> Header:
+    if images is None:
+        return read_header(path, decoding)
+    with FolderOfImages(path, decoding, images, short_side=store.short_side) as folder:
+        return folder.header
 
 
 def _what_fits(decoding: Decoding, store: Store, header: Header | None = None) -> str:

@@ -39,7 +39,7 @@ from hdc.runtime.lock import Lock
 from hdc.runtime.lookahead import ahead
 from hdc.runtime.progress import progress, threads
 from hdc.runtime.sealed import read_sealed, write_sealed
-from hdc.settings.data import Decoding, Store
+from hdc.settings.data import Decoding, Images, Store
 
 FOLDER = "shards"
 FILES = re.compile(r"(\d{4,}-of-\d{4,})\.(bin|json|done|lock|bin\.partial|journal\.partial)")
@@ -103,16 +103,24 @@ class Packing:
     decoding: Decoding
     store: Store
     form: str
+    images: Images | None
 
     @property
     def key(self) -> str:
         """Changes with every setting that the packed videos depend on."""
         layout = (self.form, self.store.short_side, self.store.key_frame_every)
-        return digest(json.dumps([asdict(self.decoding), layout, self.store.rate_factor]))
+        settings = [asdict(self.decoding), layout, self.store.rate_factor]
+        return digest(json.dumps([*settings, *([asdict(self.images)] if self.images else [])]))
 
 
 def prepare_shard(
-    shard: Shard, listed: pd.DataFrame, decoding: Decoding, store: Store, *, form: str
+    shard: Shard,
+    listed: pd.DataFrame,
+    decoding: Decoding,
+    store: Store,
+    *,
+    form: str,
+    images: Images | None = None,
 ) -> dict[str, Any]:
     """Decode and pack the shard's part of `listed` (video, path), as far as not done; its facts.
 
@@ -121,7 +129,7 @@ def prepare_shard(
     Raises InputError if another process is at it, or if the disk is full; run again, it goes on
     where it was.
     """
-    rows, packing = shard.rows(listed), Packing(decoding, store, form)
+    rows, packing = shard.rows(listed), Packing(decoding, store, form, images)
     lock = Lock(shard.facts.with_suffix(".lock"))
     done = shard.read()
     if done is not None and done.get("key") != packing.key:
@@ -259,7 +267,8 @@ def _in_order(
 ) -> Iterator[tuple[PackedVideo | RejectedVideo, dict[str, Any]]]:
     """Decode in child processes, a few videos ahead; outcomes and files in the order of `paths`."""
     workers = max(1, min(threads(), len(paths)))
-    decoders = [Decoder(packing.decoding, packing.store, packing.form) for _ in range(workers)]
+    settings = (packing.decoding, packing.store, packing.form, packing.images)
+    decoders = [Decoder(*settings) for _ in range(workers)]
     idle: SimpleQueue[Decoder] = SimpleQueue()
     for decoder in decoders:
         idle.put(decoder)

@@ -16,14 +16,15 @@ def list_videos(data: Data, folder: str | Path) -> Listing:
 
     Raises InputError for a missing folder, lists other than the official ones or a bad pattern.
     """
+    images = data.images is not None
     if data.official is not None:
         from hdc.data.official.listing import list_official
 
-        return list_official(folder, data.official, seed=data.seed)
+        return list_official(folder, data.official, seed=data.seed, images=images)
     from hdc.data.preparation.folder import list_folder
     from hdc.data.splits import folds_by_group
 
-    videos = list_folder(folder, data.folder.pattern)
+    videos = list_folder(folder, data.folder.pattern, images=images)
     splits = folds_by_group(
         videos,
         folds=data.folder.folds,
