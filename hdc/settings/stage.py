@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
 from hdc.runtime.signals import EXIT_STATUS, Stopped
-from hdc.settings.compose import allowed, compose_run, plain, require_allowed, settings_text
+from hdc.settings.compose import compose_run, plain, settings_text
+from hdc.settings.files import allowed, require_allowed
 from hdc.settings.schema import Progress
 
 CHOICES = {

@@ -18,14 +18,8 @@ from hdc.data.preparation.sources import (
 from hdc.encoders.file import require_adoptable
 from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
-from hdc.settings.compose import (
-    compose_run,
-    file_of_run,
-    plain,
-    require_allowed,
-    settings_text,
-    typed,
-)
+from hdc.settings.compose import compose_run, plain, settings_text, typed
+from hdc.settings.files import file_of_run, require_allowed
 from hdc.settings.reads import PREPARE_READS, PRETRAIN_READS
 from hdc.study.names import SAME, named_runs, require_names
 from hdc.study.preregistered import RECALL, Comparison, read_comparison
