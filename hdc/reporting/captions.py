@@ -1,5 +1,6 @@
 """How protocols and captions read."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,13 @@ def protocols(results: Results, stage: str, data: str, **where: str) -> dict[str
         for key, value in record.get("protocol", {}).items():
             values.setdefault(key.replace("_", " "), []).append(_words(value))
     return {key: ", ".join(dict.fromkeys(words)) for key, words in values.items()}
+
+
+def settings_line(results: Results) -> str:
+    """What the study says of all its runs, over the files of its scale; nothing if it does not."""
+    settings = results.study.get("settings", {})
+    words = ", ".join(f"{key} {json.dumps(value)}" for key, value in settings.items())
+    return f"Settings of this study: {words}." if words else ""
 
 
 def protocol_line(results: Results, *stages: str) -> str:

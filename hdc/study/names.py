@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hdc.runtime.errors import InputError
-from hdc.settings.compose import allowed, compose_run, groups, require_allowed, typed
+from hdc.settings.compose import compose_run, typed
+from hdc.settings.files import allowed, groups, require_allowed
 from hdc.study.runs import part_of
 
 SAME = "same"  # pretrain_on: for each evaluated split its own training part

@@ -24,6 +24,7 @@ from hdc.reporting.captions import (
     failed_trainings_line,
     missing_line,
     protocol_line,
+    settings_line,
 )
 from hdc.reporting.tables.ablation import ablation_table
 from hdc.reporting.tables.build import build
@@ -62,7 +63,12 @@ def all_tables(results: Results, outcomes: Outcomes | None = None) -> list[Table
         cost_table,
     )
     tables += [maker(results) for maker in makers]
-    notes = [results.study.get("note", ""), missing_line(results), failed_trainings_line(results)]
+    notes = [
+        results.study.get("note", ""),
+        settings_line(results),
+        missing_line(results),
+        failed_trainings_line(results),
+    ]
     said = " ".join(note for note in notes if note)
     return [replace(table, caption=f"{table.caption} {said}".strip()) for table in tables]
 

@@ -8,7 +8,8 @@ from omegaconf import OmegaConf
 from hdc.objectives.build import build_encoders
 from hdc.objectives.self_supervised import self_supervised_task
 from hdc.objectives.supervised import SupervisedTask
-from hdc.settings.compose import allowed, compose_run, settings_text
+from hdc.settings.compose import compose_run, settings_text
+from hdc.settings.files import allowed
 from hdc.settings.reads import EMBED_READS, EVALUATE_READS, FINETUNE_READS, PRETRAIN_READS
 
 RUNS = allowed("ablation")

@@ -7,7 +7,8 @@ from omegaconf import OmegaConf
 
 from hdc.runtime.errors import InputError
 from hdc.settings import compose as config
-from hdc.settings.compose import CONF, allowed, compose_run, settings_text
+from hdc.settings.compose import compose_run, settings_text
+from hdc.settings.files import CONF, allowed, files
 from hdc.settings.reads import PREPARE_READS, PRETRAIN_READS
 
 PLAIN = {"backbone": "r3d18", "data": "synthetic", "scale": "demo"}
@@ -221,7 +222,7 @@ def test_only_stages_and_their_borders_know_hydra(path):
 def test_a_run_is_what_hydra_makes_of_all_its_files_at_once(ablation):
     choices = {"backbone": "c3d", "data": "ucf101", "protocol": "ours", "scale": "paper"}
     run = compose_run(ablation, **choices)
-    [path] = config.files("ablation")[ablation]
+    [path] = files("ablation")[ablation]
     if "_target_" in path.read_text():
         return  # what stood beside another `_target_` would stay
     chosen = [f"{config._GROUPS.get(choice, choice)}={name}" for choice, name in choices.items()]
