@@ -219,6 +219,26 @@ for what, jobs in Counter(OUTDATED.values()).items():
     print(f"made again: {jobs} for other {what}", file=sys.stderr)
 
 
+def begin_on_slurm():
+    """Have nothing done twice that an earlier Snakemake left in the queue, and no job forgotten."""
+    import snakemake_executor_plugin_slurm as plugin
+    from snakemake_executor_plugin_slurm.utils import get_job_wildcards
+
+    from hdc.runtime.slurm import cancel_left_behind, understood
+
+    if hasattr(plugin, "query_job_status"):
+        plugin.query_job_status = understood(plugin.query_job_status)
+    words = ((job.name, get_job_wildcards(job)) for job in workflow.dag.needrun_jobs())
+    # As the plugin words the comments of its jobs.
+    comments = {f"rule_{name}" + (f"_wildcards_{rest}" if rest else "") for name, rest in words}
+    try:
+        left = cancel_left_behind(comments, Path.cwd())
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    if left:
+        print(f"jobs that an earlier Snakemake left, cancelled: {', '.join(left)}", file=sys.stderr)
+
+
 PLAN = "results/{study}/study.json"
 
 

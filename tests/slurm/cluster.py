@@ -61,7 +61,10 @@ class Cluster:
         self.names = [f"n{number + 1}" for number in range(nodes)]
         self.daemons: dict[str, subprocess.Popen] = {}
         path = f"{self.folder / 'bin'}{os.pathsep}{SEARCH}"
-        self.environment = os.environ | {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": path}
+        self.environment = os.environ | {
+            "SLURM_CONF": str(self.folder / "slurm.conf"),
+            "PATH": path,
+        }
 
     def __enter__(self) -> "Cluster":
         with ExitStack() as stack:
@@ -184,13 +187,21 @@ class Cluster:
         """MariaDB and munge: without the first there is no sacct."""
         folder = self.folder
         munge, database = f"{folder}/munge.socket", f"{folder}/database.socket"
-        files = [f"--{name}={folder}/munge.{name.partition('-')[0]}" for name in ("pid-file", "seed-file")]
+        files = [
+            f"--{name}={folder}/munge.{name.partition('-')[0]}"
+            for name in ("pid-file", "seed-file")
+        ]
         self.start(
             "munged", "--foreground", "--force", f"--key-file={folder}/munge.key",
             f"--socket={munge}", f"--log-file={folder}/log/munged", *files,
         )  # fmt: skip
         data = [f"--user={getpass.getuser()}", f"--datadir={folder}/database"]
-        install = ["--no-defaults", *data, "--auth-root-authentication-method=normal", "--skip-test-db"]
+        install = [
+            "--no-defaults",
+            *data,
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+        ]
         self.run(program("mariadb-install-db"), *install)
         self.start(
             "mariadbd", "--no-defaults", *data, f"--socket={database}", "--bind-address=127.0.0.1",
