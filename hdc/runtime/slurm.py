@@ -45,7 +45,7 @@ def cancel_left_behind(comments: Collection[str], folder: Path) -> list[str]:
 
     Snakemake that is killed leaves its jobs to Slurm. Another one, which waits for no job that it
     did not submit, would have the same work done twice. Returns when they are gone: a training
-    that is cancelled saves its state. Raises InputError if they do not go, or Slurm does not answer.
+    that is cancelled saves its state. Raises InputError if they stay, or Slurm does not answer.
     """
     found = []
     for line in _said("squeue", "--me", "--noheader", "--format=%A|%Z|%k").splitlines():

@@ -3,8 +3,8 @@
     apt-get install -y --no-install-recommends slurmctld slurmd slurmdbd slurm-client \
         slurm-wlm-basic-plugins munge mariadb-server
 
-Everything lies in one folder and listens on free ports of the loopback; nothing of the machine's own
-Slurm, munge or MariaDB is touched. It needs no root, no systemd and no cgroups.
+Everything lies in one folder and listens on free ports of the loopback; nothing of the machine's
+own Slurm, munge or MariaDB is touched. It needs no root, no systemd and no cgroups.
 """
 
 import getpass
@@ -34,7 +34,7 @@ grant all on slurm_acct_db.* to 'slurm'@'127.0.0.1';
 """
 # The plugin for steps removes SLURM_CONF, and srun then finds the machine's own cluster, if any.
 SRUN = '#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {program} "$@"\n'
-NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port}"
+NODE = "NodeName={} Port={} NodeHostname={} NodeAddr=127.0.0.1"
 HIDE_GPUS = "#!/bin/sh\necho export CUDA_VISIBLE_DEVICES=\n"
 
 
@@ -72,10 +72,10 @@ class Cluster:
             self._write_settings()
             self._start_database()
             self.start("slurmdbd", "-D")
-            self._wait("sacctmgr", "-n", "list", "cluster")
+            self.wait_for("sacctmgr", "-n", "list", "cluster")
             self.run("sacctmgr", "-i", "add", "cluster", "hdctest")
             self.start("slurmctld", "-D")
-            self._wait("scontrol", "ping")
+            self.wait_for("scontrol", "ping")
             for name in self.names:
                 (self.folder / f"spool-{name}").mkdir()
                 self.start("slurmd", "-D", "-N", name, name=name)
@@ -135,7 +135,7 @@ class Cluster:
                 raise TimeoutError(f"{condition} does not hold: {self._last_words()}")
             time.sleep(0.2)
 
-    def _wait(self, *words: str) -> None:
+    def wait_for(self, *words: str) -> None:
         """Wait until a command succeeds; where it does not, say why."""
         command, environment = [program(words[0]), *words[1:]], self.environment
         try:
@@ -161,7 +161,7 @@ class Cluster:
             "folder": self.folder, "host": host,
             "user": getpass.getuser(), "database_port": first, "accounting_port": ports[0],
             "controller_port": ports[1],
-            "nodes": "\n".join(NODE.format(name=name, port=port, host=host) for name, port in lines),
+            "nodes": "\n".join(NODE.format(name, port, host) for name, port in lines),
         }  # fmt: skip
         for name in ("slurm.conf", "slurmdbd.conf"):
             text = (TEMPLATES / name).read_text().format(**values)
@@ -210,9 +210,9 @@ class Cluster:
             "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve",
         )  # fmt: skip
         client = ("--no-defaults", f"--socket={database}", "-u", "root")
-        self._wait("mariadb-admin", *client, "ping")
+        self.wait_for("mariadb-admin", *client, "ping")
         subprocess.run([program("mariadb"), *client], input=ACCOUNTS, text=True, check=True)
-        self._wait("munge", f"--socket={munge}", "-n")
+        self.wait_for("munge", f"--socket={munge}", "-n")
 
 
 def free_ports(count: int) -> Sequence[int]:
