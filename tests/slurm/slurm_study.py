@@ -10,7 +10,7 @@ import yaml
 from slurm_cluster import Cluster
 
 SNAKEMAKE = Path(__file__).with_name("snakemake_asking_often.py")
-ENCODER = "runs/r3d18/{run}/seed0/synthetic_smoke-split1"
+ENCODER = "runs/{backbone}/{run}/seed0/synthetic_smoke-split1/encoder.safetensors"
 THREADS = ("pretrain=1", "finetune=1", "embed=1", "evaluate=1")
 
 
@@ -28,12 +28,20 @@ class Job:
 class Study:
     """A study `name` of one run, in a working folder that is prepared."""
 
-    def __init__(self, name: str, folder: Path, cluster: Cluster, *, run: str = "hdc") -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        cluster: Cluster,
+        *,
+        backbone: str = "r3d18",
+        run: str = "hdc",
+    ) -> None:
         self.name, self.folder, self.cluster = name, folder, cluster
         self.results = folder / "results" / name
-        self.encoder = self.results / ENCODER.format(run=run) / "encoder.safetensors"
+        self.encoder = self.results / ENCODER.format(backbone=backbone, run=run)
         self.training_log = self.encoder.with_name("log.jsonl")
-        write_study(folder, name, run)
+        write_study(folder, name, backbone=backbone, run=run)
 
     def start(self, *words: str) -> subprocess.Popen:
         """Snakemake by the profile; `words`: targets or options."""
@@ -113,8 +121,8 @@ class Study:
             )
 
 
-def write_study(folder: Path, name: str, run: str = "hdc") -> None:
+def write_study(folder: Path, name: str, *, backbone: str = "r3d18", run: str = "hdc") -> None:
     """One run of the smoke study, under another name."""
     study = yaml.safe_load((folder / "config/smoke.yaml").read_text())
-    study |= {"study": name, "backbones": ["r3d18"], "ablations": [run], "skip": []}
-    (folder / f"config/{name}.yaml").write_text(yaml.safe_dump(study))
+    study |= {"study": name, "backbones": [backbone], "ablations": [run], "skip": []}
+    (folder / f"config/{name}.yaml").write_text(yaml.safe_dump(study | {"ablate_on": [backbone]}))

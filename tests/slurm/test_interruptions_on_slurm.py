@@ -4,6 +4,7 @@ Debian's packages of Slurm have to be installed, which `.ci/run` does.
 """
 
 import importlib.util
+import json
 import os
 import signal
 import time
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from safetensors.torch import load_file
 from slurm_cluster import Cluster, lacking
 from slurm_study import Study, write_study
+from torch.testing import assert_close
 
 from hdc.analysis.results import read_results
 from hdc.reporting.tables.all import all_tables
@@ -23,7 +26,7 @@ pytestmark = [
     pytest.mark.slurm,
     pytest.mark.skipif(bool(LACKING), reason=f"not installed: {', '.join(LACKING)}"),
 ]
-SECONDS = 240  # that anything may take on a busy machine
+SECONDS = 600  # that anything may take on a busy machine
 UNTIL = ("--omit-from", "report")
 
 
@@ -38,6 +41,11 @@ def want_node(cluster, job, node):
     cluster.run("sbatch", *words, "--time=1", "--wrap=sleep 1")
 
 
+TWO_PROCESSES = """
+about: {question: Does it take two?, paper: not in the paper}
+pretrain: {epochs: 2}
+progress: {devices: 2}
+"""
 EVENTS = {
     "time_limit": update_limit,
     "preemption": want_node,
@@ -204,3 +212,22 @@ def test_the_tables_are_those_of_an_undisturbed_study(killed, undisturbed):
     for name in found.keys() - {"cost"}:
         assert found[name].markdown() == expected[name].markdown()
         pd.testing.assert_frame_equal(found[name].numbers, expected[name].numbers)
+
+
+def test_two_processes_of_a_job_train_the_encoder_of_one(undisturbed, cluster, call):
+    """To rounding, by a network without batch norms, which two processors do not share."""
+    (undisturbed / "ablations/two_processes.yaml").write_text(TWO_PROCESSES)
+    study = Study("two", undisturbed, cluster, backbone="swin3d_t", run="two_processes")
+    choices = ("scale=smoke", "data=synthetic_smoke", "backbone=swin3d_t", "ablation=two_processes")
+    alone = ("split=1", "seed=0", "progress.devices=1", "output_dir=results/alone")
+    prepared = "prepared=results/data/synthetic_smoke"
+    call("hdc.pretrain", *choices, *alone, prepared, cwd=undisturbed, check=True)
+    assert study.pretrain().wait(SECONDS) == 0, study.said[-5000:]
+    [job] = study.jobs("pretrain")
+    assert "gres/gpu=2" in job.resources.split(",")
+    record = json.loads(study.encoder.with_name("pretrain.json").read_text())
+    assert record["device"].startswith("2 x ")
+    one, two = (load_file(folder / "encoder.safetensors") for folder in (
+        undisturbed / "results/alone", study.encoder.parent
+    ))  # fmt: skip
+    assert_close(two, one, rtol=1e-4, atol=1e-5)
