@@ -42,7 +42,7 @@ def want_node(cluster, job, node):
 
 
 TWO_PROCESSES = """
-about: {question: Does it take two?, paper: not in the paper}
+about: {question: "Does it take two?", paper: not in the paper}
 pretrain: {epochs: 2}
 progress: {devices: 2}
 """
