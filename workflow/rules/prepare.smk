@@ -84,6 +84,6 @@ rule flow:
         settings=lambda wildcards: settings("store", data=wildcards.data)(wildcards),
     shell:
         """
-        python -m hdc.flow data={wildcards.data:q} prepared=results/data/{wildcards.data:q} \
+        exec python -m hdc.flow data={wildcards.data:q} prepared=results/data/{wildcards.data:q} \
             >{log:q} 2>&1
         """
