@@ -5,7 +5,7 @@ holds it: so what was made before is still what it would be today.
 """
 
 import copy
-from dataclasses import field, fields, is_dataclass
+from dataclasses import asdict, field, fields, is_dataclass
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -34,6 +34,16 @@ def without_added(node: Any) -> Any:
     if isinstance(node, ListConfig):
         return OmegaConf.to_container(node, resolve=True)
     return node
+
+
+def dict_without_added(settings: Any) -> dict[str, Any]:
+    """The values of a dataclass by name, less what is as it was added."""
+    added_with = _added_with(type(settings))
+    return {
+        name: value
+        for name, value in asdict(settings).items()
+        if name not in added_with or value != added_with[name]
+    }
 
 
 def _added_with(kind: type) -> dict[str, Any]:
