@@ -23,7 +23,9 @@ class FolderData:
     segment_seconds: float | None = added(None)  # every file is cut into equal pieces about so long
 
     def check(self) -> None:
-        require("folds", self.folds, self.folds == 0 or self.folds >= 2, "at least 2, or 0 for none")
+        require(
+            "folds", self.folds, self.folds == 0 or self.folds >= 2, "at least 2, or 0 for none"
+        )
         if self.segment_seconds is not None:
             require_positive(self, "segment_seconds")
             alone = self.segments is None

@@ -71,13 +71,13 @@ def new_entry(
         return entry | {"rejected": str(packed), "pieces": refused}
     if cut.whole:
         [piece] = packed.pieces
-        return entry | _usable(piece, packed, to)
+        return entry | _usable(piece, packed, source, to)
     start, to.checksum = to.offset, 0
     usable = {}
     for piece in packed.pieces:
         end = piece.start + piece.facts["seconds"]
         name = names[piece.number] if names else piece_name(video, piece.start, end)
-        usable[piece.number] = {"video": name} | _usable(piece, packed, to)
+        usable[piece.number] = {"video": name} | _usable(piece, packed, source, to)
         usable[piece.number]["offset"] -= start
     if names:
         why = packed.fault or RejectedVideo("no frame: the recording has none in this span")
@@ -88,9 +88,11 @@ def new_entry(
     return entry | whole | {"pieces": pieces}
 
 
-def _usable(piece: PackedPiece, packed: PackedFile, to: Appender) -> dict[str, Any]:
+def _usable(
+    piece: PackedPiece, packed: PackedFile, source: dict[str, Any], to: Appender
+) -> dict[str, Any]:
     where = to.append(packed.parts(piece))
-    return where | {"shape": piece.shape, "facts": piece.facts | {"sha256": packed.sha256}}
+    return where | {"shape": piece.shape, "facts": piece.facts | {"sha256": source["sha256"]}}
 
 
 def _rejected(video: str, reason: RejectedVideo) -> dict[str, Any]:

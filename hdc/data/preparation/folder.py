@@ -9,17 +9,20 @@ from hdc.data.listing import files_below, require_folder, require_plain_name
 from hdc.runtime.errors import InputError
 from hdc.runtime.patterns import compiled, ending
 
+UNLABELLED = "unlabelled"
 
-def list_folder(folder: str | Path, pattern: str) -> pd.DataFrame:
+
+def list_folder(folder: str | Path, pattern: str, *, labelled: bool = True) -> pd.DataFrame:
     """Every file below `folder` whose relative path matches `pattern` in full.
 
     The pattern's named group `label` gives the label; the optional `group` what must stay together
     in a split, else every video is a group of its own. Returns columns video (the relative path),
-    label, group and path, sorted by video.
+    label, group and path, sorted by video. `labelled`: paths have to tell labels, each of two
+    videos or more.
     Raises InputError for a missing folder, a bad pattern, no match, or a label with one video only.
     """
     folder = require_folder(folder)
-    expression = _compile(pattern)
+    expression = _compile(pattern, labelled=labelled)
     files = files_below(folder)
     videos = [path.relative_to(folder).as_posix() for path in files]
     with ending(pattern, "data.folder.pattern"):
@@ -28,8 +31,8 @@ def list_folder(folder: str | Path, pattern: str) -> pd.DataFrame:
     for path, video, match in zip(files, videos, matches, strict=True):
         if match:
             require_plain_name(path)
-            group = match.groupdict().get("group") or video
-            rows.append((video, match["label"], group, str(path)))
+            groups = {"label": UNLABELLED, "group": video} | match.groupdict()
+            rows.append((video, groups["label"], groups["group"] or video, str(path)))
     if not rows:
         example = f", such as {files[0].relative_to(folder)}" if files else ""
         raise InputError(
@@ -37,21 +40,22 @@ def list_folder(folder: str | Path, pattern: str) -> pd.DataFrame:
             f"{len(files)}{example}; the pattern is {pattern}"
         )
     table = pd.DataFrame(rows, columns=["video", "label", "group", "path"])
-    _require_two_videos(table)
+    if labelled:
+        require_two_videos(table)
     return table
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
+def _compile(pattern: str, *, labelled: bool) -> re.Pattern[str]:
     try:
         expression = compiled(pattern)
     except ValueError as error:
         raise InputError(f"data.folder.pattern: {error}; the pattern is {pattern}") from error
-    if "label" not in expression.groupindex:
+    if labelled and "label" not in expression.groupindex:
         raise InputError(f"data.folder.pattern: expected a group (?P<label>...), got {pattern}")
     return expression
 
 
-def _require_two_videos(table: pd.DataFrame) -> None:
+def require_two_videos(table: pd.DataFrame) -> None:
     """Refuse a label with one video: it cannot be trained on and tested."""
     counts = table.label.value_counts()
     if counts.min() < 2:

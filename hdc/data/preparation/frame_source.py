@@ -47,7 +47,7 @@ class FrameSource(ABC):
 
     @abstractmethod
     def frames(self) -> Iterator[SourceFrame]:
-        """All frames, once, in the order in which they are shown; refused at the end if some lack."""
+        """All frames, once, in the order in which they are shown; refused if some lack."""
 
 
 def frame_source(path: str | Path, decoding: Decoding, *, short_side: int) -> FrameSource:

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 
 from hdc.data import h264
 from hdc.data.preparation.clock import TimedFrame, UnsoundStamps, by_rate, by_stamps, nearest
-from hdc.data.preparation.container import Header, RejectedVideo
+from hdc.data.preparation.container import Header
 from hdc.data.preparation.frame_source import FrameSource, frame_source
 from hdc.data.preparation.pieces import Even, Plan, Span, Spans, Whole
 from hdc.data.store import H264
@@ -104,11 +104,9 @@ def _timed(
 ) -> Iterator[TimedFrame]:
     """The frames to be stored of all the file, each with its time."""
     rate = source.header.fps or decoding.assumed_fps
-    frames = source.frames()
-    if trusted:
-        frames = by_stamps(frames, start=source.header.start)
-    else:
-        frames = by_rate(frames, fps=rate)
+    in_order = source.frames()
+    start = source.header.start
+    frames = by_stamps(in_order, start=start) if trusted else by_rate(in_order, fps=rate)
     return frames if store.fps is None else nearest(frames, fps=store.fps, lasts=1 / rate)
 
 

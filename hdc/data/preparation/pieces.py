@@ -7,13 +7,14 @@ belongs to any.
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Span = tuple[float, float]  # seconds from the start of a recording, the end not included
 
 _ROUNDING = 1e-6  # seconds
 
 
+@runtime_checkable
 class Plan(Protocol):
     """How a recording is cut."""
 
@@ -25,10 +26,10 @@ class Plan(Protocol):
 class Whole:
     """Not at all."""
 
-    def at(self, seconds: float) -> list[int]:  # noqa: ARG002
+    def at(self, seconds: float) -> list[int]:
         return [0]
 
-    def over(self, seconds: float) -> bool:  # noqa: ARG002
+    def over(self, seconds: float) -> bool:
         return False
 
 
@@ -67,7 +68,7 @@ class Even:
         number = int((seconds + _ROUNDING) / self.length)
         return [min(number, self.count - 1) if self.count and seconds < self.end else number]
 
-    def over(self, seconds: float) -> bool:  # noqa: ARG002
+    def over(self, seconds: float) -> bool:
         return False
 
 

@@ -129,9 +129,7 @@ class Packing:
         return [Cut(seconds=self.segment_seconds)] * len(rows)
 
 
-def prepare_shard(
-    shard: Shard, listed: pd.DataFrame, packing: Packing
-) -> dict[str, Any]:
+def prepare_shard(shard: Shard, listed: pd.DataFrame, packing: Packing) -> dict[str, Any]:
     """Decode and pack the shard's part of `listed`, as far as not done; its facts.
 
     `listed` has video and path of files, and spans (start and end in seconds) where each is cut
