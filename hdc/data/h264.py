@@ -30,11 +30,15 @@ class Packer:
 
     def add(self, frame: UInt8[np.ndarray, "height width 3"]) -> bytes:
         """The packets that are ready after another frame."""
-        beyond = [(0, -side % _MULTIPLE) for side in frame.shape[:2]]
-        padded = np.pad(frame, ((*beyond, (0, 0))), mode="edge")
+        height, width = frame.shape[:2]
         if self.encoder is None:
-            self.encoder = _encoder(*padded.shape[:2], self.store)
-        shown = av.VideoFrame.from_ndarray(padded, format="rgb24")
+            sides = [side + -side % _MULTIPLE for side in (height, width)]
+            self.padded = np.empty((*sides, 3), np.uint8)
+            self.encoder = _encoder(*sides, self.store)
+        self.padded[:height, :width] = frame
+        self.padded[height:, :width] = frame[-1]
+        self.padded[:, width:] = self.padded[:, width - 1 : width]
+        shown = av.VideoFrame.from_ndarray(self.padded, format="rgb24")  # a copy
         return self._noted(self.encoder.encode(shown))
 
     def finish(self) -> tuple[bytes, bytes]:

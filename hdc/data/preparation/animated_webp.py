@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -17,16 +18,6 @@ from hdc.settings.data import Decoding
 
 NAME = "webp"
 _START = 12  # bytes: RIFF, the size of what follows, WEBP
-
-
-def is_webp(path: str | Path) -> bool:
-    """Whether a file begins as WebP does."""
-    try:
-        with Path(path).open("rb") as file:
-            start = file.read(_START)
-    except OSError:
-        return False
-    return start[:4] == b"RIFF" and start[8:] == b"WEBP"
 
 
 class AnimatedWebp(FrameSource):
@@ -45,18 +36,19 @@ class AnimatedWebp(FrameSource):
             if NAME not in allowed:
                 expected = f"expected a {kind} of {', '.join(allowed)}, found {NAME}"
                 raise RejectedVideo(f"{expected}: to allow it, add {NAME} to decoding.{kind}s")
-        with verdicts(self.path):
+        with verdicts(self.path), ExitStack() as stack:
             self.durations = _durations(self.path)
-            self.file = Image.open(self.path, formats=["WEBP"])
+            self.file = stack.enter_context(Image.open(self.path, formats=["WEBP"]))
             self.size = self.file.size
             if self.size[0] * self.size[1] > self.decoding.frame_pixels:
                 most = f"expected at most {self.decoding.frame_pixels} pixels a frame"
                 raise RejectedVideo(f"{most}, found {self.size[0]} x {self.size[1]}")
             self.header = self._header()
+            self.opened = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.file.close()
+        self.opened.close()
 
     def frames(self) -> Iterator[SourceFrame]:
         """All frames, whole pictures; RejectedVideo at the first that is damaged."""

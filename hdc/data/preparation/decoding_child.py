@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from hdc.data.preparation.container import Header, RejectedVideo
-from hdc.data.preparation.frame_source import frame_source
 from hdc.data.preparation.packing import Cut, Receiver, pack_file
+from hdc.data.preparation.source_choice import frame_source
 from hdc.data.preparation.source_files import size_and_time
 from hdc.settings.data import Decoding, Store
 

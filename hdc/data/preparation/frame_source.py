@@ -1,24 +1,22 @@
-"""Where the frames of a video come from: chosen here by what its file is."""
+"""What a video is to whoever stores it: frames, one after another, and facts."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
 from hdc.data.preparation.container import Header
 from hdc.data.preparation.orientation import Orientation
-from hdc.settings.data import Decoding
 
 
 @dataclass(frozen=True)
 class SourceFrame:
     """A frame that is resized only if somebody looks at it."""
 
-    stamp: float | None  # seconds, as the file says it; None: it does not
+    stamp: float | int | None  # seconds, as the file says it; None: it does not
     make: Callable[[], UInt8[np.ndarray, "height width 3"]]
 
     @cached_property
@@ -48,13 +46,3 @@ class FrameSource(ABC):
     @abstractmethod
     def frames(self) -> Iterator[SourceFrame]:
         """All frames, once, in the order in which they are shown; refused if some lack."""
-
-
-def frame_source(path: str | Path, decoding: Decoding, *, short_side: int) -> FrameSource:
-    """What reads the frames of `path`, resized so that their short side fits."""
-    from hdc.data.preparation.animated_webp import AnimatedWebp, is_webp
-    from hdc.data.preparation.decode import VideoFile
-
-    if is_webp(path):  # FFmpeg knows only single pictures
-        return AnimatedWebp(path, decoding, short_side=short_side)
-    return VideoFile(path, decoding, short_side=short_side)

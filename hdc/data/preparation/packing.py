@@ -11,8 +11,9 @@ from jaxtyping import UInt8
 from hdc.data import h264
 from hdc.data.preparation.clock import TimedFrame, UnsoundStamps, by_rate, by_stamps, nearest
 from hdc.data.preparation.container import Header
-from hdc.data.preparation.frame_source import FrameSource, frame_source
+from hdc.data.preparation.frame_source import FrameSource
 from hdc.data.preparation.pieces import Even, Plan, Span, Spans, Whole
+from hdc.data.preparation.source_choice import frame_source
 from hdc.data.store import H264
 from hdc.settings.data import Decoding, Store
 

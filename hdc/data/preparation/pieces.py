@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-Span = tuple[float, float]  # seconds from the start of a recording, the end not included
+Span = tuple[float | int, float | int]  # start and end in seconds of a recording
 
 _ROUNDING = 1e-6  # seconds
 
@@ -18,18 +18,18 @@ _ROUNDING = 1e-6  # seconds
 class Plan(Protocol):
     """How a recording is cut."""
 
-    def at(self, seconds: float) -> list[int]: ...
+    def at(self, seconds: float | int) -> list[int]: ...
 
-    def over(self, seconds: float) -> bool: ...
+    def over(self, seconds: float | int) -> bool: ...
 
 
 class Whole:
     """Not at all."""
 
-    def at(self, seconds: float) -> list[int]:
+    def at(self, seconds: float | int) -> list[int]:
         return [0]
 
-    def over(self, seconds: float) -> bool:
+    def over(self, seconds: float | int) -> bool:
         return False
 
 
@@ -40,7 +40,7 @@ class Spans:
         self.coming = deque(enumerate(spans))
         self.running: list[tuple[int, float]] = []  # number and end
 
-    def at(self, seconds: float) -> list[int]:
+    def at(self, seconds: float | int) -> list[int]:
         seconds += _ROUNDING
         while self.coming and self.coming[0][1][0] <= seconds:
             number, (_, end) = self.coming.popleft()
@@ -48,7 +48,7 @@ class Spans:
         self.running = [(number, end) for number, end in self.running if seconds < end]
         return [number for number, _ in self.running]
 
-    def over(self, seconds: float) -> bool:
+    def over(self, seconds: float | int) -> bool:
         return not self.at(seconds) and not self.coming
 
 
@@ -59,23 +59,23 @@ class Even:
     last piece may be short.
     """
 
-    def __init__(self, seconds: float, total: float) -> None:
+    def __init__(self, seconds: float | int, total: float | int) -> None:
         self.count = max(1, round(total / seconds)) if total else 0
         self.length = total / self.count if self.count else seconds
         self.end = total + self.length / 2
 
-    def at(self, seconds: float) -> list[int]:
+    def at(self, seconds: float | int) -> list[int]:
         number = int((seconds + _ROUNDING) / self.length)
         return [min(number, self.count - 1) if self.count and seconds < self.end else number]
 
-    def over(self, seconds: float) -> bool:
+    def over(self, seconds: float | int) -> bool:
         return False
 
 
-def piece_name(recording: str, start: float, end: float) -> str:
+def piece_name(recording: str, start: float | int, end: float | int) -> str:
     """What a piece is called: its recording and its span in seconds, to a thousandth."""
     return f"{recording}#{_plain(start)}-{_plain(end)}"
 
 
-def _plain(seconds: float) -> str:
+def _plain(seconds: float | int) -> str:
     return f"{seconds:.3f}".rstrip("0").rstrip(".")

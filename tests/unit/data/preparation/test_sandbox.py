@@ -19,6 +19,7 @@ def frames_of(packed):
     [piece] = packed.pieces
     return piece.shape[0]
 
+
 PYTHON = sys.executable  # the tests replace it
 
 
