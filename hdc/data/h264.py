@@ -3,8 +3,8 @@
 Packed form: the size of each packet as uint32, little-endian, one packet a frame, then the packets
 in the order of frames. No frame refers to a later one or to one before its group's key frame, so a
 frame needs the packets from the last multiple of the group's length on. Edges are repeated up to a
-multiple of 32 pixels: any height and width fits, and past the edges of other sizes x264 reads
-memory that differs from run to run.
+multiple of 32 pixels, at least 64: any height and width fits, and past the edges of other sizes
+x264 reads memory that differs from run to run.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ from jaxtyping import Int, UInt8
 from hdc.settings.data import Store
 
 _SIZE = np.dtype("<u4")
-_MULTIPLE = 32
+_MULTIPLE, _LEAST = 32, 64  # pixels
 
 
 class Packer:
@@ -32,7 +32,7 @@ class Packer:
         """The packets that are ready after another frame."""
         height, width = frame.shape[:2]
         if self.encoder is None:
-            sides = [side + -side % _MULTIPLE for side in (height, width)]
+            sides = [max(_LEAST, side + -side % _MULTIPLE) for side in (height, width)]
             self.padded = np.empty((*sides, 3), np.uint8)
             self.encoder = _encoder(*sides, self.store)
         self.padded[:height, :width] = frame

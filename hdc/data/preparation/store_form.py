@@ -54,7 +54,7 @@ def _mean_raw_size(files: pd.DataFrame, decoding: Decoding, store: Store) -> flo
 
 def _stored_frames(
     header: Header, spans: Sequence[Span] | None, decoding: Decoding, store: Store
-) -> float:
+) -> float | int:
     """About how many frames are stored of a file, or of some spans of it."""
     fps = header.fps or decoding.assumed_fps
     frames = header.claimed_frames or header.claimed_seconds * fps
