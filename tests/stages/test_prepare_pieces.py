@@ -169,10 +169,10 @@ def test_an_edited_list_costs_the_recordings_that_it_changes(
 ):
     folder = tmp_path / "videos"
     shutil.copytree(recordings, folder)
-    _, output = prepare(folder, *BY_LIST)
+    _, output = prepare(folder, *BY_LIST, "data.folder.folds=0")
     data = prepare_settings().data
     data.folder.pattern, data.folder.segments = r"(?P<group>[a-z]+)\.mp4", "pieces.csv"
-    data.folder.folds = 3
+    data.folder.folds = 0
     assert changed_since(list_videos(data, folder), output) == {}
     edited = SEGMENTS.replace("bob.mp4,2,2.4", "bob.mp4,2,2.6").replace("0,1.2,run", "0,1.2,walk")
     (folder / "pieces.csv").write_text(edited.replace("2,9,walk", "2,9,run"))
@@ -183,7 +183,7 @@ def test_an_edited_list_costs_the_recordings_that_it_changes(
         "cas.mp4#2-9": "another label or group",
     }
     asked.clear()
-    prepare(folder, *BY_LIST)
+    prepare(folder, *BY_LIST, "data.folder.folds=0")
     assert asked == ["bob.mp4"]
     labels = read_index(output).set_index("video").label
     assert labels["ann.mp4#0-1.2"] == "walk" and "bob.mp4#2-2.6" in labels
