@@ -16,6 +16,8 @@ import numpy as np
 
 from hdc.data.index import read_index
 from hdc.data.store import ClipStore
+from hdc.data.tracks import opened
+from hdc.encoders.file import encoder_facts, seen_by
 from hdc.runtime.digest import digest
 from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import made_from, prepared_files
@@ -47,9 +49,10 @@ STAGE = Stage("embed", __doc__, EmbedJob)
 
 def main(job: EmbedJob) -> None:
     """Write the features of one data set by one encoder."""
-    inputs = made_from(*prepared_files(job.prepared), job.encoder)
+    sees = seen_by(encoder_facts(job.encoder))
+    inputs = made_from(*prepared_files(job.prepared, inputs=[sees]), job.encoder)
     index = read_index(job.prepared)
-    store = ClipStore(job.prepared, index.video.tolist())
+    store = opened(job.prepared, sees, index.video.tolist())
 
     from safetensors.numpy import save
 
@@ -94,6 +97,7 @@ def video_features(
     import torch
 
     from hdc.data.augment import augment
+    from hdc.data.reordered import reordered
     from hdc.data.whole_videos import video_batches
 
     clips_each = inference.clips
@@ -111,13 +115,11 @@ def video_features(
         for batch in batches:
             order = shuffled_frames(store, batch.rows, clips_each, batch.frames)
             orders = torch.tensor(order).split([len(part) for part in batch.parts])
+            both = [*zip(batch.parts, orders, strict=True)]
             shown = {
                 "": batch.parts,
-                ".still": [part[:, :1].expand_as(part) for part in batch.parts],
-                ".shuffled": [
-                    part[torch.arange(len(part))[:, None], new]
-                    for part, new in zip(batch.parts, orders, strict=True)
-                ],
+                ".still": [reordered(part, torch.zeros_like(new)) for part, new in both],
+                ".shuffled": [reordered(part, new) for part, new in both],
             }
             for suffix, clips in shown.items():
                 maps = encoder(augment(clips, batch.draws, pixels=clip.pixels))

@@ -19,6 +19,8 @@ import pandas as pd
 from hdc.data.index import missing_facts, read_index, read_split, rows_by_part, write_table
 from hdc.data.integrity import check_sample
 from hdc.data.store import MANIFEST, ClipStore
+from hdc.data.tracks import opened
+from hdc.encoders.file import encoder_facts, seen_by
 from hdc.evaluation.classification import (
     accuracies,
     averaged,
@@ -105,8 +107,9 @@ class Videos:
 def main(job: FinetuneJob) -> None:
     """Fine-tune one encoder on one split and test it."""
     stopwatch = Stopwatch()
-    inputs = made_from(*prepared_files(job.prepared, job.split), job.encoder)
-    videos = read_videos(job)
+    sees = seen_by(encoder_facts(job.encoder))
+    inputs = made_from(*prepared_files(job.prepared, job.split, inputs=[sees]), job.encoder)
+    videos = read_videos(job, sees)
     leaks = leak_facts(job, videos)
     checked = check_sample(videos.store, [*chain(*videos.rows.values())], seed=job.seed)
 
@@ -215,11 +218,14 @@ def validation_loss(
     return mean_loss(scores_of("val"), targets, job.finetune.average)
 
 
-def read_videos(job: FinetuneJob) -> Videos:
-    """The videos to train, to choose and to test on; raises InputError if one part is empty."""
+def read_videos(job: FinetuneJob, sees: str) -> Videos:
+    """The videos to train, to choose and to test on, as the input `sees`.
+
+    Raises InputError if one part is empty.
+    """
     index, split = read_index(job.prepared), read_split(job.prepared, job.split)
     rows = rows_by_part(index, split, job.prepared, validation_apart=job.chooses_an_epoch)
-    return Videos(index, split, ClipStore(job.prepared, index.video.tolist()), rows)
+    return Videos(index, split, opened(job.prepared, sees, index.video.tolist()), rows)
 
 
 def leak_facts(job: FinetuneJob, videos: Videos) -> dict[str, Any]:

@@ -90,7 +90,8 @@ def how_to_pack(listing: Listing, job: PrepareJob) -> Packing:
     if own is None:
         decoding = replace(decoding, other_containers=[], other_codecs=[])
     form = choose_form(listing.files, job.data_set, decoding, job.store)
-    return Packing(decoding, job.store, form, own.segment_seconds if own is not None else None)
+    seconds = own.segment_seconds if own is not None else None
+    return Packing(decoding, job.store, form, job.data_set.images, seconds)
 
 
 def list_or_plan(job: PrepareJob) -> tuple[Listing, Callable[[pd.Series], None] | None]:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from hdc.data.index import missing_facts, read_index, read_split, rows_of, write_table
+from hdc.data.input_names import tracks_of
 from hdc.data.integrity import check_sample
 from hdc.data.store import MANIFEST, ClipStore
+from hdc.data.tracks import opened
 from hdc.encoders.file import adopted_facts, pretraining_list
 from hdc.evaluation.leakage import require_apart
 from hdc.runtime.atomic_files import write_text
@@ -75,6 +77,7 @@ class Videos:
     store: ClipStore
     rows: list[int]
     checked: int  # stored videos that were read to see whether they are whole
+    tracks: dict[str, ClipStore]  # beside the frames, by input
 
     def listing(self) -> pd.DataFrame:
         """What is told of the videos beside an encoder that saw them."""
@@ -90,8 +93,7 @@ def main(job: PretrainJob) -> None:
 
 def train(job: PretrainJob, videos: Videos, **made: Any) -> None:
     """Train an encoder on the videos, and write it; `made`: what its record says of this job."""
-    from hdc.encoders.build import build_encoder
-    from hdc.objectives.build import build_task
+    from hdc.objectives.build import build_encoders, build_task
     from hdc.runtime.fabric import precision_name, start_fabric
     from hdc.training.assembly import start_training
     from hdc.training.preview import preview
@@ -108,8 +110,8 @@ def train(job: PretrainJob, videos: Videos, **made: Any) -> None:
     epochs = math.ceil(settings.epochs * settings.epochs_factor)
     told = {"seed": job.seed, "steps": epochs * batches.steps_per_epoch, "frozen": frozen}
     told["frames"] = job.clip.frames
-    encoder = build_encoder(job.network, seed=job.seed)
-    task = build_task(encoder, settings, job.objective, labels, **told)
+    encoder, others = build_encoders(job.network, settings, job.objective, seed=job.seed)
+    task = build_task(encoder, settings, job.objective, labels, others=others, **told)
     if settings.sync_batch_norm and fabric.world_size > 1 and fabric.device.type == "cuda":
         task = with_synchronized_norms(task)
     training = start_training(
@@ -193,7 +195,8 @@ def take_over(job: PretrainJob, videos: Videos, **made: Any) -> None:
 
 def files_read(job: PretrainJob) -> list[str | Path]:
     """What an encoder is made from."""
-    files: list[str | Path] = [*prepared_files(job.prepared, job.split)]
+    inputs = [] if job.pretrain.labels or job.encoder else job.objective.inputs()
+    files: list[str | Path] = [*prepared_files(job.prepared, job.split, inputs=inputs)]
     files += [job.measured] if job.measured else []
     if job.encoder is not None:
         files += [job.encoder, pretraining_list(job.encoder)]
@@ -205,7 +208,11 @@ def read_videos(job: PretrainJob) -> Videos:
     index = read_index(job.prepared)
     store = ClipStore(job.prepared, index.video.tolist())
     rows = pretraining_rows(index, job)
-    return Videos(index, store, rows, check_sample(store, rows, seed=job.seed))
+    names = index.video.tolist()
+    inputs = tracks_of([] if job.pretrain.labels else job.objective.inputs())
+    tracks = {name: opened(job.prepared, name, names) for name in inputs}
+    checked = [check_sample(read, rows, seed=job.seed) for read in (store, *tracks.values())]
+    return Videos(index, store, rows, checked[0], tracks)
 
 
 def pretraining_rows(index: pd.DataFrame, job: PretrainJob) -> list[int]:
@@ -229,7 +236,7 @@ def clip_batches(job: PretrainJob, videos: Videos, **read: Any) -> "VideoBatches
     """Batches of random clips of the videos; `read`: how large, which part, into what memory."""
     from hdc.data.batches import VideoBatches
 
-    made = {"clip": job.clip, "augment": job.augment, "seed": job.seed}
+    made = {"clip": job.clip, "augment": job.augment, "seed": job.seed, "tracks": videos.tracks}
     return VideoBatches(videos.store, videos.rows, **made, **read)
 
 

@@ -11,12 +11,12 @@ from snakemake.exceptions import WorkflowError
 
 from hdc.study.batch_sizes import require_enough_videos
 from hdc.study.impossible_runs import without_impossible_runs
-from hdc.settings.compose import settings_text
+from hdc.settings.compose import settings_text, typed
 from hdc.data.preparation.changes import CHANGED, note_changes
 from hdc.runtime.gpus import gpu_share, visible_gpus
 from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import prepared_files
-from hdc.encoders.file import pretraining_list
+from hdc.encoders.file import encoder_facts, pretraining_list, seen_by
 from hdc.study.outdated import outdated
 from hdc.settings.reads import (
     EMBED_READS,
@@ -228,9 +228,26 @@ def again(stage):
     return force
 
 
-def prepared(data, split=None):
-    """The files of a prepared data set that a stage reads."""
-    return prepared_files(f"results/data/{data}", split)
+def prepared(data, split=None, inputs=()):
+    """The files of a prepared data set that a stage reads, as some inputs of networks."""
+    return prepared_files(f"results/data/{data}", split, inputs=inputs)
+
+
+def seen(wildcards):
+    """What the encoder that a run is judged by takes."""
+    run = run_of(wildcards)
+    if run.encoder:
+        return [seen_by(encoder_facts(run.encoder))]
+    if run.pretrained_by:
+        data = wildcards.get("data") or part_of(wildcards.pretrained_on)[0]
+        run = STUDY.compose(wildcards.backbone, run.pretrained_by, data)
+    return [] if run.pretrain.labels else [typed(run, "objective")[0].exported]
+
+
+def learned_from(wildcards):
+    """What the views of a run are; frames alone where it takes an encoder over or has labels."""
+    run = run_of(wildcards)
+    return [] if run.encoder or run.pretrain.labels else typed(run, "objective")[0].inputs()
 
 
 def record_of(stage, made):

@@ -13,12 +13,14 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from hdc.data.draws import NUMBERS, Draw, packed
+from hdc.data.flow_bytes import BOUND, LEVELS, STILL
 from hdc.data.normalization import MEAN, STANDARD_DEVIATION
 from hdc.data.pixel_noise import normal_noise
 from hdc.runtime.sending import sent
 
 Change = Callable[..., Tensor]  # what `changed` is, which may be compiled
 LUMA = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as torchvision
+MOTION_UNIT = 5.0  # pixels of a view a frame; assumed: what is usual then has a size of about 1
 CACHED_NUMBERS = 2**18  # of clips that a processor works on at a time: what stays in its cache
 
 
@@ -33,42 +35,48 @@ class Steps(NamedTuple):
 
 
 def augment(
-    clips: UInt8[Tensor, "batch time _ _ 3"] | Sequence[UInt8[Tensor, "_ time _ _ 3"]],
+    clips: UInt8[Tensor, "batch time _ _ _"] | Sequence[UInt8[Tensor, "_ time _ _ _"]],
     draws: Sequence[Draw],
     *,
     pixels: int,
     change: Change | None = None,
-    into: Float[Tensor, "batch 3 time pixels pixels"] | None = None,
-) -> Float[Tensor, "batch 3 time pixels pixels"]:
+    into: Float[Tensor, "batch _ time pixels pixels"] | None = None,
+) -> Float[Tensor, "batch _ time pixels pixels"]:
     """Crop, resize, flip, recolour, blur and roughen each clip by its own draw, on its device.
 
     `clips` may come in parts, each with frames of one size, in the order of `draws`. Returns
     normalized clips of `pixels` x `pixels`. The order is crop, flip, brightness, contrast,
-    saturation, hue, greyscale, blur, noise. `change`: `changed` if it is compiled.
+    saturation, hue, greyscale, blur, noise. `change`: `changed` if it is compiled. Clips of two
+    channels are optical flow, which is cropped, resized and flipped alone.
     `into`: where the result is put; None: in a tensor of its own.
     """
     parts = [clips] if isinstance(clips, Tensor) else clips
     numbers = sent(packed(draws), parts[0].device)
+    _, time, _, _, channels = parts[0].shape
     if into is None:
-        into = room(len(draws), parts[0].shape[1], pixels, numbers.device)
+        into = room(len(draws), time, pixels, numbers.device, channels=channels)
+    change = moved if channels == 2 else change or changed
     first = 0
     for part in parts:
         for some in part.split(_clips_at_once(part, pixels)):
             rows = slice(first, first + len(some))
             steps = steps_of(draws[rows])
-            into[rows] = (change or changed)(some, numbers[rows], steps, pixels=pixels)
+            into[rows] = change(some, numbers[rows], steps, pixels=pixels)
             first = rows.stop
     return into
 
 
-def room(batch: int, time: int, pixels: int, device: torch.device) -> Float[Tensor, "_ 3 _ _ _"]:
+def room(
+    batch: int, time: int, pixels: int, device: torch.device, *, channels: int = 3
+) -> Float[Tensor, "_ channels _ _ _"]:
     """An empty batch of clips, laid out as the first convolution of a network takes it there."""
     # As in `hdc.runtime.fabric.laid_out`.
     layout = torch.channels_last_3d if device.type == "cpu" else torch.contiguous_format
-    return torch.empty((batch, 3, time, pixels, pixels), device=device, memory_format=layout)
+    shape = (batch, channels, time, pixels, pixels)
+    return torch.empty(shape, device=device, memory_format=layout)
 
 
-def _clips_at_once(clips: UInt8[Tensor, "batch time _ _ 3"], pixels: int) -> int:
+def _clips_at_once(clips: UInt8[Tensor, "batch time _ _ _"], pixels: int) -> int:
     """All of them, but on a processor, which is fast in its cache alone."""
     if clips.is_cuda:
         return len(clips)
@@ -115,26 +123,46 @@ def changed(
     return x.sub_(MEAN).div_(STANDARD_DEVIATION)
 
 
+def moved(
+    clips: UInt8[Tensor, "batch time height width 2"],
+    numbers: Float[Tensor, "batch 13"],
+    steps: Steps,
+    *,
+    pixels: int,
+) -> Float[Tensor, "batch 2 time pixels pixels"]:
+    """Optical flow as it is in the view: in units of MOTION_UNIT pixels, to the right and down.
+
+    Colours, blur and noise leave motion as it is. A flip turns it around, and a crop that is
+    enlarged enlarges it.
+    """
+    _, _, high, wide, flip = numbers[:, :5].view(-1, 5, 1, 1, 1).unbind(1)
+    x = resample(clips, numbers, pixels=pixels).mul_(255).sub_(STILL)
+    x.mul_(BOUND / LEVELS * pixels / MOTION_UNIT)  # of the whole view; below: of its crop
+    x[:, 0].mul_((1 - 2 * flip) / wide)
+    x[:, 1].div_(high)
+    return x
+
+
 def resample(
-    clips: UInt8[Tensor, "batch time height width 3"],
+    clips: UInt8[Tensor, "batch time height width channels"],
     numbers: Float[Tensor, "batch 13"],
     *,
     pixels: int,
-) -> Float[Tensor, "batch 3 time pixels pixels"]:
+) -> Float[Tensor, "batch channels time pixels pixels"]:
     """Each clip's crop at `pixels` x `pixels`, flipped where drawn, in 0 to 1.
 
     Bilinear with antialiasing, as torchvision's `resized_crop`. Resampling is linear and the same
     for all frames, so it is two batched matrix products: one over height, one over width.
     """
-    batch, time, height, width, _ = clips.shape
+    batch, time, height, width, channels = clips.shape
     top, left, high, wide, flip = numbers[:, :5].view(batch, 5, 1, 1).unbind(1)
     rows = _resampling(top, high, height, pixels) / 255
     columns = _resampling(left, wide, width, pixels)
     columns = torch.where(flip > 0, columns.flip(1), columns)
     x = clips.permute(0, 4, 1, 2, 3).to(rows.dtype, memory_format=torch.contiguous_format)
     x = torch.bmm(x.view(batch, -1, width), columns.mT)
-    x = torch.matmul(rows.unsqueeze(1), x.view(batch, 3 * time, height, pixels))
-    return x.view(batch, 3, time, pixels, pixels)
+    x = torch.matmul(rows.unsqueeze(1), x.view(batch, channels * time, height, pixels))
+    return x.view(batch, channels, time, pixels, pixels)
 
 
 def _resampling(

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from hdc.runtime.seeding import generator
 from hdc.settings.objective import View
 from hdc.settings.schema import Augment, Clip, Inference
 
+NO_TRACKS: Mapping[str, ClipStore] = MappingProxyType({})
 SIDE_STEP = 32  # pixels; frames whose sides differ by less share a tensor
 
 
@@ -40,7 +42,7 @@ class ClipBatch:
 
     rows: list[int]
     first_frames: list[int]
-    parts: tuple[UInt8[Tensor, "_ time _ _ 3"], ...]
+    parts: tuple[UInt8[Tensor, "_ time _ _ _"], ...]
     draws: list[Draw]
     variants: list[int] = field(default_factory=list)  # how each clip was varied
     changed: Callable[[Tensor, int], Tensor] | None = None  # what a variant does to pictures
@@ -50,7 +52,12 @@ class ClipBatch:
         """Frames of a clip."""
         return self.parts[0].shape[1]
 
-    def clip(self, number: int) -> UInt8[Tensor, "time height width 3"]:
+    @property
+    def channels(self) -> int:
+        """Of a frame as it is stored."""
+        return self.parts[0].shape[-1]
+
+    def clip(self, number: int) -> UInt8[Tensor, "time height width _"]:
         """One of the clips."""
         return [clip for part in self.parts for clip in part][number]
 
@@ -84,8 +91,12 @@ class VideoBatches:
         seed: int,
         part: tuple[int, int] = (0, 1),
         pinned: bool = False,
+        tracks: Mapping[str, ClipStore] = NO_TRACKS,
     ) -> None:
-        """`pinned`: clips lie in memory that a GPU reads from, and that is used again."""
+        """`pinned`: clips lie in memory that a GPU reads from, and that is used again.
+
+        `tracks`: what views of other inputs than frames are read from, by input.
+        """
         if batch_size % part[1]:
             raise InputError(
                 f"batch_size: expected a multiple of the number of processes, {part[1]}, "
@@ -100,7 +111,7 @@ class VideoBatches:
         self.store, self.rows = store, list(rows)
         self.clip, self.augment = clip, augment
         self.batch_size, self.seed, self.part = batch_size, seed, part
-        self.pinned = pinned
+        self.pinned, self.tracks = pinned, tracks
 
     def of_size(self, batch_size: int) -> "VideoBatches":
         """Batches of another size of the same videos, made by this process alone."""
@@ -111,6 +122,7 @@ class VideoBatches:
             augment=self.augment,
             batch_size=batch_size,
             seed=self.seed,
+            tracks=self.tracks,
         )
 
     @property
@@ -141,14 +153,16 @@ class VideoBatches:
         for name, view in views.items():
             vary = built_variation(view.vary)
             variants = self._variants(by_size, epoch, view, vary)
-            frames = (view.crop, view.still, view.order, name if vary.shown else "")
+            store = self.tracks.get(view.input, self.store)
+            shown = (view.crop, view.still, view.order, name if vary.shown else "")
+            frames = (id(store), *shown)
             if frames not in read:
                 wanted = [
                     (row, self._frame_numbers(row, epoch, view, vary.shown, variant))
                     for row, variant in zip(by_size, variants, strict=True)
                 ]
                 firsts = [int(numbers[0]) for _, numbers in wanted]
-                read[frames] = firsts, read_clips(self.store, wanted, pinned=self.pinned)
+                read[frames] = firsts, read_clips(store, wanted, pinned=self.pinned)
             draws = self._draws(by_size, epoch, view)
             batch[name] = ClipBatch(by_size, *read[frames], draws, variants, vary.changed)
         return batch
@@ -213,7 +227,7 @@ def read_clips(
     wanted: Sequence[tuple[int, Int[np.ndarray, " clip"]]],
     *,
     pinned: bool = False,
-) -> tuple[UInt8[Tensor, "_ time _ _ 3"], ...]:
+) -> tuple[UInt8[Tensor, "_ time _ _ _"], ...]:
     """Clips of a store, by row and the numbers of their frames, as the parts of a batch.
 
     Those that follow one another with frames of about one size share a tensor, filled up with black
@@ -225,7 +239,7 @@ def read_clips(
         sizes = [store.shape(row)[1:] for row, _ in some]
         height, width = (max(sides) for sides in zip(*sizes, strict=True))
         make = torch.empty if len(set(sizes)) == 1 else torch.zeros
-        shape = (len(some), len(some[0][1]), height, width, 3)
+        shape = (len(some), len(some[0][1]), height, width, store.channels)
         part = make(shape, dtype=torch.uint8, pin_memory=pinned)
         for place, (row, numbers) in zip(part.numpy(), some, strict=True):
             store.read(row, numbers, place)

@@ -8,8 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hdc.data.remedy import prepare_again
-from hdc.data.store import ClipStore, list_faults, read_manifest, size_faults, stored_crc32
+from hdc.data.input_names import TRACKS
+from hdc.data.remedy import prepare_again, remedy_of
+from hdc.data.store import (
+    MANIFEST,
+    ClipStore,
+    list_faults,
+    read_manifest,
+    size_faults,
+    stored_crc32,
+)
 from hdc.runtime.errors import InputError
 from hdc.runtime.progress import progress, threads
 from hdc.runtime.sealed import read_sealed
@@ -23,6 +31,8 @@ SAMPLE = 32
 
 def verify(folder: str | Path) -> bool:
     """Compare all of a prepared data set with its checksums, and print a line for each fault.
+
+    Its tracks, such as optical flow, too.
 
     Lists, facts and every byte of the frames are read; nothing is changed. Returns whether all is
     as it was prepared.
@@ -41,15 +51,16 @@ def verify(folder: str | Path) -> bool:
             bar.write(fault)
     verdict = f"{count} fault{'s'[: count != 1]}" if count else "all as it was prepared"
     print(f"{folder}: checked {len(videos):,} videos, {size / 1e9:.1f} GB: {verdict}", flush=True)
-    return not count
+    tracks = [folder / track for track in TRACKS if (folder / track / MANIFEST).is_file()]
+    return all([not count, *map(verify, tracks)])
 
 
 def all_faults(
     folder: Path, manifest: Mapping[str, Any], *, on_video: Callable[[], Any]
 ) -> Iterator[str]:
     """A line for each fault: what was expected, what was found, what to do."""
-    remedy = prepare_again(folder)
-    if not manifest.get("lists"):
+    remedy = remedy_of(folder, manifest)
+    if not manifest.get("lists") and "of" not in manifest:
         yield f"{folder}: expected checksums, found an older preparation without; {remedy}"
         return
     yield from list_faults(folder, manifest)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from hdc.runtime.errors import InputError
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 _NAMED = 10  # how many missing videos a message names
 
 
@@ -74,8 +75,16 @@ def require_folder(folder: str | Path | None) -> Path:
     return Path(folder)
 
 
-def files_below(folder: Path) -> list[Path]:
-    """Every file in a folder and the folders below it, links followed once, sorted."""
+def is_image(name: str) -> bool:
+    """Whether a file may be a frame of a video that is a folder of images, by its name."""
+    return not name.startswith(".") and name.casefold().endswith(IMAGE_SUFFIXES)
+
+
+def files_below(folder: Path, *, images: bool = False) -> list[Path]:
+    """Every file in a folder and the folders below it, links followed once, sorted.
+
+    `images`: videos are folders of images; such folders stand instead of the images in them.
+    """
     seen, files = set(), []
     for place, folders, names in os.walk(folder, followlinks=True, onerror=_refuse_folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -84,6 +93,9 @@ def files_below(folder: Path) -> list[Path]:
             folders.clear()
             continue
         seen.add((real.st_dev, real.st_ino))
+        if images and any(map(is_image, names)):
+            files.append(Path(place))
+            names = [name for name in names if not is_image(name)]
         files += [Path(place, name) for name in names if not name.startswith(".")]
     return sorted(files)
 

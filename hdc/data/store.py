@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from hdc.data.remedy import prepare_again
+from hdc.data.remedy import prepare_again, remedy_of
 from hdc.runtime.atomic_files import write_text
 from hdc.runtime.digest import digest
 from hdc.runtime.errors import InputError
@@ -40,12 +40,14 @@ def manifest_text(
     shards: list[dict[str, Any]],
     videos: list[dict[str, Any]],
     lists: Mapping[str, str] | None = None,
+    of: str | None = None,
 ) -> str:
     """What `store.json` says.
 
     `shards` hold file (below `folder`) and bytes; `videos` hold video, shard (its place in
     `shards`), offset, bytes, crc32 and shape (time, height, width), in the order of the index;
-    `lists` hold the digests of the other files in `folder`, by name.
+    `lists` hold the digests of the other files in `folder`, by name. `of`: the digest of the
+    manifest of the frames that a track is of.
     """
     manifest = {
         "version": VERSION,
@@ -55,12 +57,14 @@ def manifest_text(
         "shards": shards,
         "videos": videos,
         "lists": dict(lists or {}),
-    }
+    } | ({} if of is None else {"of": of})
     return sealed(manifest)
 
 
 class ClipStore:
     """Random access to the frames of a prepared data set, by row of its index."""
+
+    channels = 3  # of a frame as it is read
 
     def __init__(self, folder: str | Path, videos: Sequence[str] | None = None) -> None:
         """Open a store; `videos` are those of the index that it belongs to.
@@ -98,9 +102,10 @@ class ClipStore:
 
     def clip(
         self, row: int, numbers: Int[np.ndarray, " clip"]
-    ) -> UInt8[np.ndarray, "clip height width 3"]:
+    ) -> UInt8[np.ndarray, "clip height width _"]:
         """A copy of frames of a video by number, in any order, repeats too."""
-        frames = np.empty((len(numbers), *self.shape(row)[1:], 3), dtype=np.uint8)
+        shape = (len(numbers), *self.shape(row)[1:], self.channels)
+        frames = np.empty(shape, dtype=np.uint8)
         self.read(row, numbers, frames)
         return frames
 
@@ -108,13 +113,13 @@ class ClipStore:
         self,
         row: int,
         numbers: Int[np.ndarray, " clip"],
-        into: UInt8[np.ndarray, "clip height width 3"],
+        into: UInt8[np.ndarray, "clip height width _"],
     ) -> None:
         """Copy frames of a video by number to the upper left of frames that may be larger."""
         _, height, width = shape = self.shape(row)
         into = into[:, :height, :width]
         if self.manifest["form"] == RAW:
-            frames = self._bytes(row).view(np.ndarray).reshape(*shape, 3)
+            frames = self._bytes(row).view(np.ndarray).reshape(*shape, self.channels)
             if into.flags.c_contiguous and numbers.min() >= 0 and numbers.max() < len(frames):
                 frames.take(numbers, axis=0, out=into, mode="clip")  # others would copy it twice
             else:
@@ -173,9 +178,8 @@ def size_faults(folder: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
         path = folder / shard["file"]
         size = path.stat().st_size if path.is_file() else "no file"
         if size != shard["bytes"]:
-            yield (
-                f"{path}: expected {shard['bytes']} bytes, found {size}; {prepare_again(folder)}"
-            )
+            remedy = remedy_of(folder, manifest)
+            yield f"{path}: expected {shard['bytes']} bytes, found {size}; {remedy}"
 
 
 def stored_crc32(file: int, place: Mapping[str, Any]) -> int:

@@ -25,15 +25,20 @@ def augmented(
     pixels: int,
     device: torch.device,
     change: Change | None = None,
-) -> dict[str, Float[Tensor, "video 3 time pixels pixels"]]:
+) -> dict[str, Float[Tensor, "video _ time pixels pixels"]]:
     """The views of a batch by name, augmented on `device`; `change`: as in `augment`.
 
-    They lie one behind the other in memory, for a network that sees them as one batch.
+    Those of as many channels lie one behind the other in memory, for a network that sees them as
+    one batch.
     """
-    first = next(iter(batch.values()))
-    videos = len(first.draws)
-    together = room(videos * len(batch), first.frames, pixels, device)
-    views = dict(zip(batch, together.split(videos), strict=True))
+    views: dict[str, Tensor] = {}
+    for channels in {view.channels for view in batch.values()}:
+        alike = {name: view for name, view in batch.items() if view.channels == channels}
+        first = next(iter(alike.values()))
+        videos = len(first.draws)
+        size = (videos * len(alike), first.frames, pixels)
+        together = room(*size, device, channels=channels)
+        views |= zip(alike, together.split(videos), strict=True)
     for name, view in batch.items():
         parts = [part.to(device) for part in view.parts]
         augment(parts, view.draws, pixels=pixels, change=change, into=views[name])
@@ -78,10 +83,23 @@ def see_views(batches: VideoBatches, views: Mapping[str, View], *, path: Path) -
     write_bytes(path, buffer.getvalue())
 
 
-def _strip(clip: Float[Tensor, "3 time side side"]) -> Float[Tensor, "height width 3"]:
+def _colour_wheel(
+    flow: Float[Tensor, "time 2 side side"],
+) -> Float[Tensor, "time 3 side side"]:
+    """Optical flow as colours in 0 to 1: hue says where to, white is no motion."""
+    from torchvision.utils import flow_to_image
+
+    return flow_to_image(flow).float() / 255
+
+
+def _strip(clip: Float[Tensor, "_ time side side"]) -> Float[Tensor, "height width 3"]:
     """Frames of a clip side by side, in 0 to 1, with a white line below."""
     chosen = torch.linspace(0, clip.shape[1] - 1, SHOWN_FRAMES).round().long()
-    frames = (clip[:, chosen] * STANDARD_DEVIATION + MEAN).clamp(0, 1).transpose(0, 1)
+    clip = clip[:, chosen]
+    if len(clip) == 2:
+        frames = _colour_wheel(clip.transpose(0, 1))
+    else:
+        frames = (clip * STANDARD_DEVIATION + MEAN).clamp(0, 1).transpose(0, 1)
     frames = nn.functional.interpolate(frames, size=(SHOWN_PIXELS, SHOWN_PIXELS))
     frames = nn.functional.pad(frames, (0, 2, 0, 2), value=1.0)
     return frames.permute(2, 0, 3, 1).reshape(SHOWN_PIXELS + 2, -1, 3)

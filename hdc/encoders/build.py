@@ -13,9 +13,10 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from hdc.data.inputs import sees
+from hdc.data.inputs import input_named, sees
 from hdc.data.normalization import MEAN, STANDARD_DEVIATION
-from hdc.encoders.file import encoder_facts
+from hdc.encoders.file import encoder_facts, seen_by
+from hdc.encoders.input_channels import take_channels
 from hdc.runtime.errors import InputError
 from hdc.runtime.seeding import torch_seed
 from hdc.runtime.tensor_files import write_tensors
@@ -23,19 +24,23 @@ from hdc.runtime.tensor_files import write_tensors
 _TARGET = re.compile(r"(hdc\.backbones\.[a-z]\w*)\.([a-z]\w*)")
 
 
-def build_encoder(backbone: dict[str, Any], *, seed: int) -> nn.Module:
-    """A backbone with first weights that depend on `seed` alone.
+def build_encoder(backbone: dict[str, Any], *, seed: int, sees: str = "rgb") -> nn.Module:
+    """A backbone with first weights that depend on `seed` alone, for an input of that name.
 
     They are drawn apart from everything else, so two runs of one seed start from equal encoders.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "encoder"))
-        return _build(backbone)
+        encoder = _build(backbone)
+    take_channels(encoder, input_named(sees).channels)
+    return encoder
 
 
-def build_to_fill(backbone: dict[str, Any]) -> nn.Module:
+def build_to_fill(backbone: dict[str, Any], *, sees: str = "rgb") -> nn.Module:
     """A backbone whose weights are about to be overwritten, so none are fetched from a hub."""
-    return _build(backbone | {"pretrained": False} if "pretrained" in backbone else backbone)
+    encoder = _build(backbone | {"pretrained": False} if "pretrained" in backbone else backbone)
+    take_channels(encoder, input_named(sees).channels)
+    return encoder
 
 
 def _build(backbone: dict[str, Any]) -> nn.Module:
@@ -86,7 +91,8 @@ def read_encoder(path: str | Path, backbone: dict[str, Any]) -> nn.Module:
     Raises InputError if the file is missing or damaged, if its weights are not exactly those of
     `backbone`, or if one of them is not finite.
     """
-    facts, encoder = encoder_facts(path), build_to_fill(backbone)
+    facts = encoder_facts(path)
+    encoder = build_to_fill(backbone, sees=seen_by(facts))
     with safe_open(path, "pt") as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     expected = {name: tuple(tensor.shape) for name, tensor in _state(encoder).items()}
@@ -101,7 +107,7 @@ def read_encoder(path: str | Path, backbone: dict[str, Any]) -> nn.Module:
     _require_finite(path, encoder, "pretrain or import it again")
     if "input" in facts:
         renormalize(encoder, **facts["input"])
-    sees(encoder, facts.get("sees", "rgb"))
+    sees(encoder, seen_by(facts))
     return encoder.eval()
 
 
@@ -137,7 +143,9 @@ def _renormalized(encoder: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
     return (inputs[0] * encoder.input_scale + encoder.input_shift,)
 
 
-def multiply_adds(encoder: nn.Module, clip_shape: tuple[int, int, int]) -> int:
+def multiply_adds(
+    encoder: nn.Module, clip_shape: tuple[int, int, int], *, channels: int = 3
+) -> int:
     """Multiply-adds of one forward pass of one clip of shape (frames, height, width)."""
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -145,7 +153,7 @@ def multiply_adds(encoder: nn.Module, clip_shape: tuple[int, int, int]) -> int:
     training = encoder.training
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        encoder.eval()(torch.zeros(1, 3, *clip_shape, device=device))
+        encoder.eval()(torch.zeros(1, channels, *clip_shape, device=device))
     encoder.train(training)
     return counter.get_total_flops() // 2  # a multiply-add is two operations
 

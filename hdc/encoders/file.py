@@ -1,5 +1,6 @@
 """What an encoder's file says about it, read without torch: planning a study asks for it, too."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ KEPT = ("imported_from", "input", "sees", "export")  # what stays true wherever 
 def pretraining_list(encoder: str | Path) -> Path:
     """The list of videos that an encoder saw; it lies beside the encoder."""
     return Path(encoder).with_name("videos.csv")
+
+
+def seen_by(facts: Mapping[str, Any]) -> str:
+    """The name of the input that an encoder with these facts takes."""
+    return facts.get("sees", "rgb")
 
 
 def encoder_facts(path: str | Path) -> dict[str, Any]:

@@ -1,15 +1,29 @@
-"""The pretext task that a run asks for."""
+"""The encoders and the pretext task that a run asks for."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from torch import nn
 
+from hdc.encoders.build import build_encoder
 from hdc.objectives.pretext_task import PretextTask
 from hdc.objectives.self_supervised import self_supervised_task
 from hdc.objectives.supervised import SupervisedTask
 from hdc.settings.objective import Objective
 from hdc.settings.schema import Pretrain
+
+
+def build_encoders(
+    network: dict[str, Any], pretrain: Pretrain, objective: Objective, *, seed: int
+) -> tuple[nn.Module, dict[str, nn.Module]]:
+    """A run's encoder, and those of its other inputs where each has its own, by input."""
+    if pretrain.labels:
+        return build_encoder(network, seed=seed), {}
+    sees = objective.exported
+    names = objective.inputs() - {sees} if objective.encoders == "by_input" else set()
+    others = {name: build_encoder(network, seed=seed, sees=name) for name in sorted(names)}
+    return build_encoder(network, seed=seed, sees=sees), others
 
 
 def build_task(
@@ -22,11 +36,13 @@ def build_task(
     steps: int,
     frames: int,
     frozen: Mapping[str, float] | None = None,
+    others: Mapping[str, nn.Module] | None = None,
 ) -> PretextTask:
     """The encoder under the terms of an objective, or under labels where the run asks so.
 
     `labels`: of every video of the index. `steps`: of the whole training. `frames`: of a clip.
-    `frozen`: weights by term that were measured before.
+    `frozen`: weights by term that were measured before. `others`: encoders of other inputs than
+    the one of `encoder`, by input.
     """
     if pretrain.labels:
         targets, names = pd.factorize(labels, sort=True)
@@ -39,4 +55,5 @@ def build_task(
         frames=frames,
         frozen=frozen,
         chunk=pretrain.chunk,
+        others=others,
     )

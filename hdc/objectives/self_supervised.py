@@ -7,12 +7,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hdc.data.inputs import seen_as
+from hdc.data.inputs import input_named, seen_as
 from hdc.objectives.equal_gradients import equal_gradients
 from hdc.objectives.large_batch import gathered, in_chunks
 from hdc.objectives.pretext_task import NO_VARIANTS, PretextTask, Rows, TaskLoss, Variants, Views
 from hdc.objectives.teacher import MeanTeacher
 from hdc.objectives.terms import TEACHER, Embedded, Terms
+from hdc.runtime.errors import InputError
 from hdc.runtime.seeding import torch_seed
 from hdc.settings.objective import Objective
 
@@ -28,20 +29,38 @@ class SelfSupervisedTask(PretextTask):
         *,
         total_steps: int,
         chunk: int | None = None,
+        others: Mapping[str, nn.Module] | None = None,
     ) -> None:
-        """`chunk`: videos whose activations are kept at a time; None: those of all."""
+        """`chunk`: videos whose activations are kept at a time; None: those of all.
+
+        `others`: encoders of other inputs than the one that `encoder` takes, by input.
+        """
         super().__init__()
         self.encoder, self.objective, self.chunk = encoder, objective, chunk
+        self.others = nn.ModuleDict(others or {})
         self.settings = settings
         self.views, self.pairs = objective.views, objective.pairs
+        self._require_channels_that_fit()
         self.teacher = None
         if settings.teacher is not None:
             self.teacher = MeanTeacher(self._student, settings.teacher, total_steps=total_steps)
 
+    def _require_channels_that_fit(self) -> None:
+        """Inputs that share an encoder have as many channels."""
+        kinds = {view.input for view in self.views.values() if view.input not in self.others}
+        found = {kind: input_named(kind).channels for kind in sorted(kinds)}
+        if len(set(found.values())) > 1:
+            channels = ", ".join(f"{kind} of {number}" for kind, number in found.items())
+            raise InputError(
+                f"objective.encoders: expected by_input for inputs of other channels, found "
+                f"{self.settings.encoders} for {channels}"
+            )
+
     @property
     def _student(self) -> nn.ModuleDict:
         """What the teacher follows."""
-        return nn.ModuleDict({"encoder": self.encoder, "heads": self.objective.heads})
+        parts = {"encoder": self.encoder, "heads": self.objective.heads}
+        return nn.ModuleDict(parts | ({"others": self.others} if self.others else {}))
 
     def forward(
         self, views: Views, rows: Rows, step: int, variants: Variants = NO_VARIANTS
@@ -59,7 +78,7 @@ class SelfSupervisedTask(PretextTask):
 
     def _embed(self, views: Views) -> Embedded:
         names = self.objective.seen_by(teacher=False)
-        return self.objective.embed(self._features(self.encoder, views, names, self._shares))
+        return self.objective.embed(self._features(self._student, views, names, self._shares))
 
     @torch.no_grad()
     def _taught(self, views: Views) -> Embedded:
@@ -71,18 +90,39 @@ class SelfSupervisedTask(PretextTask):
         parts = []
         for first in range(0, videos, self.chunk or videos):
             some = {name: views[name][first:][: self.chunk or videos] for name in names}
-            features = self._features(self.teacher["encoder"], some, names)
+            features = self._features(self.teacher.modules_of_mean, some, names)
             parts.append(self.objective.embed(features, self.teacher["heads"], TEACHER))
         return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
 
     def _features(
         self,
-        encoder: nn.Module,
+        learner: nn.ModuleDict,
         views: Views,
         names: Sequence[str],
         shares: Mapping[str, Tensor] | None = None,
     ) -> dict[str, dict[str, Tensor]]:
-        """An encoder's features by view and level, all views seen as one batch."""
+        """Features by view and level of student or teacher; each encoder sees one batch."""
+        by_view: dict[str, dict[str, Tensor]] = {}
+        for kind in ("", *self.others):  # the encoder of all other inputs than these first
+            some = [name for name in names if self._encoder_of(name) == kind]
+            if some:
+                encoder = learner["others"][kind] if kind else learner["encoder"]
+                by_view |= self._features_by(encoder, views, some, shares)
+        return by_view
+
+    def _encoder_of(self, view: str) -> str:
+        """Which of the other encoders sees a view; empty: none of them."""
+        kind = self.views[view].input
+        return kind if kind in self.others else ""
+
+    def _features_by(
+        self,
+        encoder: nn.Module,
+        views: Views,
+        names: Sequence[str],
+        shares: Mapping[str, Tensor] | None,
+    ) -> dict[str, dict[str, Tensor]]:
+        """One encoder's features by view and level, its views seen as one batch."""
         levels = encoder(self._as_one_batch(views, names))
         if shares is not None:
             levels = equal_gradients(levels, shares)
@@ -111,8 +151,7 @@ class SelfSupervisedTask(PretextTask):
 
     def encoder_facts(self) -> dict[str, Any]:
         """Which of student and teacher it is, where there are both; what it sees, if not frames."""
-        kinds = {self.views[name].input for name in self.objective.views}
-        sees = self.settings.export_input or kinds.pop()
+        sees = self.settings.exported
         facts = {} if self.teacher is None else {"export": self.settings.export}
         return facts | ({} if sees == "rgb" else {"sees": sees})
 
@@ -157,6 +196,7 @@ def self_supervised_task(
     frames: int,
     frozen: Mapping[str, float] | None = None,
     chunk: int | None = None,
+    others: Mapping[str, nn.Module] | None = None,
 ) -> SelfSupervisedTask:
     """An encoder with its terms; the heads' first weights are drawn apart from the encoder's.
 
@@ -172,4 +212,5 @@ def self_supervised_task(
             frames=frames,
             frozen=frozen,
         )
-    return SelfSupervisedTask(encoder, objective, settings, total_steps=total_steps, chunk=chunk)
+    more = {"total_steps": total_steps, "chunk": chunk, "others": others}
+    return SelfSupervisedTask(encoder, objective, settings, **more)

@@ -53,9 +53,10 @@ def shortcuts(
         device: where clips are augmented.
 
     Returns:
-        For each subtask `videos` (among how many the partner was sought) and `appearance`, and for
-        synthetic videos `place`, `motion` and `phase`: shares from 0 to 1. None for a subtask
-        of the paper that the run does not have.
+        For each subtask `videos` (among how many the partner was sought) and `appearance` (None
+        where a view's input is another than its partner's), and for synthetic videos `place`,
+        `motion` and `phase`: shares from 0 to 1. None for a subtask of the paper that the run does
+        not have.
     """
     shares: dict[str, list[dict[str, float]]] = {name: [] for name in pairs}
     for make in batches.epoch(0, views=views)[:BATCHES]:
@@ -67,8 +68,10 @@ def shortcuts(
         for name, compared in pairs.items():
             for view, partner in compared:
                 both = {clue: (clues[view][clue], clues[partner][clue]) for clue in clues[view]}
+                if views[view].input != views[partner].input:
+                    del both["appearance"]  # pictures and motion do not look alike
                 shares[name].append({clue: share_found(*pair) for clue, pair in both.items()})
-    videos = {"videos": float(batches.batch_size)}
+    videos = {"videos": float(batches.batch_size), "appearance": None}
     means = {name: videos | pd.DataFrame(table).mean().to_dict() for name, table in shares.items()}
     return {name: dict.fromkeys(CLUES) for name in SUBTASKS} | means
 

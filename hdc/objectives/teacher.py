@@ -27,6 +27,11 @@ class MeanTeacher(nn.Module):
         """The teacher's own copy of a module."""
         return self.mean.module[name]
 
+    @property
+    def modules_of_mean(self) -> nn.ModuleDict:
+        """All that it has its own copies of."""
+        return self.mean.module
+
     def follow(self, student: nn.ModuleDict, step: int) -> None:
         """Take in the student's weights after `step` steps."""
         self.step = step

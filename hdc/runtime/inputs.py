@@ -1,16 +1,23 @@
 """The files that a job reads, and digests of their content, to tell what a result was made of."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
+from hdc.data.input_names import tracks_of
 
-def prepared_files(prepared: str | Path, split: str | int | None = None) -> list[str]:
+
+def prepared_files(
+    prepared: str | Path, split: str | int | None = None, *, inputs: Iterable[str] = ()
+) -> list[str]:
     """The lists of a prepared data set that a stage reads; those of `split` too, if there is one.
 
-    The store's frames are not among them: `store.json` changes whenever they do.
+    `inputs`: names of what networks see, which may lie beside the frames. The store's frames are
+    not among the files: `store.json` changes whenever they do.
     """
     names = ["index.csv", "store.json", "listed.csv"]
     names += [f"split{split}.csv"] if split else []
+    names += [f"{track}/store.json" for track in tracks_of(inputs)]
     return [f"{prepared}/{name}" for name in names]
 
 

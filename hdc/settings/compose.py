@@ -23,7 +23,14 @@ from omegaconf.errors import OmegaConfBaseException
 from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
 from hdc.settings.added import without_added
-from hdc.settings.parts import check_part, check_terms, merge, parts_of
+from hdc.settings.parts import (
+    check_inputs,
+    check_part,
+    check_reader,
+    check_terms,
+    merge,
+    parts_of,
+)
 from hdc.settings.schema import Config
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -213,7 +220,9 @@ def _check(run: DictConfig, choices: dict[str, str]) -> None:
         raise InputError(f"{file_of('backbone', choices)}: backbone._target_: expected a function")
     for key, part in parts_of(run):
         _checked(lambda part=part: check_part(part), f"{key}.", choices)
-    _checked(lambda: check_terms(made.objective), "objective.", choices)
+    for check in (check_terms, check_inputs):
+        _checked(lambda check=check: check(made.objective), "objective.", choices)
+    _checked(lambda: check_reader(made.data.official), "data.", choices)
 
 
 def _check_limits(node: Any, key: str, choices: dict[str, str]) -> None:

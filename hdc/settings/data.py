@@ -5,10 +5,11 @@ As in `hdc.settings.schema`: `check` raises ValueError as `<key>: expected <what
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from omegaconf import MISSING
 
-from hdc.settings.added import added
+from hdc.settings.added import added, once_named
 from hdc.settings.checks import require, require_choice, require_positive, require_share
 
 
@@ -35,23 +36,37 @@ class FolderData:
         )
 
 
+READERS_ONCE_NAMED = {
+    "hdc.data.official.ucf101.read_lists": "ucf101",
+    "hdc.data.official.hmdb51.read_lists": "hmdb51",
+    "hdc.data.official.kinetics.read_lists": "kinetics400",
+}
+
+
 @dataclass
 class OfficialData:
     """A published data set, with the lists and the splits that its authors distribute."""
 
-    lists: str = MISSING  # whose form they have
+    lists: Any = once_named(READERS_ONCE_NAMED)  # a part: the function that reads them
     labels: int = MISSING  # as published; so for the next two
     train_videos: list[int] = MISSING  # one number a training list
     test_videos: list[int] = MISSING  # one number a split; none: for pretraining only
     validation_groups: int = MISSING  # groups of each label in train that only choose settings
 
     def check(self) -> None:
-        require_choice("lists", self.lists, ("ucf101", "hmdb51", "kinetics400"))
+        named = isinstance(self.lists, dict) and isinstance(self.lists.get("_target_"), str)
+        expected = "a function as _target_, such as hdc.data.official.ucf101.read_lists"
+        require("lists", self.lists, named, expected)
         require_positive(self, "labels", "validation_groups")
         train, test = list(self.train_videos), list(self.test_videos)
         require("train_videos", train, train and min(train) > 0, "one or more numbers above 0")
         fits = len(test) in (0, len(train)) and all(number > 0 for number in test)
         require("test_videos", test, fits, f"none, or {len(train)} numbers above 0")
+
+    @property
+    def reader(self) -> str:
+        """The module of the function that reads the lists, without its package."""
+        return self.lists["_target_"].split(".")[-2]
 
 
 @dataclass
@@ -82,6 +97,16 @@ class SyntheticData:
         require("stripes", self.stripes, self.stripes or not led, "true where there is a shortcut")
 
 
+@dataclass
+class Images:
+    """Videos that are folders of numbered images, JPEG or PNG, each a frame."""
+
+    frames_per_second: float = MISSING  # nothing in such a folder tells it
+
+    def check(self) -> None:
+        require_positive(self, "frames_per_second")
+
+
 SOURCES = ("folder", "official", "synthetic")
 
 
@@ -93,11 +118,14 @@ class Data:
     official: OfficialData | None = None
     synthetic: SyntheticData | None = None
     seed: int = MISSING  # draws folds and validation groups
+    images: Images | None = added(None)  # null: videos are files
 
     def check(self) -> None:
         given = [name for name in SOURCES if getattr(self, name) is not None]
         expected = f"exactly one of {', '.join(SOURCES)}"
         require("data", ", ".join(given) or "none", len(given) == 1, expected)
+        made = self.synthetic is not None
+        require("images", self.images, self.images is None or not made, "null beside synthetic")
 
     @property
     def splits(self) -> int:

@@ -9,12 +9,12 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from hdc.data.input_names import FLOW, NAMED
 from hdc.settings.added import added
 from hdc.settings.checks import require, require_choice, require_positive, require_share
 
 VIDEOS, TIMES = "videos", "times"  # kinds of negatives; any other is a view's name
 ORDERS = ("forward", "reversed", "shuffled")
-INPUTS = ("rgb", "difference")
 
 
 @dataclass
@@ -27,14 +27,20 @@ class View:
     order: str = added("forward")  # of its frames; shuffled: drawn anew in each epoch
     # A part: the clip is changed in one of several ways, drawn at random; a term may tell which.
     vary: Any = added(None)
-    input: str = added("rgb")  # difference: each frame less the one before
+    # difference: each frame less the one before; flow: optical flow; or the dotted name of an
+    # `hdc.data.inputs.Input` of the user's own.
+    input: str = added("rgb")
 
     def check(self) -> None:
         require("crop", self.crop, self.crop >= 1, "1 or more")
         require_choice("order", self.order, ORDERS)
-        require_choice("input", self.input, INPUTS)
+        if "." not in self.input:
+            require_choice("input", self.input, NAMED)
         plain = self.order == "forward" or self.vary is None
         require("order", self.order, plain, "forward, where the view varies")
+        if self.input == FLOW:
+            require("still", self.still, not self.still, "false for flow: nothing moves there")
+            require("vary", "one", self.vary is None, "null for flow, which is not varied")
 
 
 @dataclass
@@ -146,6 +152,7 @@ class Objective:
     teacher: Teacher | None = added(None)  # null: none; both views of a pair are embedded alike
     export: str = added("student")  # which encoder is the result: student or teacher
     export_input: str | None = added(None)  # what it is judged on; null: what its views have
+    encoders: str = added("shared")  # by all inputs; by_input: each has one, one is exported
 
     def check(self) -> None:
         require_positive(self, "measuring_floor")
@@ -156,6 +163,7 @@ class Objective:
         given = (self.measured_by is not None) == (self.weighting == "frozen")
         require("measured_by", self.measured_by, given, "a run if weighting is frozen, else null")
         require_choice("export", self.export, ("student", "teacher"))
+        require_choice("encoders", self.encoders, ("shared", "by_input"))
         if self.teacher is None:
             require("export", self.export, self.export == "student", "student, without a teacher")
         require("terms", "null for all", len(self.in_use()) > 0, "at least one term")
@@ -180,12 +188,24 @@ class Objective:
                 vary = self.views[view].vary
                 varied = vary is not None and vary == self.views[term.predict[0]].vary
                 require(f"terms.{name}.predict", view, varied, "views with the same `vary`")
-        used = {view for term in self.in_use().values() for view in term.views()}
-        inputs = {self.views[view].input for view in used}
+        inputs = self.inputs()
         if self.export_input is not None:
             require_choice("export_input", self.export_input, sorted(inputs))
         elif len(inputs) > 1:
             require("export_input", None, False, f"one of {', '.join(sorted(inputs))}")
+        if FLOW in inputs and len(inputs) > 1:
+            apart = self.encoders == "by_input"
+            require("encoders", self.encoders, apart, "by_input, where flow is one of the inputs")
+
+    def inputs(self) -> set[str]:
+        """What its views are, by the names of inputs."""
+        used = {view for term in self.in_use().values() for view in term.views()}
+        return {self.views[view].input for view in used}
+
+    @property
+    def exported(self) -> str:
+        """The input of the encoder that is the result."""
+        return self.export_input or next(iter(self.inputs()))
 
     def in_use(self) -> dict[str, Term]:
         """The terms that a run has not taken out."""

@@ -1,7 +1,8 @@
 """Parts: nodes of settings that name a function by `_target_` and give it the other keys.
 
-A backbone is one, and so are a loss and a variation of a view. What a function takes is read from
-its source, because importing it imports torch, which costs seconds at every dry run.
+A backbone is one, and so are a loss, a variation of a view and a reader of published lists. What a
+function takes is read from its source, because importing it imports torch, which costs seconds at
+every dry run.
 """
 
 import ast
@@ -15,6 +16,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from hdc.settings.checks import require
+from hdc.settings.data import OfficialData
 from hdc.settings.objective import VIDEOS, Objective, Term
 
 TARGET = "_target_"
@@ -103,6 +105,23 @@ def signature_of(target: str) -> Signature | None:
     return None
 
 
+def check_inputs(objective: Objective) -> None:
+    """Refuse views whose input is a name that no module has.
+
+    Raises ValueError as `check_part` does, the key relative to the objective.
+    """
+    for name, view in objective.views.items():
+        module, _, attribute = view.input.rpartition(".")
+        source = _source(module) if module else None
+        body = ast.parse(source.read_text()).body if source else ()
+        targets = [
+            target for node in body if isinstance(node, ast.Assign) for target in node.targets
+        ]
+        known = not module or attribute in [getattr(target, "id", "") for target in targets]
+        wanted = "an hdc.data.inputs.Input of this package or of a file in the working folder"
+        require(f"views.{name}.input", view.input, known, wanted)
+
+
 def _source(module: str) -> Path | None:
     """The file of a module: an installed one, or one in the working folder."""
     try:
@@ -113,6 +132,21 @@ def _source(module: str) -> Path | None:
         return Path(found.origin)
     own = Path(*module.split(".")).with_suffix(".py") if module else Path()
     return own if own.is_file() else None
+
+
+READER = ("folder", "files", "judged")
+
+
+def check_reader(official: OfficialData | None) -> None:
+    """Refuse a function that does not read lists of videos (`hdc.data.official.lists`).
+
+    Raises ValueError as `check_part` does, the key relative to the data set.
+    """
+    signature = signature_of(official.lists[TARGET]) if official is not None else None
+    if signature is not None:
+        given = f"{official.lists[TARGET]}({', '.join(signature.given)})"
+        expected = f"a function of ({', '.join(READER)})"
+        require("official.lists", given, signature.given == READER, expected)
 
 
 def check_terms(objective: Objective) -> None:

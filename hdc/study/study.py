@@ -258,7 +258,8 @@ class Study:
     def lists(self, data: str) -> str:
         """Whose official lists a data set has; empty for one that is made or found in a folder."""
         run = compose_run("hdc", backbone="r3d18", data=data, scale=self.scale)
-        return run.data.official.lists if run.data.official is not None else ""
+        [node] = typed(run, "data")
+        return node.official.reader if node.official is not None else ""
 
     def source(self, data: str, *, compare: bool = True) -> Source:
         """Where a data set's videos come from, and into how many parts they fall.

@@ -15,11 +15,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from hdc.data.input_names import tracks_of
 from hdc.objectives.pretext_task import PretextTask
 from hdc.runtime.conv3d_check import TOLERANCE
 from hdc.runtime.errors import InputError
 from hdc.runtime.fabric import laid_out, precision_name
 from hdc.runtime.record import processor
+from hdc.settings.objective import View
 
 EXACT = "32-true"  # on a processor; on GPUs it is TF32 where they have it
 TRIES = 5  # of each layer; of hundreds of tries of a broken layer none was right
@@ -48,7 +50,8 @@ def require_sound(
     names = list(task.views)
 
     def call(network: nn.Module, together: Tensor) -> None:
-        network(dict(zip(names, together.chunk(len(names)), strict=True)), rows, 0)
+        parts = zip(names, together.chunk(len(names)), strict=True)
+        network({name: part[:, : channels(task.views[name])] for name, part in parts}, rows, 0)
 
     together = (len(names) * clips[0], *clips[1:])
     check = check_layers(task, together, device=fabric.device, precision=precision, call=call)
@@ -58,6 +61,11 @@ def require_sound(
             f"{check.problem}; set it to {EXACT}"
         )
     print(f"{precision}: {agreement(check)}", flush=True)
+
+
+def channels(view: View) -> int:
+    """Of the clips that a view is made of."""
+    return 2 if tracks_of([view.input]) else 3
 
 
 def agreement(check: LayersCheck) -> str:

@@ -231,10 +231,12 @@ def test_a_damaged_archive_gets_no_marker(tmp_path, server, offer):
     assert names(tmp_path) == ["tiny.zip"]
 
 
-def test_kinetics_is_elsewhere_and_others_are_unknown(tmp_path):
+def test_some_are_elsewhere_and_others_are_unknown(tmp_path):
     with pytest.raises(InputError, match=r"https://github\.com/cvdfoundation/kinetics-dataset"):
-        download("kinetics400", tmp_path)
-    with pytest.raises(InputError, match="expected one of ucf101, hmdb51, kinetics400, got ucf"):
+        download("kinetics", tmp_path)
+    with pytest.raises(InputError, match=r"jester: expected .* got one whose license a person has"):
+        download("jester", tmp_path)
+    with pytest.raises(InputError, match=r"expected one of ucf101, hmdb51, kinetics, .*, got ucf"):
         download("ucf", tmp_path)
 
 
@@ -248,9 +250,9 @@ def test_the_table_is_sound():
 
 def test_command_line(call, tmp_path, monkeypatch, capsys):
     shown = call("hdc.download", "--help", cwd=tmp_path, check=True).stdout
-    assert "UCF101.rar, the videos (6,933.0 MB)" in shown and "kinetics400" in shown
-    monkeypatch.setattr(sys, "argv", ["download", "kinetics400", str(tmp_path)])
-    with pytest.raises(SystemExit, match=r"^error: kinetics400: expected"):
+    assert "UCF101.rar, the videos (6,933.0 MB)" in shown and "kinetics" in shown
+    monkeypatch.setattr(sys, "argv", ["download", "kinetics", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"^error: kinetics: expected"):
         module.main()
 
 

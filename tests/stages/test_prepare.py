@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from official_lists import write_ucf101
+from official_lists import (
+    write_diving48,
+    write_jester,
+    write_something_something,
+    write_ucf101,
+)
+from PIL import Image
 
 from hdc.data.index import missing_facts
 from hdc.data.store import ClipStore
@@ -289,3 +295,82 @@ def has_video(process):
     except FileNotFoundError:  # of a file just closed
         return False
     return any(path.suffix == ".mp4" for path in files)
+
+
+def test_folders_of_images_become_a_store(tmp_path, prepare, moving_square):
+    """A gap is told, a broken image costs its folder, and what has not changed is kept."""
+    folder = tmp_path / "frames"
+    clips = {}
+    for number, name in enumerate(("run/ann", "run/bob", "run/cas", "walk/ann", "walk/bob")):
+        clips[name] = moving_square(12, seed=number)
+        (folder / name).mkdir(parents=True)
+        for place, frame in enumerate(clips[name], start=1):
+            Image.fromarray(frame).save(folder / name / f"{place}.png")
+    (folder / "run/ann/7.png").unlink()
+    (folder / "walk/bob/3.png").write_bytes((folder / "walk/bob/3.png").read_bytes()[:-20])
+    words = (
+        r"data.folder.pattern='(?P<label>[a-z]+)/(?P<group>[a-z]+)'",
+        *FOLDS, "data.images.frames_per_second=12", "store.form=raw", "store.short_side=48",
+    )  # fmt: skip
+    done, output = prepare(folder, *words)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 4 videos, such as run/ann: 1 missing between the first and the last" in done.stdout
+    rejected = pd.read_csv(output / "rejected.csv")
+    assert rejected.video.tolist() == ["walk/bob"] and "3.png: " in rejected.reason[0]
+    index = pd.read_csv(output / "index.csv")
+    assert index.frames.tolist() == [11, 12, 12, 12] and (index.fps == 12).all()
+    assert index.path.tolist() == [str(folder / video) for video in index.video]
+    store = ClipStore(output, index.video.tolist())
+    stored = store.clip(0, np.arange(11))
+    assert np.array_equal(stored, np.delete(clips["run/ann"], 6, axis=0))
+    before = (output / "store.json").read_bytes()
+    prepare(folder, *words)
+    assert (output / "store.json").read_bytes() == before
+    Image.fromarray(clips["run/bob"][0]).save(folder / "run/bob/2.png")
+    prepare(folder, *words)
+    again = pd.read_csv(output / "index.csv")
+    assert (again.sha256 != index.sha256).tolist() == [False, True, False, False]
+
+
+def test_jester_as_it_is_published(tmp_path, prepare, moving_square):
+    """JPEG images of a height of 100 in folders called by ids; those of one label break."""
+    videos = write_jester(tmp_path / "jester/annotations", labels=2, train=8, test=4)
+    for number, video in enumerate(videos["train"] + videos["test"]):
+        folder = tmp_path / "jester/20bn-jester-v1" / video
+        folder.mkdir(parents=True)
+        frames = moving_square(6, height=100, width=140, seed=number)
+        for place, frame in enumerate(frames, start=1):
+            Image.fromarray(frame).save(folder / f"{place:05d}.jpg", quality=95)
+    done, output = prepare(
+        tmp_path / "jester", "data=jester", "data.official.labels=2", "store.short_side=100",
+        "data.official.train_videos=[8]", "data.official.test_videos=[4]",
+        "data.official.validation_groups=1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    index, split = (pd.read_csv(output / f"{name}.csv") for name in ("index", "split1"))
+    assert len(index) == 12 and set(index.label) == {"Swiping, 0 Fingers", "Swiping, 1 Fingers"}
+    assert (index.width == 140).all() and (index.seconds == 0.5).all()
+    assert split.part.value_counts().to_dict() == {"train": 6, "test": 4, "val": 2}
+
+
+def test_videos_of_something_something_and_diving48(tmp_path, prepare, make_video, moving_square):
+    trees = {
+        "something_something": (write_something_something, "20bn/{}.webm", "libvpx-vp9", "vp9"),
+        "diving48": (write_diving48, "rgb/{}.mp4", "libx264", "h264"),
+    }
+    for name, (write, place, encoder, codec) in trees.items():
+        videos = write(tmp_path / name, labels=2, train=8, test=4)
+        clip = make_video(tmp_path / f"{name}.{place[-4:]}", moving_square(6), codec=encoder)
+        for video in videos["train"] + videos["test"][1:]:
+            path = tmp_path / name / place.format(video)
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(clip.read_bytes())
+        done, output = prepare(
+            tmp_path / name, f"data={name}", "data.official.labels=2", "allow_missing=true",
+            "data.official.train_videos=[8]", "data.official.test_videos=[4]",
+            "data.official.validation_groups=1",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        files = pd.read_csv(output / "files.csv")
+        assert len(files) == 11 and (files.codec == codec).all()
+        assert missing_facts(output, 1) == {"missing_videos": {"test": 1}}

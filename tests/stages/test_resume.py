@@ -64,7 +64,7 @@ EVERYTHING = (  # a teacher, queues and predictors in one run
 )
 KINDS = (
     "moco", "hdc_byol", "simsiam", "hdc_vicreg", "pace", "rotation_and_pace", "difference",
-    "appearance_and_motion", "learned_weights", "equal_gradients",
+    "frames_and_flow", "appearance_and_motion", "learned_weights", "equal_gradients",
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Writes lists of the official form and numbers, with names of our own making."""
 
+import json
 from pathlib import Path
 
 UCF101_TEST = (3783, 3734, 3696)
@@ -79,3 +80,75 @@ def write_kinetics400(folder: Path, *, videos: int = 246534, part: str = "train"
 def write_lines(path: Path, lines: list[str]) -> None:
     """With CRLF ends, as distributed."""
     path.write_bytes("".join(f"{line}\r\n" for line in lines).encode())
+
+
+def spread(labels: int, videos: int) -> list[int]:
+    """The number of a label for each of some videos, all as often as can be."""
+    return [number % labels for number in range(videos)]
+
+
+def write_something_something(
+    folder: Path, *, labels: int = 174, train: int = 168913, test: int = 24777, prefix: bool = True
+) -> dict[str, list[str]]:
+    """JSON lists; returns the videos of each part. `prefix`: as in the first package.
+
+    The list of labels has no brackets, templates have.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    start = "something-something-v2-" if prefix else ""
+    templates = [f"Putting [something] into [thing {number}]" for number in range(labels)]
+    plain = {text.replace("[", "").replace("]", ""): str(n) for n, text in enumerate(templates)}
+    (folder / f"{start}labels.json").write_text(json.dumps(plain))
+    videos = {}
+    for part, name, count in (("train", "train", train), ("test", "validation", test)):
+        ids = [str(100 * number + len(part)) for number in range(count)]
+        rows = [
+            {
+                "id": video,
+                "label": f"putting a cup into box {label}",
+                "template": templates[label],
+                "placeholders": ["a cup", f"box {label}"],
+            }
+            for video, label in zip(ids, spread(labels, count), strict=True)
+        ]
+        (folder / f"{start}{name}.json").write_text(json.dumps(rows))
+        videos[part] = ids
+    (folder / f"{start}test.json").write_text(json.dumps([{"id": "7"}]))
+    return videos
+
+
+def write_diving48(
+    folder: Path, *, labels: int = 48, train: int = 15027, test: int = 1970
+) -> dict[str, list[str]]:
+    """JSON lists of version 2 beside one of version 1; returns the videos of each part."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = [["Back", "15som", f"{number:02d}Twis", "FREE"] for number in range(labels)]
+    (folder / "Diving48_vocab.json").write_text(json.dumps(words))
+    (folder / "Diving48_train.json").write_text("[]")
+    videos = {}
+    for part, count in (("train", train), ("test", test)):
+        videos[part] = [f"-{part[:2]}y_{number % 7}abcde_{number:05d}" for number in range(count)]
+        rows = [
+            {"vid_name": video, "label": label, "start_frame": 0, "end_frame": 99}
+            for video, label in zip(videos[part], spread(labels, count), strict=True)
+        ]
+        (folder / f"Diving48_V2_{part}.json").write_text(json.dumps(rows))
+    return videos
+
+
+def write_jester(
+    folder: Path, *, labels: int = 27, train: int = 118562, test: int = 14787
+) -> dict[str, list[str]]:
+    """Lists of `<id>;<label>`; returns the videos of each part."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [f"Swiping, {number} Fingers" for number in range(labels)]
+    write_lines(folder / "jester-v1-labels.csv", names)
+    videos = {}
+    for part, name, count in (("train", "train", train), ("test", "validation", test)):
+        videos[part] = [str(100 * number + len(part)) for number in range(count)]
+        rows = zip(videos[part], spread(labels, count), strict=True)
+        write_lines(
+            folder / f"jester-v1-{name}.csv", [f"{video};{names[label]}" for video, label in rows]
+        )
+    write_lines(folder / "jester-v1-test.csv", ["7"])
+    return videos

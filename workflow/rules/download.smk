@@ -1,8 +1,10 @@
-# Kinetics-400 last: a person has to fetch it, which must not stop the others.
+from hdc.data.official.addresses import DATASETS, ELSEWHERE
+
+# Last those that a person has to fetch, which must not stop the others.
 FETCHED = sorted(
-    (STUDY.lists(name) == "kinetics400", STUDY.lists(name), folder)
+    (STUDY.lists(name) in ELSEWHERE, STUDY.lists(name), folder)
     for name, folder in STUDY.data.items()
-    if STUDY.lists(name)
+    if STUDY.lists(name) in (*DATASETS, *ELSEWHERE)
 )
 
 if not FETCHED:

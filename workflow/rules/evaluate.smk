@@ -1,7 +1,7 @@
 rule finetune:
     """Train an encoder and a linear head on labels, and test them on the split."""
     input:
-        lambda wildcards: prepared(wildcards.data, wildcards.split),
+        lambda wildcards: prepared(wildcards.data, wildcards.split, seen(wildcards)),
         encoder=encoder,
         again=again("finetune"),
     output:
@@ -33,7 +33,7 @@ rule finetune:
 rule embed:
     """Compute the features of every video of a data set by a frozen encoder."""
     input:
-        lambda wildcards: prepared(wildcards.data),
+        lambda wildcards: prepared(wildcards.data, inputs=seen(wildcards)),
         encoder=encoder,
         again=again("embed"),
     output:

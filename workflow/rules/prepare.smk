@@ -67,3 +67,23 @@ for name, source in SOURCES.items():
                 output_dir={{params.output_dir:q}} shards={{params.shards}} \
                 allow_missing={str(STUDY.allow_missing).lower()} >{{log:q}} 2>&1
             """
+
+
+rule flow:
+    """Compute the optical flow of a data set's videos, where a run sees it."""
+    input:
+        "results/data/{data}/store.json",
+    output:
+        store="results/data/{data}/flow/store.json",
+    log:
+        f"results/{STUDY.study}/logs/flow/{{data}}.log",
+    conda:
+        ENVIRONMENT
+    threads: all_threads
+    params:
+        settings=lambda wildcards: settings("store", data=wildcards.data)(wildcards),
+    shell:
+        """
+        python -m hdc.flow data={wildcards.data:q} prepared=results/data/{wildcards.data:q} \
+            >{log:q} 2>&1
+        """

@@ -1,7 +1,7 @@
 rule pretrain:
     """Train the encoder of one run, with one seed, on unlabelled videos, or take one over."""
     input:
-        lambda wildcards: prepared(*part_of(wildcards.pretrained_on)),
+        lambda wildcards: prepared(*part_of(wildcards.pretrained_on), learned_from(wildcards)),
         measured=measured,
         adopted=adopted,
         again=again("pretrain"),

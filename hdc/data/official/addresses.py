@@ -22,6 +22,7 @@ class Archive:
         return PurePosixPath(urlsplit(self.urls[0]).path).name
 
 
+# By the module beside this one that reads the lists.
 # sha256: pytorch/vision, torchvision/prototype/datasets/_builtin, ucf101.py at 0675649a, hmdb51.py
 # at 1c025f16. Of UCF101TrainTestSplits the size and the same sha256 stand in tensorflow/datasets,
 # tensorflow_datasets/url_checksums/ucf101.txt. None is known from the authors themselves.
@@ -76,8 +77,16 @@ DATASETS: dict[str, tuple[Archive, ...]] = {
         ),
     ),
 }
+_LICENSED = (
+    "expected a data set that anyone may fetch, got one whose license a person has to accept; get "
+    "it from https://developer.qualcomm.com/software/ai-datasets/"
+)
 ELSEWHERE = {
-    "kinetics400": "expected a data set of a few archives, got one of hundreds; get it with the "
+    "kinetics": "expected a data set of a few archives, got one of hundreds; get it with the "
     "scripts of https://github.com/cvdfoundation/kinetics-dataset (k400_downloader.sh, then "
-    "k400_extractor.sh)"
+    "k400_extractor.sh; likewise k600 and k700_2020)",
+    "something_something": f"{_LICENSED}something-something",
+    "diving48": "expected a data set whose archives have known checksums, got one without; get it "
+    "from http://www.svcl.ucsd.edu/projects/resound/dataset.html",
+    "jester": f"{_LICENSED}jester",
 }

@@ -14,7 +14,7 @@ _LIST = re.compile(r"(?P<label>.+)_test_split(?P<split>\d)\.txt")
 _PARTS = {"0": None, "1": "train", "2": "test"}
 
 
-def read_lists(folder: Path, files: Sequence[Path], *, judged: bool) -> Lists:
+def read_lists(folder: Path, files: Sequence[Path], judged: bool) -> Lists:
     """Videos and parts as the lists below `folder` give them; unused videos are in no part.
 
     A group is a label and a source: names are `<source>_<label>_<six properties>.avi`. One film may

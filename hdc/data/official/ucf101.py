@@ -13,7 +13,7 @@ SPLITS = (1, 2, 3)
 _NAME = re.compile(r"v_.+_(?P<group>g\d+)_c\d+\.avi")
 
 
-def read_lists(folder: Path, files: Sequence[Path], *, judged: bool) -> Lists:
+def read_lists(folder: Path, files: Sequence[Path], judged: bool) -> Lists:
     """Videos and parts as the lists below `folder` give them.
 
     A group is a label and a number: clips of one group are cut from one source video.

@@ -17,7 +17,7 @@ from hdc.data.preparation.container import Header, RejectedVideo
 from hdc.data.preparation.packing import Cut, Receiver, pack_file
 from hdc.data.preparation.source_choice import frame_source
 from hdc.data.preparation.source_files import size_and_time
-from hdc.settings.data import Decoding, Store
+from hdc.settings.data import Decoding, Images, Store
 
 LONGEST_SECONDS = 24 * 3600.0  # a claim of more does not lengthen the limit
 _SLOWEST = 2**16  # bytes a second: how long a file may last that does not say it
@@ -36,6 +36,8 @@ def serve(connection: Connection) -> None:
     """Answer requests until the other end is closed."""
     settings = json.loads(connection.recv_bytes())
     decoding, store = Decoding(**settings["decoding"]), Store(**settings["store"])
+    images = Images(**settings["images"]) if settings["images"] else None
+    job = (decoding, store, settings["form"], images)
     _limit(resource.RLIMIT_AS, int(decoding.memory_gib * _GIB))
     _limit(resource.RLIMIT_CORE, 0)
     connection.send_bytes(b"{}")
@@ -45,7 +47,7 @@ def serve(connection: Connection) -> None:
         except EOFError:
             return
         try:
-            _serve_one(connection, request, decoding, store, settings["form"])
+            _serve_one(connection, request, *job)
         except RejectedVideo as verdict:
             _send(connection, rejected=str(verdict))
         except MemoryError:
@@ -54,7 +56,12 @@ def serve(connection: Connection) -> None:
 
 
 def _serve_one(
-    connection: Connection, request: dict[str, Any], decoding: Decoding, store: Store, form: str
+    connection: Connection,
+    request: dict[str, Any],
+    decoding: Decoding,
+    store: Store,
+    form: str,
+    images: Images | None,
 ) -> None:
     path, announced = request["path"], []
 
@@ -73,11 +80,11 @@ def _serve_one(
 
     _allow_processor_time(decoding.seconds)
     if not request["frames"]:
-        with frame_source(path, decoding, short_side=store.short_side) as source:
+        with frame_source(path, decoding, images, short_side=store.short_side) as source:
             announce(source.header)
         return
     receiver = Receiver(announce, hand_on, end, lambda: _send(connection, again=True))
-    sha256 = pack_file(path, Cut(**request["cut"]), decoding, store, form, receiver)
+    sha256 = pack_file(path, Cut(**request["cut"]), decoding, images, store, form, receiver)
     _send(connection, sha256=sha256)
 
 

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from hdc.data.index import MISSING
 from hdc.data.preparation.container import EXPECTED_KIND, RejectedVideo, is_allowed
+from hdc.data.preparation.images import CONTAINER
 from hdc.data.preparation.packing import Cut
 from hdc.data.preparation.pieces import piece_name
 from hdc.data.preparation.sandbox import PackedFile, PackedPiece
@@ -112,7 +113,11 @@ def holds(entry: dict[str, Any], cut: Cut, decoding: Decoding) -> bool:
     known = [piece["facts"] for piece in entry.get("pieces", [entry]) if "facts" in piece]
     # An older preparation took mirrored videos for turned.
     return all(
-        "mirrored" in facts and is_allowed(facts["container"], facts["codec"], decoding)
+        "mirrored" in facts
+        and (
+            facts["container"] == CONTAINER
+            or is_allowed(facts["container"], facts["codec"], decoding)
+        )
         for facts in known
     )
 

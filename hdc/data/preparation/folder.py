@@ -12,18 +12,22 @@ from hdc.runtime.patterns import compiled, ending
 UNLABELLED = "unlabelled"
 
 
-def list_folder(folder: str | Path, pattern: str, *, labelled: bool = True) -> pd.DataFrame:
+def list_folder(
+    folder: str | Path, pattern: str, *, images: bool = False, labelled: bool = True
+) -> pd.DataFrame:
     """Every file below `folder` whose relative path matches `pattern` in full.
 
-    The pattern's named group `label` gives the label; the optional `group` what must stay together
-    in a split, else every video is a group of its own. Returns columns video (the relative path),
-    label, group and path, sorted by video. `labelled`: paths have to tell labels, each of two
-    videos or more.
+    `images`: videos are folders of images, and it is their path that has to match. The pattern's
+    named group `label` gives the label; the optional `group` what must stay together in a split,
+    else every video is a group of its own. `labelled`: paths have to tell labels, each of two
+    videos or more. Returns columns video (the relative path), label, group and path, sorted by
+    video.
     Raises InputError for a missing folder, a bad pattern, no match, or a label with one video only.
     """
     folder = require_folder(folder)
     expression = _compile(pattern, labelled=labelled)
-    files = files_below(folder)
+    files = files_below(folder, images=images)
+    files = [path for path in files if not images or path.is_dir()]
     videos = [path.relative_to(folder).as_posix() for path in files]
     with ending(pattern, "data.folder.pattern"):
         matches = [expression.fullmatch(video) for video in videos]
@@ -34,9 +38,10 @@ def list_folder(folder: str | Path, pattern: str, *, labelled: bool = True) -> p
             groups = {"label": UNLABELLED, "group": video} | match.groupdict()
             rows.append((video, groups["label"], groups["group"] or video, str(path)))
     if not rows:
+        kind = "folders of images" if images else "files"
         example = f", such as {files[0].relative_to(folder)}" if files else ""
         raise InputError(
-            f"data.folder.pattern: expected to match files below {folder}, matched none of "
+            f"data.folder.pattern: expected to match {kind} below {folder}, matched none of "
             f"{len(files)}{example}; the pattern is {pattern}"
         )
     table = pd.DataFrame(rows, columns=["video", "label", "group", "path"])

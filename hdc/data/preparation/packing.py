@@ -15,7 +15,7 @@ from hdc.data.preparation.frame_source import FrameSource
 from hdc.data.preparation.pieces import Even, Plan, Span, Spans, Whole
 from hdc.data.preparation.source_choice import frame_source
 from hdc.data.store import H264
-from hdc.settings.data import Decoding, Store
+from hdc.settings.data import Decoding, Images, Store
 
 CHUNK = 2**20  # bytes of a packed video that are handed on at once
 
@@ -48,16 +48,22 @@ class Receiver:
 
 
 def pack_file(
-    path: str | Path, cut: Cut, decoding: Decoding, store: Store, form: str, to: Receiver
+    path: str | Path,
+    cut: Cut,
+    decoding: Decoding,
+    images: Images | None,
+    store: Store,
+    form: str,
+    to: Receiver,
 ) -> str:
-    """Decode a file as far as its pieces need it; returns its checksum.
+    """Decode a file, or a folder of images, as far as its pieces need it; returns its checksum.
 
     Facts of a piece are columns of index.csv and files.csv, without the checksum, and its shape.
     Raises RejectedVideo with the reason, and MemoryError; pieces that were done before are sound.
     """
     timed = store.fps is not None or not cut.whole
     for trusted in (True, False) if timed else (False,):
-        with frame_source(path, decoding, short_side=store.short_side) as source:
+        with frame_source(path, decoding, images, short_side=store.short_side) as source:
             to.header(source.header)
             try:
                 _pack(source, trusted, cut, decoding, store, form, to)

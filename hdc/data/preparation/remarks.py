@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from hdc.data.preparation.images import CONTAINER
 from hdc.settings.data import Store
 
 _SAME_RATE = 1.01  # 29.97 and 30 frames a second are one rate
@@ -14,6 +15,12 @@ def remarks(rows: Sequence[dict[str, Any]], store: Store) -> Iterator[str]:
         yield (
             "not stored as a player shows them (orientation_fault in files.csv): "
             f"{_counted(faulty, rows)}: {faulty[0]['orientation_fault']}"
+        )
+    gaps = [row for row in rows if row["container"] == CONTAINER and _gaps(row)]
+    if gaps:
+        yield (
+            "numbers of images have gaps (claimed_frames in files.csv above frames in index.csv): "
+            f"{_counted(gaps, rows)}: {_gaps(gaps[0])} missing between the first and the last"
         )
     if untold := [row for row in rows if row["truncation"]]:
         yield (
@@ -32,6 +39,10 @@ def remarks(rows: Sequence[dict[str, Any]], store: Store) -> Iterator[str]:
             f"frame rates from {min(rates):.4g} to {max(rates):.4g} a second: speed differs by "
             "file; store.fps gives all of them one"
         )
+
+
+def _gaps(row: dict[str, Any]) -> int:
+    return row["claimed_frames"] - row["frames"]
 
 
 def _counted(some: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]) -> str:

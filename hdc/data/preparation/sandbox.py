@@ -24,7 +24,7 @@ from hdc.data.preparation.container import Header, RejectedVideo
 from hdc.data.preparation.decoding_child import seconds_allowed
 from hdc.data.preparation.packing import Cut
 from hdc.data.preparation.spool import Spool
-from hdc.settings.data import Decoding, Store
+from hdc.settings.data import Decoding, Images, Store
 
 START_SECONDS = 120.0  # for the child's imports, on a busy machine
 STOPPED = "not decoded: the work was stopped"
@@ -68,11 +68,18 @@ class Decoder:
     """A child process that decodes one file at a time. Use it in a `with`; not from two threads."""
 
     def __init__(
-        self, decoding: Decoding, store: Store, form: str, *, folder: Path | None = None
+        self,
+        decoding: Decoding,
+        store: Store,
+        form: str,
+        images: Images | None = None,
+        *,
+        folder: Path | None = None,
     ) -> None:
         """`folder`: where frames may lie for a while; else the system's for such things."""
         self.decoding, self.folder = decoding, folder or Path(tempfile.gettempdir())
         self.settings = {"decoding": asdict(decoding), "store": asdict(store), "form": form}
+        self.settings["images"] = asdict(images) if images else None
         self.process: subprocess.Popen | None = None
         self.connection: Connection
         self.closed = False

@@ -16,7 +16,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -41,7 +41,7 @@ from hdc.runtime.lookahead import ahead
 from hdc.runtime.progress import progress, threads
 from hdc.runtime.sealed import read_sealed, write_sealed
 from hdc.settings.added import dict_without_added
-from hdc.settings.data import Decoding, Store
+from hdc.settings.data import Decoding, Images, Store
 
 FOLDER = "shards"
 FILES = re.compile(r"(\d{4,}-of-\d{4,})\.(bin|json|done|lock|bin\.partial|journal\.partial)")
@@ -105,6 +105,7 @@ class Packing:
     decoding: Decoding
     store: Store
     form: str
+    images: Images | None = None
     segment_seconds: float | None = None
 
     @property
@@ -118,6 +119,7 @@ class Packing:
             decoding.pop(name, None)
         layout = (self.form, self.store.short_side, self.store.key_frame_every)
         parts = [decoding, layout, self.store.rate_factor]
+        parts += [asdict(self.images)] if self.images else []
         if self.store.fps is not None or self.segment_seconds is not None:
             parts += [self.store.fps, self.segment_seconds]
         return digest(json.dumps(parts))
@@ -246,10 +248,8 @@ def _in_order(
     `folder`: where frames may lie until they are asked for.
     """
     workers = max(1, min(threads(), len(files)))
-    decoders = [
-        Decoder(packing.decoding, packing.store, packing.form, folder=folder)
-        for _ in range(workers)
-    ]
+    settings = (packing.decoding, packing.store, packing.form, packing.images)
+    decoders = [Decoder(*settings, folder=folder) for _ in range(workers)]
     idle: SimpleQueue[Decoder] = SimpleQueue()
     for decoder in decoders:
         idle.put(decoder)

@@ -4,13 +4,22 @@ from pathlib import Path
 
 from hdc.data.preparation.decode import VideoFile
 from hdc.data.preparation.frame_source import FrameSource
-from hdc.settings.data import Decoding
+from hdc.settings.data import Decoding, Images
 
 _START = 12  # bytes
 
 
-def frame_source(path: str | Path, decoding: Decoding, *, short_side: int) -> FrameSource:
-    """What reads the frames of `path`, resized so that their short side fits."""
+def frame_source(
+    path: str | Path, decoding: Decoding, images: Images | None = None, *, short_side: int
+) -> FrameSource:
+    """What reads the frames of `path`, resized so that their short side fits.
+
+    `images`: it is a folder of images.
+    """
+    if images is not None:
+        from hdc.data.preparation.images import FolderOfImages
+
+        return FolderOfImages(path, decoding, images, short_side=short_side)
     if _is_webp(path):  # FFmpeg knows only single pictures
         from hdc.data.preparation.animated_webp import AnimatedWebp
 

@@ -18,20 +18,22 @@ def list_videos(data: Data, folder: str | Path) -> Listing:
 
     Raises InputError for a missing folder, lists other than the official ones or a bad pattern.
     """
+    images = data.images is not None
     if data.official is not None:
         from hdc.data.official.listing import list_official
 
-        return list_official(folder, data.official, seed=data.seed)
-    return _list_own(data.folder, folder, seed=data.seed)
+        return list_official(folder, data.official, seed=data.seed, images=images)
+    return _list_own(data.folder, folder, seed=data.seed, images=images)
 
 
-def _list_own(settings: FolderData, folder: str | Path, *, seed: int) -> Listing:
+def _list_own(settings: FolderData, folder: str | Path, *, seed: int, images: bool) -> Listing:
     from hdc.data.preparation.folder import list_folder
     from hdc.data.preparation.segments import list_segments
     from hdc.data.splits import folds_by_group
 
     by_path = settings.segments is None and settings.folds > 0
-    videos, recordings, hint = list_folder(folder, settings.pattern, labelled=by_path), None, ""
+    videos = list_folder(folder, settings.pattern, images=images, labelled=by_path)
+    recordings, hint = None, ""
     if settings.segments is not None:
         videos, recordings = list_segments(Path(folder, settings.segments), videos)
         hint = f"{settings.segments} names them, and data.folder.pattern has to match them"

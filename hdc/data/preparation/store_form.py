@@ -28,16 +28,16 @@ def choose_form(listed: pd.DataFrame, data: Data, decoding: Decoding, store: Sto
         made = data.synthetic
         size = 3.0 * made.frames * store.short_side**2 * len(listed)
     else:
-        size = _mean_raw_size(listed[listed.path != ""], decoding, store) * len(listed)
+        size = _mean_raw_size(listed[listed.path != ""], data, decoding, store) * len(listed)
     form = RAW if size <= store.raw_gib * _GIB else H264
     print(f"store: {form}; as raw frames about {size / _GIB:.1f} GiB", flush=True)
     return form
 
 
-def _mean_raw_size(files: pd.DataFrame, decoding: Decoding, store: Store) -> float:
+def _mean_raw_size(files: pd.DataFrame, data: Data, decoding: Decoding, store: Store) -> float:
     """Mean bytes of what a file gives as raw frames, from a sample of headers."""
     sizes = []
-    with Decoder(decoding, store, RAW) as decoder:
+    with Decoder(decoding, store, RAW, data.images) as decoder:
         for _, file in files.iloc[:: math.ceil(max(1, len(files)) / _SAMPLE)].iterrows():
             try:
                 header = decoder.header(file.path)

@@ -1,11 +1,11 @@
-"""Every file in ablations/, on every backbone: asks, builds, learns, and changes something."""
+"""Every file in ablations/, and some of them on every backbone: asks, learns, changes something."""
 
 import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
 
-from hdc.encoders.build import build_encoder
+from hdc.objectives.build import build_encoders
 from hdc.objectives.self_supervised import self_supervised_task
 from hdc.objectives.supervised import SupervisedTask
 from hdc.settings.compose import allowed, compose_run, settings_text
@@ -14,6 +14,7 @@ from hdc.settings.reads import EMBED_READS, EVALUATE_READS, FINETUNE_READS, PRET
 RUNS = allowed("ablation")
 CHANGES = [name for name in RUNS if name != "hdc"]
 READS = {*PRETRAIN_READS, *FINETUNE_READS, *EMBED_READS, *EVALUATE_READS}
+ON_ALL = ("hdc", "flow", "hdc_moco", "rotation_and_pace", "supervised")  # of each kind one
 VIDEOS = 3
 
 
@@ -26,19 +27,24 @@ def compose(run, backbone="r3d18"):
 
 def build(run, backbone):
     composed = OmegaConf.to_object(compose(run, backbone))
-    encoder = build_encoder(composed.backbone, seed=0)
+    made = (composed.backbone, composed.pretrain, composed.objective)
+    encoder, others = build_encoders(*made, seed=0)
     if composed.pretrain.labels:
         return SupervisedTask(encoder, np.array([0, 1, 0]), labels=2, seed=0)
     terms = [f"{task}_{level}" for task in ("spatial", "temporal") for level in encoder.levels]
     told = {"seed": 0, "total_steps": 10, "frames": composed.clip.frames}
     frozen = dict.fromkeys(terms, 0.5)
-    return self_supervised_task(encoder, composed.objective, **told, frozen=frozen)
+    return self_supervised_task(encoder, composed.objective, **told, frozen=frozen, others=others)
 
 
 def clips(model):
     """Random clips by view."""
     random = torch.Generator().manual_seed(0)
-    return {view: torch.randn(VIDEOS, 3, 16, 16, 16, generator=random) for view in model.views}
+    channels = {name: 2 if view.input == "flow" else 3 for name, view in model.views.items()}
+    return {
+        name: torch.randn(VIDEOS, number, 16, 16, 16, generator=random)
+        for name, number in channels.items()
+    }
 
 
 def variants(model):
@@ -79,8 +85,11 @@ def test_weights_in_use_sum_to_one(run):
         assert all(share > 0 for share in shares)
 
 
-@pytest.mark.parametrize("backbone", allowed("backbone"))
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize(
+    ("run", "backbone"),
+    [(run, "r3d18") for run in RUNS]
+    + [(run, name) for name in allowed("backbone") for run in ON_ALL if name != "r3d18"],
+)
 def test_takes_a_step_in_one_forward_pass(run, backbone):
     model = build(run, backbone)
     passes = []

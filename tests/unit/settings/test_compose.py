@@ -264,3 +264,9 @@ def test_what_was_added_later_and_says_nothing_is_not_held(choice):
 def test_a_run_may_build_on_another(ablation, body):
     run = ablation(body)
     assert run.pretrain.epochs_factor == 1.5 and run.about.question == "why not"
+
+
+def test_who_asks_for_flips_gets_them_and_the_record_says_so(ablation):
+    run = compose_run("hdc", **(PLAIN | {"data": "jester"}), overrides=["augment.flip=0.5"])
+    assert (run.augment.flip, run.finetune.augment.flip) == (0.5, 0.0)
+    assert config.plain(ablation("augment: {flip: 0.25}\n").augment)["flip"] == 0.25

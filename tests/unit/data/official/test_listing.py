@@ -6,7 +6,7 @@ import pytest
 from official_lists import write_hmdb51, write_kinetics400, write_ucf101
 
 from hdc.data.listing import files_below
-from hdc.data.official.kinetics400 import read_list
+from hdc.data.official.kinetics import read_list
 from hdc.data.official.listing import list_official
 from hdc.runtime.errors import InputError
 

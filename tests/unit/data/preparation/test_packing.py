@@ -35,7 +35,7 @@ def pack(prepare_settings):
 
         to = Receiver(lambda header: None, chunk, end, again)
         try:
-            pack_file(path, cut, settings.decoding, settings.store, form, to)
+            pack_file(path, cut, settings.decoding, None, settings.store, form, to)
         except RejectedVideo as verdict:
             found.fault = str(verdict)
         return found

@@ -45,7 +45,7 @@ def child_that(monkeypatch, tmp_path):
     def patch(body):
         code = "import sys\nfrom hdc.data.preparation import decoding_child\n"
         code += "from hdc.data.preparation.container import RejectedVideo, read_header\n"
-        code += "def harm(path, cut, decoding, store, form, to):\n"
+        code += "def harm(path, cut, decoding, images, store, form, to):\n"
         code += f"{textwrap.indent(body, '    ')}\n"
         code += "decoding_child.pack_file = harm\ndecoding_child.main()\n"
         script = tmp_path / "child.py"
@@ -99,7 +99,7 @@ def test_a_child_that_is_killed_from_outside_is_no_fault_of_the_file(
         f"import os, pathlib\nfrom hdc.data.preparation.packing import pack_file\n"
         f"once = pathlib.Path({str(once)!r})\n"
         "if not once.exists():\n    once.touch()\n    os.kill(os.getpid(), 9)\n"
-        "return pack_file(path, cut, decoding, store, form, to)"
+        "return pack_file(path, cut, decoding, images, store, form, to)"
     )
     assert frames_of(decoder().pack(path)) == 20
     child_that("import os\nos.kill(os.getpid(), 9)")

@@ -1,11 +1,14 @@
-"""The lists of Kinetics-400: csv files of label, youtube_id, time_start, time_end, split, is_cc."""
+"""The lists of Kinetics-400, 600 and 700.
+
+They are csv files of label, youtube_id, time_start, time_end, split and, in some, is_cc.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from hdc.data.official.lists import Lists, find_list
+from hdc.data.official.lists import Lists, find_list, join_parts
 from hdc.runtime.errors import InputError
 
 COLUMNS = ("youtube_id", "time_start", "time_end")
@@ -13,23 +16,18 @@ SUFFIXES = (".mp4", ".mkv", ".webm", ".avi")
 _LISTS = {"train": "train.csv", "test": "val.csv"}  # the official test list has no labels
 
 
-def read_lists(folder: Path, files: Sequence[Path], *, judged: bool) -> Lists:
+def read_lists(folder: Path, files: Sequence[Path], judged: bool) -> Lists:
     """The training list and, if the data set is `judged`, the official validation list as test.
 
     Videos are called `<youtube id>_<start>_<end>`, six digits each; a file may also be called by
     its id alone, in any folder. A group is a YouTube video.
     Raises InputError for a list that is missing or has another form.
     """
-    tables, parts = [], {}
+    tables = {}
     for part, ending in _LISTS.items():
         if part == "train" or judged:
-            path = find_list(files, folder, ending, ending=True)
-            tables.append(read_list(path))
-            parts |= dict.fromkeys(tables[-1].video, part)
-    table = pd.concat(tables).sort_values("video", ignore_index=True)
-    if table.video.duplicated().any():
-        again = table.video[table.video.duplicated()].iloc[0]
-        raise InputError(f"{folder}: expected every video once in the lists, found {again} again")
+            tables[part] = read_list(find_list(files, folder, ending, ending=True))
+    table, parts = join_parts(tables, folder)
     # A file named by the id alone does not say which of two clips of one video it holds.
     alone = ~table.group.duplicated(keep=False)
     names = [
