@@ -64,9 +64,9 @@ class VideoFile(FrameSource):
         """All frames; RejectedVideo at the first that is damaged, or at the end if some lack."""
         with verdicts(self.path):
             for frame in self._decoded():
-                self._note(frame)
-                _require_silence(self.messages)
                 stamp = float(frame.pts * frame.time_base) if frame.pts is not None else None
+                self._note(frame, stamp)
+                _require_silence(self.messages)
                 yield SourceFrame(stamp, partial(self._stored, frame))
             self._require_whole()
             _require_silence(self.messages)
@@ -87,7 +87,7 @@ class VideoFile(FrameSource):
                     raise RejectedVideo(f"frame {self.count} is damaged")
                 yield frame
 
-    def _note(self, frame: VideoFrame) -> None:
+    def _note(self, frame: VideoFrame, stamp: float | None) -> None:
         """Compare a frame with the first, and count it."""
         size, matrix = (frame.width, frame.height), display_matrix(frame)
         if self.count == 0:
@@ -98,8 +98,8 @@ class VideoFile(FrameSource):
         if size != self.size:
             raise RejectedVideo(f"frame size changes at frame {self.count}")
         self.count += 1
-        if frame.pts is not None:
-            self.stamps.append(float(frame.pts * frame.time_base))
+        if stamp is not None:
+            self.stamps.append(stamp)
 
     def _stored(self, frame: VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
         """A frame at its stored size, turned as a player turns the first."""

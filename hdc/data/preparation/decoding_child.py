@@ -71,7 +71,7 @@ def _serve_one(
             _allow_processor_time(seconds_allowed(path, header, decoding))
             _send(connection, header=asdict(header))
 
-    def hand_on(piece: int, content: bytes) -> None:
+    def hand_on(piece: int, content: bytearray) -> None:
         if content:
             _send(connection, content, piece=piece)
 
@@ -88,7 +88,7 @@ def _serve_one(
     _send(connection, sha256=sha256)
 
 
-def _send(connection: Connection, content: bytes | None = None, **answer: Any) -> None:
+def _send(connection: Connection, content: bytes | bytearray | None = None, **answer: Any) -> None:
     """Say something, and how many bytes follow."""
     if content is not None:
         answer["bytes"] = len(content)
