@@ -21,7 +21,6 @@ from hdc.encoders.file import encoder_facts, seen_by
 from hdc.runtime.digest import digest
 from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import made_from, prepared_files
-from hdc.runtime.seeding import generator
 from hdc.runtime.tensor_files import write_tensors
 from hdc.settings.schema import Clip, Inference
 from hdc.settings.stage import Stage, StageJob, argument, choice, node
@@ -97,7 +96,7 @@ def video_features(
     import torch
 
     from hdc.data.augment import augment
-    from hdc.data.reordered import reordered
+    from hdc.data.frame_orders import in_order
     from hdc.data.whole_videos import video_batches
 
     clips_each = inference.clips
@@ -113,13 +112,9 @@ def video_features(
     tables: dict[str, list] = {}
     with torch.inference_mode():
         for batch in batches:
-            order = shuffled_frames(store, batch.rows, clips_each, batch.frames)
-            orders = torch.tensor(order).split([len(part) for part in batch.parts])
-            both = [*zip(batch.parts, orders, strict=True)]
-            shown = {
-                "": batch.parts,
-                ".still": [reordered(part, torch.zeros_like(new)) for part, new in both],
-                ".shuffled": [reordered(part, new) for part, new in both],
+            shown = {"": batch.parts} | {
+                f".{order}": in_order(batch, order, store, clips=clips_each)
+                for order in ("still", "shuffled")
             }
             for suffix, clips in shown.items():
                 maps = encoder(augment(clips, batch.draws, pixels=clip.pixels))
@@ -139,20 +134,6 @@ def require_finite(features: dict[str, np.ndarray], videos: list[str], encoder: 
                 f"{len(wrong):,} of {len(videos):,} videos, such as {videos[wrong[0]]}; "
                 "its numbers overflow: pretrain it again with a lower pretrain.learning_rate"
             )
-
-
-def shuffled_frames(
-    store: ClipStore, rows: list[int], clips_each: int, frames: int
-) -> list[list[int]]:
-    """The frames of every clip in random order.
-
-    It depends on the video and on which of its clips it is, on nothing else: all encoders are shown
-    the same.
-    """
-    return [
-        generator(0, "shuffled", store.video(row), place % clips_each).permutation(frames).tolist()
-        for place, row in enumerate(rows)
-    ]
 
 
 def pooled(maps: dict[str, Any], suffix: str) -> Iterator[tuple[str, Any]]:

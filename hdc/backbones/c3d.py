@@ -50,7 +50,7 @@ class C3D(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(
-        self, clips: Float[Tensor, "batch 3 time height width"]
+        self, clips: Float[Tensor, "batch channels time height width"]
     ) -> dict[str, Float[Tensor, "batch _ _ _ _"]]:
         """Features of conv3b, conv4b and conv5b, each (batch, channel, time, height, width)."""
         x = self.pool(self.conv2(self.pool1(self.conv1(clips))))

@@ -103,7 +103,7 @@ class MViT(TorchvisionMViT):
             places = queries
 
     def forward(
-        self, clips: Float[Tensor, "batch 3 time height width"]
+        self, clips: Float[Tensor, "batch channels time height width"]
     ) -> dict[str, Float[Tensor, "batch _ _ _ _"]]:
         """Features of the four stages by name, each (batch, channel, time, height, width).
 

@@ -64,7 +64,7 @@ class ResNet3d(VideoResNet):
         return super()._make_layer(block, conv_builder, self._scaled(planes), blocks, stride)
 
     def forward(
-        self, clips: Float[Tensor, "batch 3 time height width"]
+        self, clips: Float[Tensor, "batch channels time height width"]
     ) -> dict[str, Float[Tensor, "batch _ _ _ _"]]:
         """Features of the last three stages by name, each (batch, channel, time, height, width)."""
         features = {}

@@ -44,7 +44,7 @@ class S3D(TorchvisionS3D):
         }
 
     def forward(
-        self, clips: Float[Tensor, "batch 3 time height width"]
+        self, clips: Float[Tensor, "batch channels time height width"]
     ) -> dict[str, Float[Tensor, "batch _ _ _ _"]]:
         """Features of the three stages by name, each (batch, channel, time, height, width)."""
         x, outputs = clips, []

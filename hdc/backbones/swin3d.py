@@ -47,7 +47,7 @@ class Swin3d(SwinTransformer3d):
         }
 
     def forward(
-        self, clips: Float[Tensor, "batch 3 time height width"]
+        self, clips: Float[Tensor, "batch channels time height width"]
     ) -> dict[str, Float[Tensor, "batch _ _ _ _"]]:
         """Features of the four stages by name, each (batch, channel, time, height, width)."""
         x, outputs = self.patch_embed(clips), []

@@ -57,7 +57,7 @@ def variants_of(
     }
 
 
-def _vary(clips: Float[Tensor, "clip 3 time side side"], view: ClipBatch) -> None:
+def _vary(clips: Float[Tensor, "clip channels time side side"], view: ClipBatch) -> None:
     """Change the pictures of each clip in place, as its variant says."""
     if view.changed is None:
         return

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hdc.settings.objective import View
 
-Views = Mapping[str, Float[Tensor, "video 3 time height width"]]  # augmented clips by view
+Views = Mapping[str, Float[Tensor, "video _ time height width"]]  # augmented clips by view
 Rows = Sequence[int] | Int[Tensor, " video"]  # of videos in the index
 # How the clips of a view were varied, by view: numbers from 0 on.
 Variants = Mapping[str, Int[Tensor, " video"]]

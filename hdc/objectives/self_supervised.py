@@ -171,8 +171,8 @@ class SelfSupervisedTask(PretextTask):
 
 
 def as_one_batch(
-    views: Sequence[Float[Tensor, "video 3 time height width"]],
-) -> Float[Tensor, "_ 3 time height width"]:
+    views: Sequence[Float[Tensor, "video _ time height width"]],
+) -> Float[Tensor, "_ _ time height width"]:
     """Views one after another; without a copy where they are all of one tensor, in its order."""
     whole, videos = views[0]._base, len(views[0])
     if whole is not None and whole.shape == (videos * len(views), *views[0].shape[1:]):

@@ -108,7 +108,7 @@ def with_steps(video: Mapping[str, Any]) -> dict[str, Any]:
     return {**video, **{f"step_{part}": step for part, step in steps.items()}}
 
 
-def mean_images(clips: Float[Tensor, "video 3 time _ _"]) -> Float[np.ndarray, "video clue"]:
+def mean_images(clips: Float[Tensor, "video channels time _ _"]) -> Float[np.ndarray, "video clue"]:
     """The mean over time of each clip, at 4 x 4 pixels."""
     return F.adaptive_avg_pool2d(clips.mean(dim=2), SIDE).flatten(1).cpu().numpy()
 

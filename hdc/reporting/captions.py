@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hdc.analysis.number_formats import percent, sentence
-from hdc.analysis.results import LEVEL, Results, cells, record_path
+from hdc.analysis.results import BASE, LEVEL, Results, cells, record_path
 from hdc.evaluation.chance import recorded_chance
 from hdc.study.stages import RECORDED, STAGES
 
@@ -21,6 +21,7 @@ DOUBTED = (
     "pretraining videos unknown",
     "test videos with copies in training",
 )
+FINE_TUNED = "fine-tuned"
 LEAST_SPREAD = 0.05  # a twentieth of what embeddings have that point everywhere
 HOW = (
     "Mean ± sample standard deviation over seeds; splits are averaged inside a seed first, and a "
@@ -58,6 +59,19 @@ def protocol_line(results: Results, *stages: str) -> str:
                 text = "; ".join(f"{key}: {value}" for key, value in facts.items())
                 lines.append(f"{sentence(STAGES[stage].title)} on {data}: {text}.")
     return " ".join(lines)
+
+
+def trained_on_labels(results: Results) -> str:
+    """What was trained for top-1: `fine-tuned`, or a head alone, as the frozen protocols do."""
+    records = results.of("finetune")
+    words = [record["protocol"].get("trained", FINE_TUNED) for record in records]
+    return " or ".join(dict.fromkeys(words)) or FINE_TUNED
+
+
+def by_labels(results: Results, what: str) -> str:
+    """What labels taught, as in `fine-tuned top-1` or `top-1 (linear head, frozen encoder)`."""
+    trained = trained_on_labels(results)
+    return f"{trained} {what}" if trained == FINE_TUNED else f"{what} ({trained})"
 
 
 def missing_line(results: Results) -> str:
@@ -130,6 +144,22 @@ def doubts(results: Results, **where: str) -> list[str]:
         if words := facts.get("pretraining_videos_unknown"):
             reasons.append(f"which videos it was pretrained on is not known ({words})")
     return list(dict.fromkeys(reasons))
+
+
+def other_networks(results: Results, **where: str) -> list[str]:
+    """Which networks a run has in place of those of its backbone, as the records of `hdc` tell."""
+
+    def parts(**of: str) -> dict[str, Any]:
+        settings = [record["settings"].get("backbone") for record in results.of("pretrain", **of)]
+        return {part["_target_"]: part for part in settings if isinstance(part, dict)}
+
+    usual = parts(**where | {"ablation": BASE})
+    own = parts(**where) if usual and "ablation" in where else {}
+    return [
+        f"a network of its own: {' '.join([target.rpartition('.')[2], str(part.get('model', ''))])}"
+        for target, part in own.items()
+        if target not in usual
+    ]
 
 
 def chance_line(results: Results, *targets: str) -> str:

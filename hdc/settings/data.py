@@ -17,13 +17,17 @@ from hdc.settings.checks import require, require_choice, require_positive, requi
 class FolderData:
     """Videos of the user's own, labelled by their paths or by a list of pieces."""
 
-    pattern: str = MISSING  # regular expression on the path below the folder; groups: label, group
+    # Regular expression on the path below the folder; groups: label, group, object.
+    pattern: str = MISSING
     folds: int = MISSING  # splits, group-wise: fold K is the test part of split K; 0: no splits
     validation_groups: int = MISSING  # groups of each training part that only choose settings
+    unseen: str = added("groups")  # what of a test part is not trained on; pairs: of label and
+    #   object, both of which are trained on in other pairs
     segments: str | None = added(None)  # a CSV in the folder: labelled pieces of its files
     segment_seconds: float | None = added(None)  # every file is cut into equal pieces about so long
 
     def check(self) -> None:
+        require_choice("unseen", self.unseen, ("groups", "pairs"))
         require(
             "folds", self.folds, self.folds == 0 or self.folds >= 2, "at least 2, or 0 for none"
         )

@@ -33,12 +33,8 @@ from hdc.study.runs import Evaluation, Run, part_of
 
 MAIN_RUNS = ("hdc", "coupled_single_level", "random_init")  # what every backbone gets
 NAME = re.compile(r"[a-z0-9_]+")  # of everything that names a folder
-ALLOWED = (
-    "missing",
-    "copies",
-    "pretrain_on_test",
-    "gaps",
-)  # what a study may allow by `allow_<what>`
+# What a study may allow by `allow_<what>`.
+ALLOWED = ("missing", "copies", "pretrain_on_test", "gaps")
 
 
 @dataclass(frozen=True)
@@ -74,6 +70,7 @@ class Study:
     note: str = ""  # what every table says of the study
     duration: str = ""  # what to expect, said when it starts
     comparisons: tuple[Comparison, ...] = ()
+    home_studies: tuple[str, ...] = ()  # others, pretrained on the data sets judged on here
     # `<backbone>/<ablation>` of each run that cannot be -> why
     gaps: Mapping[str, str] = field(default_factory=dict)
 
@@ -107,6 +104,7 @@ class Study:
                 for name, folder in config.get("data", {}).items()
             },
             protocol=config.get("protocol", "ours"),
+            home_studies=tuple(config.get("home_studies", [])),
             **{f"allow_{what}": config.get(f"allow_{what}", False) for what in ALLOWED},
             **{key: config.get(key, "") for key in ("question", "note", "duration")},
         )
@@ -225,6 +223,7 @@ class Study:
                 "evaluations": evaluations,
             }
             | ({"gaps": dict(self.gaps)} if self.gaps else {})
+            | ({"home_studies": self.home_studies} if self.home_studies else {})
         )
 
     def pretrained(self, evaluation: Evaluation) -> Run:

@@ -6,9 +6,10 @@ import torch
 from chance import tolerance
 from torch import nn
 
+from hdc.data.frame_orders import shuffled_frames
 from hdc.data.index import read_index, read_split
 from hdc.data.store import ClipStore
-from hdc.embed import pooled, shuffled_frames, video_features
+from hdc.embed import pooled, video_features
 from hdc.evaluation.frozen_features import Judge
 from hdc.settings.schema import Clip, Evaluate, Inference
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from hdc.data.listing import files_below, require_folder, require_plain_name
+from hdc.data.splits import OBJECT
 from hdc.runtime.errors import InputError
 from hdc.runtime.patterns import compiled, ending
 
@@ -19,9 +20,9 @@ def list_folder(
 
     `images`: videos are folders of images, and it is their path that has to match. The pattern's
     named group `label` gives the label; the optional `group` what must stay together in a split,
-    else every video is a group of its own. `labelled`: paths have to tell labels, each of two
-    videos or more. Returns columns video (the relative path), label, group and path, sorted by
-    video.
+    else every video is a group of its own; the optional `object` what the label is done to, or
+    with. `labelled`: paths have to tell labels, each of two videos or more. Returns columns video
+    (the relative path), label, group, object where the pattern has one, and path, sorted by video.
     Raises InputError for a missing folder, a bad pattern, no match, or a label with one video only.
     """
     folder = require_folder(folder)
@@ -35,8 +36,11 @@ def list_folder(
     for path, video, match in zip(files, videos, matches, strict=True):
         if match:
             require_plain_name(path)
-            groups = {"label": UNLABELLED, "group": video} | match.groupdict()
-            rows.append((video, groups["label"], groups["group"] or video, str(path)))
+            named = match.groupdict()
+            label, group = named.get("label", UNLABELLED), named.get("group") or video
+            found = {OBJECT: named[OBJECT] or ""} if OBJECT in named else {}
+            rows.append({"video": video, "label": label, "group": group, **found})
+            rows[-1]["path"] = str(path)
     if not rows:
         kind = "folders of images" if images else "files"
         example = f", such as {files[0].relative_to(folder)}" if files else ""
@@ -44,7 +48,7 @@ def list_folder(
             f"data.folder.pattern: expected to match {kind} below {folder}, matched none of "
             f"{len(files)}{example}; the pattern is {pattern}"
         )
-    table = pd.DataFrame(rows, columns=["video", "label", "group", "path"])
+    table = pd.DataFrame(rows)
     if labelled:
         require_two_videos(table)
     return table

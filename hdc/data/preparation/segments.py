@@ -10,6 +10,7 @@ import pandas as pd
 
 from hdc.data.preparation.folder import require_two_videos
 from hdc.data.preparation.pieces import piece_name
+from hdc.data.splits import OBJECT
 from hdc.runtime.errors import InputError
 
 COLUMNS = ("video", "start", "end", "label")
@@ -27,7 +28,7 @@ class Segment(NamedTuple):
 
 
 def list_segments(path: Path, files: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The pieces that a CSV names of `files` (video, group, path), and the files they are cut from.
+    """The pieces that a CSV names of `files` (video, group, path, maybe object), and those files.
 
     It names a file by its path below the folder, or by its name alone where only one file has it.
     Pieces have the columns video, label, group and path (empty where there is no such file), files
@@ -59,7 +60,11 @@ def list_segments(path: Path, files: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
     require_two_videos(table)
     recordings = table.groupby("recording", sort=False).agg({"path": "first", "spans": list})
     recordings = recordings.rename_axis("video").reset_index()
-    return table[["video", "label", "group", "path"]], recordings
+    pieces = table[["video", "label", "group", "path"]]
+    if OBJECT in files:
+        objects = table.recording.map(known[OBJECT]).fillna("")
+        pieces = pieces.assign(**{OBJECT: objects})
+    return pieces, recordings
 
 
 def _read(path: Path) -> Iterator[Segment]:

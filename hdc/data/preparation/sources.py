@@ -29,7 +29,7 @@ def list_videos(data: Data, folder: str | Path) -> Listing:
 def _list_own(settings: FolderData, folder: str | Path, *, seed: int, images: bool) -> Listing:
     from hdc.data.preparation.folder import list_folder
     from hdc.data.preparation.segments import list_segments
-    from hdc.data.splits import folds_by_group
+    from hdc.data.splits import folds_by_group, folds_by_pair
 
     by_path = settings.segments is None and settings.folds > 0
     videos = list_folder(folder, settings.pattern, images=images, labelled=by_path)
@@ -39,7 +39,8 @@ def _list_own(settings: FolderData, folder: str | Path, *, seed: int, images: bo
         hint = f"{settings.segments} names them, and data.folder.pattern has to match them"
     splits = []
     if settings.folds:
-        splits = folds_by_group(
+        split = folds_by_pair if settings.unseen == "pairs" else folds_by_group
+        splits = split(
             videos,
             folds=settings.folds,
             validation_groups=settings.validation_groups,

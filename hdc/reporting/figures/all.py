@@ -8,14 +8,15 @@ from hdc.reporting.figures.cost import accuracy_and_cost
 from hdc.reporting.figures.factor_map import factor_map
 from hdc.reporting.figures.factors_by_level import factors
 from hdc.reporting.figures.feature_map import feature_map
+from hdc.reporting.figures.few_labels import few_labels
 from hdc.reporting.figures.retrieval import retrieval_curve
 from hdc.reporting.figures.spread import embedding_spread
 from hdc.reporting.figures.style import Picture, drawn_alike
 from hdc.reporting.figures.training import level_weights, training_curves
 
 MAKERS = (
-    retrieval_curve, accuracy_and_cost, factors, factor_map, feature_map, class_accuracy, confusion,
-    training_curves, level_weights, embedding_spread,
+    few_labels, retrieval_curve, accuracy_and_cost, factors, factor_map, feature_map,
+    class_accuracy, confusion, training_curves, level_weights, embedding_spread,
 )  # fmt: skip
 
 

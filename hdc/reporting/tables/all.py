@@ -6,7 +6,6 @@ import pandas as pd
 
 from hdc.analysis.measure import ROWS, Measure
 from hdc.analysis.measures import (
-    fine_tuned,
     nearest_neighbors,
     of_features,
     probe,
@@ -28,9 +27,11 @@ from hdc.reporting.captions import (
 )
 from hdc.reporting.tables.ablation import ablation_table
 from hdc.reporting.tables.build import build
+from hdc.reporting.tables.finetune import finetune_table
 from hdc.reporting.tables.literature import foldable, with_published
 from hdc.reporting.tables.preregistered import preregistered_table
 from hdc.reporting.tables.table import Table
+from hdc.reporting.tables.transfer import transfer_table
 from hdc.study.stages import STAGES
 
 CONTROLS = (
@@ -51,6 +52,7 @@ def all_tables(results: Results, outcomes: Outcomes | None = None) -> list[Table
     outcomes = outcomes or Outcomes(results)
     answered = answers(outcomes)
     tables = [ablation_table(outcomes, answered), preregistered_table(results, answered)]
+    tables.append(transfer_table(outcomes))
     makers = (
         finetune_table,
         retrieval_table,
@@ -63,25 +65,6 @@ def all_tables(results: Results, outcomes: Outcomes | None = None) -> list[Table
     notes = [results.study.get("note", ""), missing_line(results), failed_trainings_line(results)]
     said = " ".join(note for note in notes if note)
     return [replace(table, caption=f"{table.caption} {said}".strip()) for table in tables]
-
-
-def finetune_table(results: Results) -> Table:
-    """Fine-tuned accuracy: one row a run, one column a data set; then published values."""
-    measures = [
-        replace(
-            fine_tuned(metric, f"{data} top-1 (%)"),
-            name=f"{data}_{metric}",
-            data=data,
-            visible=metric == "top1",
-        )
-        for data in data_sets(results)
-        for metric in ("top1", "top5", "clip_top1", "clip_top5")
-    ]
-    caption = f"{HOW} {protocol_line(results, 'finetune')} {chance_line(results, 'label')}"
-    title = "Fine-tuned accuracy, video top-1"
-    fold = {"foldable": foldable(results, "finetune"), "by": ["backbone", "ablation"]}
-    table = build(results, "finetune", title, caption, measures, **fold)
-    return with_published(table, results, "finetune", measures)
 
 
 def retrieval_table(results: Results) -> Table:

@@ -106,7 +106,8 @@ def test_takes_a_step_in_one_forward_pass(run, backbone):
         and not name.startswith("teacher.")
         and (weight.grad is None or not weight.grad.abs().sum() > 0)
     ]
-    if backbone == "timm2plus1d":  # timm starts its residual branches at zero
+    if "hdc.backbones.image" in type(model.encoder).__module__ or backbone == "timm2plus1d":
+        # timm starts its residual branches at zero
         still = [name for name in still if not name.startswith("encoder.frames.")]
     assert not still
 
