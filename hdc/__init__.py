@@ -10,17 +10,18 @@ if TYPE_CHECKING:
 def load_encoder(path: str | Path) -> "torch.nn.Module":
     """The encoder in an `encoder.safetensors`, trained here or imported, in evaluation mode.
 
-    It takes RGB clips as float (batch, 3, time, height, width), normalized as `to_clips` does, also
-    where it was trained on another normalization: it converts them itself. It gives a dict from
-    level to features (batch, channel, time, height, width), shallow to deep. `levels` has the
+    `path` may be its folder, that of a run or one that `hdc export` wrote. The encoder takes RGB
+    clips as float (batch, 3, time, height, width), normalized as `to_clips` does, also where it was
+    trained on another normalization: it converts them itself. It gives a dict from level to features (batch, channel, time, height, width), shallow to deep. `levels` has the
     channels and strides of each level, `facts` what the file says about the encoder, such as its
-    videos.
+    videos and the size of the clips that it was trained on.
     The weights need no other file, and nothing in the file is executed.
     Raises InputError if there is no encoder.
     """
     from hdc.encoders.build import read_encoder
-    from hdc.encoders.file import encoder_facts
+    from hdc.encoders.file import encoder_facts, encoder_file
 
+    path = encoder_file(path)
     facts = encoder_facts(path)
     encoder = read_encoder(path, facts["build"])
     encoder.facts = facts

@@ -17,7 +17,7 @@ from hdc.data.index import missing_facts, read_index, read_split, rows_of, write
 from hdc.data.integrity import check_sample
 from hdc.data.store import MANIFEST, ClipStore
 from hdc.data.tracks import opened
-from hdc.encoders.file import adopted_facts, pretraining_list
+from hdc.encoders.file import CLIP, adopted_facts, pretraining_list
 from hdc.evaluation.leakage import require_apart
 from hdc.runtime.atomic_files import write_text
 from hdc.runtime.digest import digest
@@ -150,7 +150,7 @@ def train(job: PretrainJob, videos: Videos, **made: Any) -> None:
         job,
         task.result(),
         videos.listing(),
-        more=task.encoder_facts(),
+        more=task.encoder_facts() | {"clip": {key: getattr(job.clip, key) for key in CLIP}},
         metrics=metrics | training.kept["preview"] | task.facts(training.step),
         protocol=protocol(job) | {"precision": precision_name(fabric)},
         **training.cost(),

@@ -54,7 +54,7 @@ class Timm2Plus1D(nn.Module):
         self, clips: Float[Tensor, "batch channels time height width"]
     ) -> dict[str, Float[Tensor, "batch _ _ _ _"]]:
         """Features of the last three stages, each (batch, channel, time, height, width)."""
-        self.videos = len(clips)
+        self.videos = clips.shape[0]  # not by len, which torch.export takes for a constant
         stages = self.frames(clips.transpose(1, 2).flatten(0, 1))[-LEVELS:]
         return {
             level: x.unflatten(0, (self.videos, -1)).transpose(1, 2)

@@ -2,15 +2,42 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import yaml
 
-from hdc.data.index import read_table
 from hdc.runtime.errors import InputError
 from hdc.runtime.tensor_files import read_facts
 
-KEPT = ("imported_from", "input", "sees", "export")  # what stays true wherever an encoder goes
+if TYPE_CHECKING:  # who loads an encoder need not wait for it
+    import pandas
+
+KEPT = ("imported_from", "input", "sees", "export", "clip")  # stays true wherever an encoder goes
+ENCODER, EXPORTED = "encoder.safetensors", "model.safetensors"
+CLIP = ("frames", "stride", "pixels")
+
+
+def encoder_file(path: str | Path) -> Path:
+    """The file of an encoder: `path`, or that which hdc.pretrain or `hdc export` put in it."""
+    path = Path(path)
+    names = (ENCODER, EXPORTED) if path.is_dir() else ()
+    return next((path / name for name in names if (path / name).is_file()), path)
+
+
+def clip_trained_on(path: str | Path, facts: Mapping[str, Any]) -> dict[str, int]:
+    """`frames`, `stride` and `pixels` of the clips that an encoder was trained on; empty: unknown.
+
+    As its file says or, where that is older, the settings beside it. An imported one tells nothing.
+    """
+    if "clip" in facts or "imported_from" in facts:
+        return facts.get("clip", {})
+    for beside in ("config.yaml", "config.json"):  # JSON is YAML
+        try:
+            clip = yaml.safe_load(Path(path).with_name(beside).read_text())["clip"]
+            return {key: clip[key] for key in CLIP}
+        except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+            continue
+    return {}
 
 
 def pretraining_list(encoder: str | Path) -> Path:
@@ -73,11 +100,13 @@ def require_adoptable(path: str | Path, backbone: dict[str, Any]) -> dict[str, A
 
 def adopted_facts(
     encoder: str | Path, backbone: dict[str, Any]
-) -> tuple[dict[str, Any], pd.DataFrame]:
+) -> tuple[dict[str, Any], "pandas.DataFrame"]:
     """What stays true of an encoder that is taken over, and the list of the videos that it saw.
 
     Raises InputError if it is no encoder, or one of another backbone.
     """
+    from hdc.data.index import read_table
+
     facts = require_adoptable(encoder, backbone)
     trained_here = f"the videos of run {facts.get('ablation')}, seed {facts.get('seed')}"
     kept = {key: facts[key] for key in KEPT if key in facts} | {
