@@ -12,9 +12,10 @@ def load_encoder(path: str | Path) -> "torch.nn.Module":
 
     `path` may be its folder, that of a run or one that `hdc export` wrote. The encoder takes RGB
     clips as float (batch, 3, time, height, width), normalized as `to_clips` does, also where it was
-    trained on another normalization: it converts them itself. It gives a dict from level to features (batch, channel, time, height, width), shallow to deep. `levels` has the
-    channels and strides of each level, `facts` what the file says about the encoder, such as its
-    videos and the size of the clips that it was trained on.
+    trained on another normalization: it converts them itself. It gives a dict from level to
+    features (batch, channel, time, height, width), shallow to deep. `levels` has the channels and
+    strides of each level, `facts` what the file says about the encoder, such as its videos and the
+    size of the clips that it was trained on.
     The weights need no other file, and nothing in the file is executed.
     Raises InputError if there is no encoder.
     """

@@ -10,12 +10,15 @@ from pathlib import Path
 from hdc.commands import status
 from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
+from hdc.runtime.signals import EXIT_STATUS, Stopped
 
 RESULTS = Path("results")
 DOCTOR = "Show versions, devices, codecs, and which videos of which data set are there or missing."
 STATUS = "Show how a study stands: jobs done, running, failed, stopped or missing, and how far."
 COMPARE = "Show what differs between two studies: settings, and numbers with paired statistics."
 VERIFY = "Compare the frames and lists of a prepared data set with their checksums."
+EMBED = "Make vectors of any folder of videos by an encoder: one Parquet file, without a study."
+EXPORT = "Make a folder of a run's encoder to give away, with a model card."
 PUBLISH = "Copy a study's tables, figures and records to results/published/, to be committed."
 STUDY = re.compile(r"\w+")  # a study's or a data set's name; anything else is a folder
 
@@ -50,10 +53,22 @@ def main(words: Sequence[str] | None = None) -> None:
     command = _command(commands, "publish", PUBLISH, _publish)
     command.add_argument("study", help="name of the folder under results/")
 
+    _add_embed(_command(commands, "embed", EMBED, _embed))
+
+    command = _command(commands, "export", EXPORT, _export)
+    run = "folder of a run's encoder, such as results/demo/runs/r3d18/hdc/seed0/synthetic-split1"
+    command.add_argument("run_folder", metavar="run", help=run)
+    command.add_argument("folder", help="is made; may hold an earlier export of the same encoder")
+    data = "of the videos that it was trained on: an identifier such as cc-by-4.0, or words"
+    command.add_argument("--license", metavar="LICENSE", help=data)
+
     parser.set_defaults(run=lambda _: parser.print_help())
     given = parser.parse_args(words)
     try:
         given.run(given)
+    except Stopped as stop:
+        print(f"stopped: {stop}", file=sys.stderr)
+        sys.exit(EXIT_STATUS)
     except InputError as error:
         sys.exit(f"error: {error}")
 
@@ -106,6 +121,65 @@ def _verify(given: argparse.Namespace) -> None:
 
     if not verify(_folder(given.data, RESULTS / "data")):
         sys.exit(1)
+
+
+def _add_embed(command: argparse.ArgumentParser) -> None:
+    """What `hdc embed` is told."""
+    encoder = "encoder.safetensors, or the folder of a run or of hdc export"
+    command.add_argument("encoder", type=_path, help=encoder)
+    command.add_argument("folder", type=_path, help="folder of videos, with folders in it or not")
+    output = "file to write; default: %(default)s; <output>.partial/ is there meanwhile"
+    command.add_argument("--output", type=_path, default="features.parquet", help=output)
+    page = "also write a page of nearest neighbors, such as neighbors.html"
+    command.add_argument("--page", type=_path, metavar="FILE", help=page)
+    pattern = (
+        "regular expression on paths below the folder: which files, and (?P<label>...) of each"
+    )
+    command.add_argument("--pattern", help=pattern)
+    own = "default: as the encoder was trained"
+    command.add_argument("--frames", type=_count, help=f"of a clip; {own}")
+    command.add_argument("--stride", type=_count, help=f"frames from one to the next; {own}")
+    command.add_argument("--pixels", type=_count, help=f"height and width of a clip; {own}")
+    command.add_argument("--clips", type=_count, help="of a video, spread evenly; default: 10")
+    crop = "side of the central square, of the shorter side; default: 0.875"
+    command.add_argument("--crop", type=_share, help=crop)
+
+
+def _path(text: str) -> Path:
+    """A file or a folder."""
+    return Path(expanded(text, "path"))
+
+
+def _count(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdecimal() or not 0 < int(text) < 1e6:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text}")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    """A share of something."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"expected a share above 0, at most 1, got {text}")
+    return share
+
+
+def _embed(given: argparse.Namespace) -> None:
+    from hdc.commands.embed_folder import FolderJob, embed_folder
+
+    named = vars(given).copy()
+    del named["run"]
+    embed_folder(FolderJob(**named))
+
+
+def _export(given: argparse.Namespace) -> None:
+    from hdc.commands.export import export
+
+    export(Path(expanded(given.run_folder, "run")), _path(given.folder), license=given.license)
 
 
 def _publish(given: argparse.Namespace) -> None:

@@ -24,20 +24,21 @@ def encoder_file(path: str | Path) -> Path:
     return next((path / name for name in names if (path / name).is_file()), path)
 
 
-def clip_trained_on(path: str | Path, facts: Mapping[str, Any]) -> dict[str, int]:
-    """`frames`, `stride` and `pixels` of the clips that an encoder was trained on; empty: unknown.
+def known_clip(path: str | Path, facts: Mapping[str, Any]) -> tuple[dict[str, int], str]:
+    """`frames`, `stride` and `pixels` of the clips that an encoder was trained or judged on.
 
-    As its file says or, where that is older, the settings beside it. An imported one tells nothing.
+    And by whose word: that of its file or, where that is older, of the settings beside it. Both are
+    empty where nothing tells.
     """
-    if "clip" in facts or "imported_from" in facts:
-        return facts.get("clip", {})
+    if "clip" in facts:
+        return facts["clip"], "as its file says"
     for beside in ("config.yaml", "config.json"):  # JSON is YAML
         try:
             clip = yaml.safe_load(Path(path).with_name(beside).read_text())["clip"]
-            return {key: clip[key] for key in CLIP}
+            return {key: clip[key] for key in CLIP}, f"as {beside} beside it says"
         except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
             continue
-    return {}
+    return {}, ""
 
 
 def pretraining_list(encoder: str | Path) -> Path:

@@ -1,4 +1,4 @@
-"""Computes the optical flow of a store's frames, in files that can be stopped at and gone on with."""
+"""Computes the optical flow of stored frames, file by file: stopped, it goes on at the next."""
 
 import errno
 import zlib

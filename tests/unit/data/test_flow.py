@@ -133,7 +133,10 @@ def test_the_track_gives_back_the_flow_of_the_frames(prepared):
 
 
 def test_only_what_is_missing_is_computed(prepared, monkeypatch, capsys):
-    monkeypatch.setattr("hdc.data.preparation.flow_shards.optical_flow", lambda frames: pytest.fail("computed again"))
+    monkeypatch.setattr(
+        "hdc.data.preparation.flow_shards.optical_flow",
+        lambda frames: pytest.fail("computed again"),
+    )
     main(job(prepared))
     monkeypatch.undo()
     [path] = (prepared / "flow/shards").glob("*.bin")
