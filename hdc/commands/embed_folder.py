@@ -21,7 +21,7 @@ from hdc.commands.folder_parts import PICTURE, Embedding, Part, read_notes, writ
 from hdc.data.index import write_table
 from hdc.data.listing import require_folder
 from hdc.data.preparation.folder import list_folder
-from hdc.encoders.file import CLIP, known_clip, encoder_facts, encoder_file, seen_by
+from hdc.encoders.file import CLIP, encoder_facts, encoder_file, known_clip, seen_by
 from hdc.runtime.digest import digest
 from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import file_digest
