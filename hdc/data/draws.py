@@ -7,13 +7,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hdc.settings.schema import Augment
+if TYPE_CHECKING:  # who only resizes clips needs no settings
+    import hdc.settings.schema
 
 CROP_TRIES = 10  # as torchvision; then the central square
 NUMBERS = (
@@ -55,7 +57,12 @@ def squares(height: int, width: int, share: float, *, count: int = 1) -> list[Dr
 
 
 def draw(
-    generator: np.random.Generator, settings: Augment, *, height: int, width: int, pixels: int
+    generator: np.random.Generator,
+    settings: "hdc.settings.schema.Augment",
+    *,
+    height: int,
+    width: int,
+    pixels: int,
 ) -> Draw:
     """Draw one augmentation for a stored frame of `height` x `width` and a clip of `pixels`.
 
@@ -84,7 +91,7 @@ def draw(
 
 
 def _draw_crop(
-    generator: np.random.Generator, settings: Augment, height: int, width: int
+    generator: np.random.Generator, settings: "hdc.settings.schema.Augment", height: int, width: int
 ) -> tuple[int, int, int, int]:
     """Top, left, height and width of a random resized crop; the central square if none fits."""
     areas = height * width * generator.uniform(*settings.crop_area, size=CROP_TRIES)

@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 import yaml
 
+from hdc.analysis.measure import Measure
 from hdc.analysis.measures import compared
 from hdc.analysis.number_formats import BLANK, interval_text, seeds_text
 from hdc.analysis.results import by_seed, cells, over_seeds, read_results
@@ -73,7 +74,7 @@ def results_of(run: Path) -> list[dict[str, str]]:
     backbone, ablation, seed = run.resolve().parts[-4:-1]
     rows = results.select(backbone=backbone, ablation=ablation, pretrained_on=run.resolve().name)
     shown = []
-    for measure in compared(results).values() if len(rows) else ():
+    for name, measure in compared(results).items() if len(rows) else ():
         some = rows if measure.data is None else rows[rows["data"] == measure.data]
         seeds = by_seed(cells(results, measure.stage, measure.path, some), ["data"])
         for (data, number), value in seeds["value"].items():
@@ -85,13 +86,20 @@ def results_of(run: Path) -> list[dict[str, str]]:
             shown.append(
                 {
                     "data": str(data),
-                    "measure": measure.title,
+                    "measure": _titled(name, measure),
                     "this": measure.show(value),
                     "seeds": over if mean["seeds"] > 1 else BLANK,
                     "splits": str(int(mean["splits"])),
                 }
             )
     return shown
+
+
+def _titled(name: str, measure: Measure) -> str:
+    """A measure's heading, which in a table of its own need not say how it was measured."""
+    if measure.stage == "finetune":
+        return f"fine-tuned, {measure.title}"
+    return f"linear probe, {measure.title}" if name.startswith("linear_") else measure.title
 
 
 def _trained_on(config: dict[str, Any], protocol: dict[str, Any], videos: int) -> str:

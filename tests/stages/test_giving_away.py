@@ -144,9 +144,11 @@ def test_results_stand_in_the_card_with_their_intervals(run_folder, tmp_path):
         (run / name).write_bytes((run_folder("r3d18") / name).read_bytes())
     export(run, tmp_path / "given")
     card = (tmp_path / "given/README.md").read_text()
-    rows = [line for line in card.splitlines() if line.startswith("| synthetic | top-1 (%)")]
+    rows = [line for line in card.splitlines() if "fine-tuned" in line and line[0] == "|"]
     # Planted: 0.5 with seed 0 and 0.6 with seed 1; Student's t of one degree of freedom is 12.7.
-    assert rows == ["| synthetic | top-1 (%) | 60.0 | 55.0 [-8.5, 118.5], 2 seeds | 1 |"]
+    assert rows == [
+        "| synthetic | fine-tuned, top-1 (%) | 60.0 | 55.0 [-8.5, 118.5], 2 seeds | 1 |"
+    ]
 
 
 def test_from_an_empty_folder(call, run_folder, make_video, moving_square, tmp_path):
@@ -198,6 +200,7 @@ def test_loading_an_encoder_needs_no_workflow_and_no_settings(run_folder, tmp_pa
     blocked = (
         "snakemake",
         "hydra",
+        "omegaconf",
         "lightning_fabric",
         "pandas",
         "sklearn",
