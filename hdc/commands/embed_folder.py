@@ -21,6 +21,7 @@ from hdc.commands.folder_parts import PICTURE, Embedding, Part, read_notes, writ
 from hdc.data.index import write_table
 from hdc.data.listing import require_folder
 from hdc.data.preparation.folder import list_folder
+from hdc.data.preparation.source_files import size_and_time
 from hdc.encoders.file import CLIP, encoder_facts, encoder_file, known_clip, seen_by
 from hdc.runtime.digest import digest
 from hdc.runtime.errors import InputError
@@ -32,7 +33,7 @@ from hdc.runtime.signals import stopping_at_once
 from hdc.settings.data import Decoding, Store
 from hdc.settings.schema import Clip, Inference
 
-PART = 32  # videos whose frames are on the disk at a time
+PART_VIDEOS, PART_BYTES = 32, 2**30  # of files whose frames are on the disk at a time, at most
 EVERY_FILE = "(?s:.*)"
 CONF = Path(__file__).parents[1] / "conf"
 VERSION = 1  # raised when the same settings make other vectors
@@ -72,11 +73,7 @@ def _embed(job: FolderJob) -> None:
     work = Path(f"{job.output}.partial")
     lock = Lock(work / "lock")
     by = embedding(path, facts, clip, inference)
-    count = math.ceil(len(videos) / PART)
-    parts = [
-        Part(work / f"{number + 1:05d}-of-{count:05d}", videos[number * PART :][:PART])
-        for number in range(count)
-    ]
+    parts = in_parts(videos, work)
     with progress([], total=len(videos), unit="video", what="embedding") as bar:
         for part in parts:
             if part.notes(by.key) is None:
@@ -125,6 +122,21 @@ def listed(job: FolderJob) -> pd.DataFrame:
     except InputError as error:
         raise InputError(str(error).replace("data.folder.pattern", "--pattern")) from None
     return found[["video", "label", "path"]]
+
+
+def in_parts(videos: pd.DataFrame, work: Path) -> list[Part]:
+    """So few files a part that their frames find room: one at least, however large it is."""
+    starts, size = [0], 0
+    for place, path in enumerate(videos.path):
+        size += size_and_time(path)[0]
+        if place > starts[-1] and (place - starts[-1] == PART_VIDEOS or size > PART_BYTES):
+            starts.append(place)
+            size = size_and_time(path)[0]
+    ends = [*starts[1:], len(videos)]
+    return [
+        Part(work / f"{number:05d}-of-{len(starts):05d}", videos[start:end])
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True), start=1)
+    ]
 
 
 def clip_settings(job: FolderJob, path: Path, facts: dict[str, Any]) -> tuple[Clip, Inference]:

@@ -14,7 +14,6 @@ from typing import Any
 import pandas as pd
 
 from hdc.data.flow_bytes import BOUND
-from hdc.data.input_names import FLOW
 from hdc.data.normalization import MEAN, STANDARD_DEVIATION
 from hdc.encoders.file import (
     ENCODER,
@@ -26,6 +25,7 @@ from hdc.encoders.file import (
 from hdc.reporting.model_card import model_card, results_of
 from hdc.runtime.atomic_files import write_bytes
 from hdc.runtime.errors import InputError
+from hdc.runtime.input_names import FLOW
 from hdc.study.record_rules import read_record
 
 NETWORK, CONFIG, CARD = "network.pt2", "config.json", "README.md"

@@ -18,13 +18,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from hdc.data.input_names import FLOW
-from hdc.data.preparation.shards import Shard, prepare_shard
+from hdc.data.preparation.shards import Packing, Shard, prepare_shard
 from hdc.data.preparation.source_files import size_and_time
 from hdc.data.store import RAW, ClipStore, write_manifest
 from hdc.data.tracks import opened
 from hdc.runtime.atomic_files import open_atomically
 from hdc.runtime.digest import digest
+from hdc.runtime.input_names import FLOW
 from hdc.settings.data import Decoding, Store
 from hdc.settings.schema import Clip, Inference
 
@@ -75,7 +75,7 @@ class Part:
         """Decode, embed and write what is not there yet; the frames are deleted."""
         key = self._key(by.key)  # before they are read, so that a change meanwhile shows
         shard = Shard(self.folder, 1, 1)
-        facts = prepare_shard(shard, self.videos, by.decoding, by.store, form=RAW)
+        facts = prepare_shard(shard, self.videos, Packing(by.decoding, by.store, RAW))
         usable = [entry for entry in facts["videos"] if "rejected" not in entry]
         rejected = [
             [entry["video"], entry["rejected"]] for entry in facts["videos"] if "rejected" in entry

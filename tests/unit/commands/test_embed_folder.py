@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import hdc
-from hdc.commands.embed_folder import FolderJob, embed_folder
+from hdc.commands.embed_folder import FolderJob, embed_folder, in_parts
 from hdc.commands.folder_parts import Part
 from hdc.data.temporal_crops import clip_frames, even_starts
 from hdc.encoders.build import build_encoder, write_encoder
@@ -110,7 +110,7 @@ def test_labels_and_page(encoder, videos, tmp_path):
 def test_stopped_and_started_again_it_makes_no_part_twice(
     encoder, videos, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr("hdc.commands.embed_folder.PART", 2)
+    monkeypatch.setattr("hdc.commands.embed_folder.PART_VIDEOS", 2)
     whole = tmp_path / "whole.parquet"
     embed_folder(job(encoder, videos[0], output=whole))
     made, make = [], Part.make
@@ -133,6 +133,17 @@ def test_stopped_and_started_again_it_makes_no_part_twice(
     assert made == ["00001-of-00003", "00002-of-00003", "00003-of-00003"]
     assert output.read_bytes() == whole.read_bytes()
     assert not (tmp_path / "resumed.parquet.partial").exists()
+
+
+def test_parts_are_bounded_by_number_and_by_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr("hdc.commands.embed_folder.PART_VIDEOS", 3)
+    monkeypatch.setattr("hdc.commands.embed_folder.PART_BYTES", 100)
+    sizes = [10, 10, 10, 10, 95, 200, 1, 99, 1]
+    for number, size in enumerate(sizes):
+        (tmp_path / str(number)).write_bytes(bytes(size))
+    videos = pd.DataFrame({"path": [str(tmp_path / str(number)) for number in range(len(sizes))]})
+    parts = [part.videos.index.tolist() for part in in_parts(videos, tmp_path)]
+    assert parts == [[0, 1, 2], [3], [4], [5], [6, 7], [8]]
 
 
 def test_flow_is_computed_for_an_encoder_that_sees_it(videos, tmp_path):
