@@ -54,13 +54,7 @@ def main(words: Sequence[str] | None = None) -> None:
     command.add_argument("study", help="name of the folder under results/")
 
     _add_embed(_command(commands, "embed", EMBED, _embed))
-
-    command = _command(commands, "export", EXPORT, _export)
-    run = "folder of a run's encoder, such as results/demo/runs/r3d18/hdc/seed0/synthetic-split1"
-    command.add_argument("run_folder", metavar="run", help=run)
-    command.add_argument("folder", help="is made; may hold an earlier export of the same encoder")
-    data = "of the videos that it was trained on: an identifier such as cc-by-4.0, or words"
-    command.add_argument("--license", metavar="LICENSE", help=data)
+    _add_export(_command(commands, "export", EXPORT, _export))
 
     parser.set_defaults(run=lambda _: parser.print_help())
     given = parser.parse_args(words)
@@ -145,9 +139,22 @@ def _add_embed(command: argparse.ArgumentParser) -> None:
     command.add_argument("--crop", type=_share, help=crop)
 
 
+def _add_export(command: argparse.ArgumentParser) -> None:
+    """What `hdc export` is told."""
+    run = "folder of a run's encoder, such as results/demo/runs/r3d18/hdc/seed0/synthetic-split1"
+    command.add_argument("run_folder", metavar="run", type=_path, help=run)
+    folder = "is made; may hold an earlier export"
+    command.add_argument("folder", type=_path, help=folder)
+    data = "of the videos that it was trained on: an identifier such as cc-by-4.0, or words"
+    command.add_argument("--license", metavar="LICENSE", help=data)
+
+
 def _path(text: str) -> Path:
     """A file or a folder."""
-    return Path(expanded(text, "path"))
+    try:
+        return Path(expanded(text, "path"))
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _count(text: str) -> int:
@@ -179,7 +186,7 @@ def _embed(given: argparse.Namespace) -> None:
 def _export(given: argparse.Namespace) -> None:
     from hdc.commands.export import export
 
-    export(Path(expanded(given.run_folder, "run")), _path(given.folder), license=given.license)
+    export(given.run_folder, given.folder, license=given.license)
 
 
 def _publish(given: argparse.Namespace) -> None:

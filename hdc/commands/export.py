@@ -49,11 +49,7 @@ def export(run: Path, folder: Path, *, license: str | None = None) -> None:  # n
     clip, _ = known_clip(path, facts)
     if not clip:
         raise InputError(f"{run}/config.yaml: expected the sizes of clips, found none; copy it too")
-    try:
-        record = read_record(run / RECORD)
-    except InputError as error:
-        raise InputError(f"{run / RECORD}: {error}; run it again") from error
-    results = results_of(run)
+    record, results = record_of(run), results_of(run)
 
     import torch  # late: with bad input there is no need to wait for it
 
@@ -67,17 +63,23 @@ def export(run: Path, folder: Path, *, license: str | None = None) -> None:  # n
     config = config_of(facts, clip, levels) | {"torch_version": torch.__version__.split("+")[0]}
     listing = (run / LISTING).read_bytes()
     videos = len(pd.read_csv(io.BytesIO(listing), dtype=str, keep_default_na=False))
-    texts = {
-        CARD: model_card(config, record, results, license=license, videos=videos),
-        CONFIG: json.dumps(config, indent=2) + "\n",
-    }
-    contents = {EXPORTED: path.read_bytes(), NETWORK: network, LISTING: listing}
+    card = model_card(config, record, results, license=license, videos=videos)
+    text = json.dumps(config, indent=2) + "\n"
     (folder / CONFIG).unlink(missing_ok=True)
-    for name, content in (contents | {name: text.encode() for name, text in texts.items()}).items():
+    contents = (path.read_bytes(), network, listing, card.encode(), text.encode())
+    for name, content in zip(FILES, contents, strict=True):
         write_bytes(folder / name, content)
-    print(f"{folder}: {', '.join([*contents, *texts])}; {len(results)} results", flush=True)
+    print(f"{folder}: {', '.join(FILES)}; {len(results)} results", flush=True)
     if license is None:
         print("no licence of the data is stated: --license states it", flush=True)
+
+
+def record_of(run: Path) -> dict[str, Any]:
+    """The record of a run's pretraining; raises InputError if it is damaged."""
+    try:
+        return read_record(run / RECORD)
+    except InputError as error:
+        raise InputError(f"{run / RECORD}: {error}; run it again") from error
 
 
 def require_finished(run: Path) -> None:
