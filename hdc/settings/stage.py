@@ -13,7 +13,8 @@ from omegaconf import OmegaConf
 from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
 from hdc.runtime.signals import EXIT_STATUS, Stopped
-from hdc.settings.compose import allowed, compose_run, plain, require_allowed, settings_text
+from hdc.settings.added import held
+from hdc.settings.compose import allowed, compose_run, require_allowed, settings_text
 from hdc.settings.schema import Progress
 
 CHOICES = {
@@ -154,7 +155,7 @@ class Stage(Generic[Job]):
             **{name: values[read] for name, read in nodes},
             progress=values["progress"],
             settings_text=settings_text(run, self.reads),
-            settings_record=named | {name: plain(run[name]) for name in self.reads},
+            settings_record=named | held(run, self.reads),
         )
 
     def _sort(self, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:

@@ -1,0 +1,106 @@
+"""Features of some videos played otherwise: what probes of time are fitted on."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from hdc.data.batches import ClipBatch
+from hdc.data.store import ClipStore
+from hdc.data.temporal_crops import span
+from hdc.data.time_versions import Looks, backward, drawn_videos, long_enough, still, swapped
+from hdc.data.whole_videos import video_batches
+from hdc.encoders.clip_features import Shown, features_of
+from hdc.settings.schema import Clip, Inference, TimeProbes
+
+Tables = dict[str, np.ndarray]  # by name, float32 (video, number)
+
+
+@dataclass(frozen=True)
+class TimeFeatures:
+    """Tables with the rows of the index that they are of, and what is to be known about these.
+
+    Facts: how many videos were `drawn`, the `strides`, and for each of the `probes` its `rows`,
+    those `alike` that look the same in all of its versions, and the share of `repeated_frames`.
+    """
+
+    tables: list[tuple[list[int], Tables]]
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TimeEmbedding:
+    """An encoder, and how it is shown clips of a store."""
+
+    encoder: Any
+    store: ClipStore
+    clip: Clip
+    inference: Inference
+    workers: int
+
+    def features(self, probes: TimeProbes) -> TimeFeatures:
+        """Of a level `l`: `l.backward` and `l.swapped`, `l.stride<n>` for every stride.
+
+        Videos too short for the clips of a probe are left out of it, as a looped one would jump.
+        """
+        drawn, strides = drawn_videos(self.store, probes.videos), list(probes.strides)
+        frames = self.clip.frames
+        usual = long_enough(self.store, drawn, span(frames=frames, stride=self.clip.stride))
+        faster = long_enough(self.store, drawn, span(frames=frames, stride=strides[-1]))
+        (reordered, looks), (sped, of_speed) = self._reordered(usual), self._sped(faster, strides)
+        facts = {"drawn": len(drawn), "strides": strides, "probes": looks | of_speed}
+        return TimeFeatures([(usual, reordered), (faster, sped)], facts)
+
+    def _reordered(self, rows: list[int]) -> tuple[Tables, dict[str, dict[str, Any]]]:
+        """The usual clips with their frames in another order."""
+        changes = {"direction": backward, "order": swapped}
+        looks = Looks(changes, self.inference.clips)
+        tables = self._tables(
+            looks.watched(self._batches(rows, self.clip, 0, "order of frames")),
+            lambda batch: {
+                f".{change.__name__}": [change(part) for part in batch.parts]
+                for change in changes.values()
+            },
+        )
+        repeated = looks.repeated_frames
+        return tables, {name: _facts(rows, looks.alike[name], repeated) for name in changes}
+
+    def _sped(
+        self, rows: list[int], strides: list[int]
+    ) -> tuple[Tables, dict[str, dict[str, Any]]]:
+        """Clips of several strides with the same middle."""
+        longest = span(frames=self.clip.frames, stride=strides[-1])
+        looks = {stride: Looks({"speed": still}, self.inference.clips) for stride in strides}
+        tables: Tables = {}
+        for stride, seen in looks.items():
+            clip = replace(self.clip, stride=stride)
+            batches = self._batches(rows, clip, longest, f"stride {stride}")
+            name = f".stride{stride}"
+            tables |= self._tables(
+                seen.watched(batches), lambda batch, name=name: {name: batch.parts}
+            )
+        # All frames of the longest clip alike: then those in between are, too.
+        alike = looks[strides[-1]].alike["speed"]
+        return tables, {"speed": _facts(rows, alike, looks[strides[0]].repeated_frames)}
+
+    def _batches(self, rows: list[int], clip: Clip, window: int, what: str) -> Iterator[ClipBatch]:
+        return video_batches(
+            self.store,
+            rows,
+            clip=clip,
+            inference=self.inference,
+            device=next(self.encoder.parameters()).device,
+            workers=self.workers,
+            what=what,
+            window=window,
+        )
+
+    def _tables(self, batches: Iterator[ClipBatch], shown: Callable[[ClipBatch], Shown]) -> Tables:
+        size = {"pixels": self.clip.pixels, "clips_each": self.inference.clips}
+        return features_of(self.encoder, batches, shown, **size)
+
+
+def _facts(rows: list[int], alike: list[bool], repeated_frames: float) -> dict[str, Any]:
+    same = [row for row, looks in zip(rows, alike, strict=True) if looks]
+    return {"rows": rows, "alike": same, "repeated_frames": repeated_frames}
