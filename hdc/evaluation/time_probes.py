@@ -38,6 +38,8 @@ def time_metrics(
             "alike": int(np.isin(rows[parts["test"]], known["alike"]).sum()),
             "repeated_frames": known["repeated_frames"],
         }
+        if probe == "speed":
+            videos[probe]["strides"] = facts["strides"]
         if not all(part.any() for part in parts.values()):
             continue
         for level in levels:

@@ -7,6 +7,7 @@ TABLES = (
     "retrieval",
     "probes",
     "factors",
+    "time_probes",
     "shortcuts",
     "cost",
 )
@@ -16,6 +17,7 @@ FIGURES = (
     "accuracy_and_cost",
     "factors",
     "factor_map",
+    "time_probes",
     "feature_map",
     "class_accuracy",
     "confusion",

@@ -11,11 +11,12 @@ from hdc.reporting.figures.feature_map import feature_map
 from hdc.reporting.figures.retrieval import retrieval_curve
 from hdc.reporting.figures.spread import embedding_spread
 from hdc.reporting.figures.style import Picture, drawn_alike
+from hdc.reporting.figures.time_probes import time_probes
 from hdc.reporting.figures.training import level_weights, training_curves
 
 MAKERS = (
-    retrieval_curve, accuracy_and_cost, factors, factor_map, feature_map, class_accuracy, confusion,
-    training_curves, level_weights, embedding_spread,
+    retrieval_curve, accuracy_and_cost, factors, factor_map, time_probes, feature_map,
+    class_accuracy, confusion, training_curves, level_weights, embedding_spread,
 )  # fmt: skip
 
 
