@@ -38,14 +38,14 @@ def time_probes_table(outcomes: Outcomes) -> Table:
     rows = with_levels(results)
     rows = rows[rows["data"].isin(_asked(results))]
     caption = NONE
-    if found:
+    if len(rows):
         caption = (
             f"{HOW} {ABOUT} {videos_line(results)} {protocol_line(results, 'evaluate')} "
             f"{chance_line(results, 'label')}"
         )
     measures = [measure for name in found for measure in (time_probe(name), chance(name))]
     title, by = "Probes of time by level", [*ROWS, "level"]
-    measures += _of_label() if found else []
+    measures += _of_label()
     table = build(results, "time_probes", title, caption, measures, by=by, evaluations=rows)
     for name in found:
         _add_floor(table, outcomes, name, rows)
