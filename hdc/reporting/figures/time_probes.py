@@ -13,7 +13,7 @@ from hdc.reporting.figures.style import (
     title_width,
 )
 from hdc.reporting.tables.build import with_levels
-from hdc.reporting.tables.time_probes import FLOOR, NONE, chance, videos_line
+from hdc.reporting.tables.time_probes import FLOOR, NONE, chance
 
 
 def time_probes(results: Results) -> Picture:
@@ -52,8 +52,7 @@ def time_probes(results: Results) -> Picture:
     caption = (
         "Linear probes of how a clip was played, by level, mean over seeds: from start to end or "
         "backward, with which stride, in order or with its second half first. Dotted: chance. "
-        f"Shaded: up to {FLOOR}, which cues of codecs and repeated frames serve as well. "
-        f"{videos_line(results)}"
+        f"Shaded: up to {FLOOR}, which cues of codecs and repeated frames serve as well."
     )
     title = "What each level knows of time"
     return Picture("time_probes", title, caption if drawn else NONE, figure, drawn=bool(drawn))

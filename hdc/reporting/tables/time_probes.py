@@ -9,7 +9,7 @@ import pandas as pd
 
 from hdc.analysis.measure import ROWS, Measure
 from hdc.analysis.measures import of_features, probe, probes_of_time, time_probe
-from hdc.analysis.number_formats import BLANK, interval_text, percent, points
+from hdc.analysis.number_formats import BLANK, interval_text, percent, points, sentence
 from hdc.analysis.results import LEVEL, Results
 from hdc.analysis.run_differences import Difference, Place, difference
 from hdc.analysis.video_outcomes import Outcomes
@@ -67,10 +67,15 @@ def videos_line(results: Results) -> str:
         counts = [
             record["metrics"].get("time_videos", {}) for record in results.of("evaluate", data=data)
         ]
+        probes: dict[str, list[str]] = {}
         for name in judgements.TIME_PROBES:
             known = [facts[name] for facts in counts if name in facts]
             if known:
-                lines.append(f"{name.capitalize()} on {data}: {_words(known)}.")
+                probes.setdefault(_words(known), []).append(name)
+        lines += [
+            f"{sentence(' and '.join(names))} on {data}: {words}."
+            for words, names in probes.items()
+        ]
     return " ".join(lines)
 
 

@@ -25,7 +25,6 @@ def test_a_line_is_a_run_by_level_and_the_random_network_is_shaded(tmp_path):
     assert found["chance"][1] == [50, 50]
     [shaded] = panel.collections
     assert shaded.get_datalim(panel.transData).y1 == pytest.approx(max(found["random_init"][1]))
-    assert "40 test videos, 2 of which look alike" in picture.caption
 
 
 def test_a_study_of_before_draws_nothing_and_says_why(tmp_path):

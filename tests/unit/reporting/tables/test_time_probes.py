@@ -90,10 +90,10 @@ def test_label_still_and_shuffled_stand_beside(tmp_path):
 def test_videos_are_counted_in_the_caption(tmp_path):
     caption = table_of(plant(tmp_path)).caption
     assert (
-        "Order on synthetic: 40 test videos, 2 of which look alike in all versions; 20 of 200 "
-        "drawn videos too short; 12.5 % of frames look like the one before." in caption
+        "Direction and order on synthetic: 40 test videos, 2 of which look alike in all versions; "
+        "20 of 200 drawn videos too short; 12.5 % of frames look like the one before." in caption
     )
-    assert "Speed on" not in caption
+    assert "Speed on" not in caption and caption.count("drawn videos") == 1
 
 
 def test_records_that_lack_the_probes_are_missing_beside_others(tmp_path):
