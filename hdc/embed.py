@@ -80,7 +80,8 @@ def main(job: EmbedJob) -> None:
         "settings": digest(job.settings_text),
     }
     if job.time_probes.videos:
-        timed = TimeEmbedding(encoder, store, **how).features(job.time_probes)
+        frames = store if store.channels == 3 else ClipStore(job.prepared, index.video.tolist())
+        timed = TimeEmbedding(encoder, store, frames, **how).features(job.time_probes)
         for rows, tables in timed.tables:
             require_finite(tables, index.video.iloc[rows].tolist(), job.encoder)
             features |= tables

@@ -1,13 +1,12 @@
 """The same clips played otherwise, and which videos look the same however they are played."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from hdc.data.batches import ClipBatch
 from hdc.data.store import ClipStore
 from hdc.runtime.seeding import generator
 
@@ -16,22 +15,23 @@ ALIKE = 4.0  # of 255: as far as the means of blocks may differ
 
 Clips = UInt8[Tensor, "clip time height width 3"]
 Blocks = Float[Tensor, "clip time 3 rows columns"]
-Change = Callable[[Tensor], Tensor]  # of the order of frames, which are the second axis
+Order = Callable[[int], list[int]]  # of so many frames
 
 
-def backward(clips: Tensor) -> Tensor:
-    """Clips from their last frame to their first."""
-    return clips.flip(1)
+def backward(frames: int) -> list[int]:
+    """The order of a clip's frames from the last to the first."""
+    return [*range(frames)][::-1]
 
 
-def swapped(clips: Tensor) -> Tensor:
-    """Clips that begin with their second half; the middle frame of an odd number goes with it."""
-    return clips.roll(-(clips.shape[1] // 2), dims=1)
+def swapped(frames: int) -> list[int]:
+    """The second half of a clip, then the first; the middle one of an odd number is second."""
+    half = frames // 2
+    return [*range(half, frames), *range(half)]
 
 
-def still(clips: Tensor) -> Tensor:
-    """Clips whose first frame is repeated."""
-    return clips[:, :1].expand_as(clips)
+def still(frames: int) -> list[int]:
+    """The first frame of a clip, repeated."""
+    return [0] * frames
 
 
 def block_means(clips: Clips) -> Blocks:
@@ -40,9 +40,9 @@ def block_means(clips: Clips) -> Blocks:
     return F.avg_pool2d(frames, BLOCK, ceil_mode=True).unflatten(0, clips.shape[:2])
 
 
-def look_alike(blocks: Blocks, change: Change) -> Bool[Tensor, " clip"]:
-    """Whether a clip looks the same with a change of its frames: no mean of a block differs."""
-    return (blocks - change(blocks)).abs().flatten(1).amax(1) <= ALIKE
+def look_alike(blocks: Blocks, order: Sequence[int]) -> Bool[Tensor, " clip"]:
+    """Whether a clip looks the same with its frames in that order: no mean of a block differs."""
+    return (blocks - blocks[:, order]).abs().flatten(1).amax(1) <= ALIKE
 
 
 def repeated(blocks: Blocks) -> Float[Tensor, " clip"]:
@@ -52,14 +52,15 @@ def repeated(blocks: Blocks) -> Float[Tensor, " clip"]:
 
 
 class Looks:
-    """What batches of clips look like on their way to an encoder.
+    """What the frames of videos look like in each of some orders.
 
-    `alike` says by name of a change, for each video, whether all its clips look the same with it.
+    `orders` give by name the order of so many frames. `alike` says by name, for each video, whether
+    all of its clips look the same in that order.
     """
 
-    def __init__(self, changes: Mapping[str, Change], clips_each: int) -> None:
-        self.changes, self.clips_each = changes, clips_each
-        self.alike: dict[str, list[bool]] = {name: [] for name in changes}
+    def __init__(self, orders: Mapping[str, Order], clips_each: int) -> None:
+        self.orders, self.clips_each = orders, clips_each
+        self.alike: dict[str, list[bool]] = {name: [] for name in orders}
         self._repeated: list[float] = []
 
     @property
@@ -67,15 +68,13 @@ class Looks:
         """The share of frames that look like the one before; 0 of none."""
         return sum(self._repeated) / max(1, len(self._repeated))
 
-    def watched(self, batches: Iterable[ClipBatch]) -> Iterator[ClipBatch]:
-        """The same batches, each looked at."""
-        for batch in batches:
-            parts = [block_means(part) for part in batch.parts]
-            for name, change in self.changes.items():
-                clips = torch.cat([look_alike(part, change) for part in parts])
-                self.alike[name] += clips.view(-1, self.clips_each).all(1).tolist()
-            self._repeated += torch.cat([repeated(part) for part in parts]).tolist()
-            yield batch
+    def at(self, parts: Sequence[Clips]) -> None:
+        """Look at the clips of a batch, `clips_each` a video, one video after another."""
+        seen = [block_means(part) for part in parts]
+        for name, order in self.orders.items():
+            clips = torch.cat([look_alike(part, order(part.shape[1])) for part in seen])
+            self.alike[name] += clips.view(-1, self.clips_each).all(1).tolist()
+        self._repeated += torch.cat([repeated(part) for part in seen]).tolist()
 
 
 def drawn_videos(store: ClipStore, count: int) -> list[int]:

@@ -5,11 +5,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from hdc.data.batches import ClipBatch
+from hdc.data.reordered import reordered
 from hdc.data.store import ClipStore
 from hdc.data.temporal_crops import span
-from hdc.data.time_versions import Looks, backward, drawn_videos, long_enough, still, swapped
+from hdc.data.time_versions import (
+    Looks,
+    Order,
+    backward,
+    drawn_videos,
+    long_enough,
+    still,
+    swapped,
+)  # fmt: skip
 from hdc.data.whole_videos import video_batches
 from hdc.encoders.clip_features import Shown, features_of
 from hdc.settings.schema import Clip, Inference, TimeProbes
@@ -31,10 +42,14 @@ class TimeFeatures:
 
 @dataclass(frozen=True)
 class TimeEmbedding:
-    """An encoder, and how it is shown clips of a store."""
+    """An encoder, and how it is shown clips of a store; `frames`: those of the same videos.
+
+    They are another store where the encoder sees optical flow.
+    """
 
     encoder: Any
     store: ClipStore
+    frames: ClipStore
     clip: Clip
     inference: Inference
     workers: int
@@ -45,26 +60,28 @@ class TimeEmbedding:
         Videos too short for the clips of a probe are left out of it, as a looped one would jump.
         """
         drawn, strides = drawn_videos(self.store, probes.videos), list(probes.strides)
-        frames = self.clip.frames
-        usual = long_enough(self.store, drawn, span(frames=frames, stride=self.clip.stride))
-        faster = long_enough(self.store, drawn, span(frames=frames, stride=strides[-1]))
-        (reordered, looks), (sped, of_speed) = self._reordered(usual), self._sped(faster, strides)
-        facts = {"drawn": len(drawn), "strides": strides, "probes": looks | of_speed}
-        return TimeFeatures([(usual, reordered), (faster, sped)], facts)
+        usual, faster = (
+            long_enough(self.store, drawn, span(frames=self.clip.frames, stride=stride))
+            for stride in (self.clip.stride, strides[-1])
+        )
+        otherwise, of_order = self._reordered(usual)
+        sped, of_speed = self._sped(faster, strides)
+        facts = {"drawn": len(drawn), "strides": strides, "probes": of_order | of_speed}
+        return TimeFeatures([(usual, otherwise), (faster, sped)], facts)
 
     def _reordered(self, rows: list[int]) -> tuple[Tables, dict[str, dict[str, Any]]]:
         """The usual clips with their frames in another order."""
-        changes = {"direction": backward, "order": swapped}
-        looks = Looks(changes, self.inference.clips)
+        orders = {"direction": backward, "order": swapped}
+        looks = Looks(orders, self.inference.clips)
+        batches = self._watched(looks, rows, self.clip, 0, "order of frames")
         tables = self._tables(
-            looks.watched(self._batches(rows, self.clip, 0, "order of frames")),
+            batches,
             lambda batch: {
-                f".{change.__name__}": [change(part) for part in batch.parts]
-                for change in changes.values()
+                f".{order.__name__}": in_order(batch, order) for order in orders.values()
             },
         )
         repeated = looks.repeated_frames
-        return tables, {name: _facts(rows, looks.alike[name], repeated) for name in changes}
+        return tables, {name: _facts(rows, looks.alike[name], repeated) for name in orders}
 
     def _sped(
         self, rows: list[int], strides: list[int]
@@ -75,18 +92,32 @@ class TimeEmbedding:
         tables: Tables = {}
         for stride, seen in looks.items():
             clip = replace(self.clip, stride=stride)
-            batches = self._batches(rows, clip, longest, f"stride {stride}")
+            batches = self._watched(seen, rows, clip, longest, f"stride {stride}")
             name = f".stride{stride}"
-            tables |= self._tables(
-                seen.watched(batches), lambda batch, name=name: {name: batch.parts}
-            )
+            tables |= self._tables(batches, lambda batch, name=name: {name: batch.parts})
         # All frames of the longest clip alike: then those in between are, too.
         alike = looks[strides[-1]].alike["speed"]
         return tables, {"speed": _facts(rows, alike, looks[strides[0]].repeated_frames)}
 
-    def _batches(self, rows: list[int], clip: Clip, window: int, what: str) -> Iterator[ClipBatch]:
+    def _watched(
+        self, looks: Looks, rows: list[int], clip: Clip, window: int, what: str
+    ) -> Iterator[ClipBatch]:
+        """Batches of clips for the encoder, whose frames are looked at."""
+        batches = self._batches(self.store, rows, clip, window, what)
+        if self.frames is self.store:
+            pairs = ((batch, batch) for batch in batches)
+        else:
+            pictures = self._batches(self.frames, rows, clip, window, f"{what}, looked at")
+            pairs = zip(batches, pictures, strict=True)
+        for batch, seen in pairs:
+            looks.at(seen.parts)
+            yield batch
+
+    def _batches(
+        self, store: ClipStore, rows: list[int], clip: Clip, window: int, what: str
+    ) -> Iterator[ClipBatch]:
         return video_batches(
-            self.store,
+            store,
             rows,
             clip=clip,
             inference=self.inference,
@@ -99,6 +130,12 @@ class TimeEmbedding:
     def _tables(self, batches: Iterator[ClipBatch], shown: Callable[[ClipBatch], Shown]) -> Tables:
         size = {"pixels": self.clip.pixels, "clips_each": self.inference.clips}
         return features_of(self.encoder, batches, shown, **size)
+
+
+def in_order(batch: ClipBatch, order: Order) -> list[Tensor]:
+    """The clips of a batch with their frames in another order, in parts."""
+    numbers = torch.tensor(order(batch.frames))
+    return [reordered(part, numbers.expand(len(part), -1)) for part in batch.parts]
 
 
 def _facts(rows: list[int], alike: list[bool], repeated_frames: float) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def test_direction_is_told_where_features_know_motion_and_not_where_they_cannot(
     index = read_index(one_way)
     store = ClipStore(one_way, index.video.tolist())
     inference, asked = Inference(clips=1, crop=1.0, batch_size=32), TimeProbes(150, [1, 2])
-    timed = TimeEmbedding(Encoder(), store, CLIP, inference, 0).features(asked)
+    timed = TimeEmbedding(Encoder(), store, store, CLIP, inference, 0).features(asked)
     plain = video_features(Encoder(), store, len(index), clip=CLIP, inference=inference, workers=0)
     tables = plain | timed.tables[0][1] | timed.tables[1][1]
     judge = Judge(index, read_split(one_way, 1), SETTINGS)
@@ -123,7 +123,9 @@ def test_frames_played_otherwise_are_those_of_the_store(one_way):
 
     store = ClipStore(one_way)
     inference = Inference(clips=2, crop=1.0, batch_size=6)
-    timed = TimeEmbedding(Colors(), store, CLIP, inference, 0).features(TimeProbes(7, [1, 2]))
+    timed = TimeEmbedding(Colors(), store, store, CLIP, inference, 0).features(
+        TimeProbes(7, [1, 2])
+    )
     (usual, reordered), (faster, sped) = timed.tables
     assert usual == faster and len(usual) == 7 and set(reordered) == {
         "colors.backward", "colors.swapped"
@@ -153,11 +155,17 @@ def test_static_videos_are_counted(tmp_path):
     encoder, clip = Encoder(), replace(CLIP, frames=6, pixels=8)
     inference = Inference(clips=1, crop=1.0, batch_size=2)
     store, asked = ClipStore(tmp_path), TimeProbes(9, [1, 2])
-    facts = TimeEmbedding(encoder, store, clip, inference, 0).features(asked).facts
+    facts = TimeEmbedding(encoder, store, store, clip, inference, 0).features(asked).facts
     assert facts["probes"]["direction"]["alike"] == [1, 2]
     assert facts["probes"]["order"]["alike"] == facts["probes"]["speed"]["alike"] == [1]
     # Of 5 steps a video, all of the static one and the turn in the middle of the other.
     assert facts["probes"]["direction"]["repeated_frames"] == pytest.approx(6 / 20)
+
+    (tmp_path / "other").mkdir()
+    write_store(tmp_path / "other", rng.integers(0, 256, frames.shape, np.uint8))
+    other = ClipStore(tmp_path / "other")  # as optical flow, which is not what a video looks like
+    embedding = TimeEmbedding(encoder, other, store, clip, inference, 0)
+    assert embedding.features(asked).facts == facts
 
 
 def write_store(folder, frames):
