@@ -48,7 +48,7 @@ def build(
         doubt_marks(results, notes, **{column: row[column] for column in ROWS if column in row})
         for row in keys.to_dict("records")
     ]
-    text["ablation"] = text["ablation"] + doubted
+    text["ablation"] = [run + marks for run, marks in zip(text["ablation"], doubted, strict=True)]
     shared = [column for column in foldable if column in by and _one(text[column])]
     facts = "".join(f"{sentence(HEADINGS[column])} {text[column].iloc[0]}. " for column in shared)
     text = text.drop(columns=shared).rename(columns=HEADINGS)
