@@ -5,7 +5,7 @@ clips. `<level>` is pooled over time, height and width. `<level>.still` and `<le
 the same of clips whose first frame is repeated, or whose frames are in random order: controls for
 how much the features use time. `<last level>.spatial_max` is pooled as VCOP's retrieval does.
 
-With probes of time also, of some videos: `<level>.backward` and `<level>.swapped`, of the same
+With probes of time also, of some videos: `<level>.reversed` and `<level>.swapped`, of the same
 clips from end to start and with their second half first, and `<level>.stride<n>`, of clips of n
 frames of the video from one of theirs to the next, which have the same middle at every n.
 """
@@ -24,7 +24,6 @@ from hdc.encoders.file import encoder_facts, seen_by
 from hdc.runtime.digest import digest
 from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import made_from, prepared_files
-from hdc.runtime.seeding import generator
 from hdc.runtime.tensor_files import write_tensors
 from hdc.settings.schema import Clip, Inference, TimeProbes
 from hdc.settings.stage import Stage, StageJob, argument, choice, node
@@ -101,9 +100,8 @@ def video_features(
     workers: int,
 ) -> dict[str, np.ndarray]:
     """By name a float32 table (video, number): the mean over each video's clips."""
-    import torch
 
-    from hdc.data.reordered import reordered
+    from hdc.data.frame_orders import in_order
     from hdc.data.whole_videos import video_batches
     from hdc.encoders.clip_features import features_of
 
@@ -118,13 +116,9 @@ def video_features(
     )
 
     def shown(batch: Any) -> dict[str, Any]:
-        order = shuffled_frames(store, batch.rows, inference.clips, batch.frames)
-        orders = torch.tensor(order).split([len(part) for part in batch.parts])
-        both = [*zip(batch.parts, orders, strict=True)]
-        return {
-            "": batch.parts,
-            ".still": [reordered(part, torch.zeros_like(new)) for part, new in both],
-            ".shuffled": [reordered(part, new) for part, new in both],
+        return {"": batch.parts} | {
+            f".{order}": in_order(batch, order, store, clips=inference.clips)
+            for order in ("still", "shuffled")
         }
 
     return features_of(encoder, batches, shown, pixels=clip.pixels, clips_each=inference.clips)
@@ -140,20 +134,6 @@ def require_finite(features: dict[str, np.ndarray], videos: list[str], encoder: 
                 f"{len(wrong):,} of {len(videos):,} videos, such as {videos[wrong[0]]}; "
                 "its numbers overflow: pretrain it again with a lower pretrain.learning_rate"
             )
-
-
-def shuffled_frames(
-    store: ClipStore, rows: list[int], clips_each: int, frames: int
-) -> list[list[int]]:
-    """The frames of every clip in random order.
-
-    It depends on the video and on which of its clips it is, on nothing else: all encoders are shown
-    the same.
-    """
-    return [
-        generator(0, "shuffled", store.video(row), place % clips_each).permutation(frames).tolist()
-        for place, row in enumerate(rows)
-    ]
 
 
 if __name__ == "__main__":

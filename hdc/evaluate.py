@@ -16,6 +16,7 @@ import pandas as pd
 from safetensors import safe_open
 
 from hdc.data.index import missing_facts, read_index, read_split, video_counts, write_table
+from hdc.data.splits import pair_facts
 from hdc.data.store import ClipStore
 from hdc.evaluation.frozen_features import Judge
 from hdc.evaluation.judgements import linear_probe, recall
@@ -69,6 +70,7 @@ def main(job: EvaluateJob) -> None:
     inputs = made_from(*prepared_files(job.prepared, job.split), job.encoder, job.features)
     index, split = read_index(job.prepared), read_split(job.prepared, job.split)
     leaks = require_apart(index, split, allow=job.allow_copies)
+    leaks |= pair_facts(index, split)
     leaks |= require_unseen(job.encoder, index, split, allow=job.allow_pretrain_on_test)
     names, load, facts = read_features(job.features, len(index))
     if facts["encoder"] != inputs[str(job.encoder)]:

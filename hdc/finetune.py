@@ -1,9 +1,9 @@
-"""Fine-tuning: an encoder, a linear head and labels to accuracy on the test part of a split.
+"""Fine-tuning: an encoder, a head and labels to accuracy on the test part of a split.
 
-Trains the whole network for a fixed number of epochs, by default on train + val, then reads the
-test part once. Writes predictions.csv, one row per test video of the split (an unusable one has no
-prediction and counts as wrong), clip_scores.safetensors with the scores of every clip before
-softmax, from which any other average follows, and the record finetune.json.
+Trains the whole network, or by a frozen protocol a head alone, for a fixed number of epochs, by
+default on train + val, then reads the test part once. Writes predictions.csv, one row per test
+video of the split (an unusable one has no prediction and counts as wrong), clip_scores.safetensors
+with every clip's scores before softmax, from which any other average follows, and finetune.json.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hdc.data.index import missing_facts, read_index, read_split, rows_by_part, write_table
+from hdc.data.index import missing_facts, write_table
 from hdc.data.integrity import check_sample
-from hdc.data.store import MANIFEST, ClipStore
-from hdc.data.tracks import opened
+from hdc.data.labelled_videos import LabelledVideos
+from hdc.data.splits import pair_facts
+from hdc.data.store import MANIFEST
 from hdc.encoders.file import encoder_facts, seen_by
 from hdc.evaluation.classification import (
     accuracies,
@@ -41,7 +42,7 @@ from hdc.settings.stage import Stage, StageJob, argument, choice, node
 
 if TYPE_CHECKING:  # with bad arguments there is no need to wait for torch
     from hdc.data.batches import VideoBatches
-    from hdc.objectives.supervised import SupervisedTask
+    from hdc.objectives.supervised import LabelTask
     from hdc.training.trainer import Training
 
 CHECKPOINTS = {
@@ -76,6 +77,11 @@ class FinetuneJob(StageJob):
     inference: Inference = node()
 
     @property
+    def training(self) -> Finetune:
+        """How it trains, the encoder or a head alone."""
+        return self.finetune.in_force
+
+    @property
     def chooses_an_epoch(self) -> bool:
         """Whether validation does, which then trains nothing."""
         return self.finetune.checkpoint == "best_on_validation"
@@ -84,33 +90,14 @@ class FinetuneJob(StageJob):
 STAGE = Stage("finetune", __doc__, FinetuneJob)
 
 
-@dataclass(frozen=True)
-class Videos:
-    """A prepared data set, one of its splits, and the rows of the index in each part of that."""
-
-    index: pd.DataFrame
-    split: pd.DataFrame
-    store: ClipStore
-    rows: dict[str, list[int]]
-
-    @property
-    def labels(self) -> list[str]:
-        """Of the split, in the order of their scores."""
-        return sorted(set(self.split.label))
-
-    def targets(self) -> np.ndarray:
-        """The number of each video's label; -1 for a label that the split does not have."""
-        numbers = {label: number for number, label in enumerate(self.labels)}
-        return np.array([numbers.get(label, -1) for label in self.index.label])
-
-
 def main(job: FinetuneJob) -> None:
     """Fine-tune one encoder on one split and test it."""
     stopwatch = Stopwatch()
     sees = seen_by(encoder_facts(job.encoder))
     inputs = made_from(*prepared_files(job.prepared, job.split, inputs=[sees]), job.encoder)
-    videos = read_videos(job, sees)
-    leaks = leak_facts(job, videos)
+    validation_apart = job.chooses_an_epoch
+    videos = LabelledVideos.read(job.prepared, job.split, sees, validation_apart=validation_apart)
+    facts = leak_facts(job, videos) | pair_facts(videos.index, videos.split)
     checked = check_sample(videos.store, [*chain(*videos.rows.values())], seed=job.seed)
 
     # Late: with bad arguments there is no need to wait for torch.
@@ -128,13 +115,15 @@ def main(job: FinetuneJob) -> None:
     predictions = judged(scores, job, videos)
     metrics = test_metrics(predictions, scores, videos)
     metrics |= {"train_loss": training.log.loss, "stored_videos_checked": checked}
+    if job.finetune.frozen:
+        metrics["controls"] = control_metrics(scores_of, job, videos)
     metrics |= best.facts() if job.chooses_an_epoch else {}
     write_record(
         job.output_dir / "finetune.json",
         stage="finetune",
         metrics=metrics,
         settings=job.settings_record,
-        protocol=protocol(job, len(batches.rows), predictions) | leaks,
+        protocol=protocol(job, len(batches.rows), predictions) | facts,
         inputs=inputs,
         seed=job.seed,
         stopwatch=stopwatch,
@@ -145,15 +134,15 @@ def main(job: FinetuneJob) -> None:
     print(f"{job.output_dir / 'finetune.json'}: {tested}", flush=True)
 
 
-def begin(job: FinetuneJob, videos: Videos) -> "tuple[SupervisedTask, VideoBatches, Training]":
+def begin(job: FinetuneJob, videos: LabelledVideos) -> "tuple[LabelTask, VideoBatches, Training]":
     """The encoder with its head, the training part in batches, and the training of one on them."""
     from hdc.data.batches import VideoBatches
     from hdc.encoders.build import read_encoder
-    from hdc.objectives.supervised import SupervisedTask, label_weights
+    from hdc.objectives.build import build_label_task
     from hdc.runtime.fabric import start_fabric
     from hdc.training.assembly import start_training
 
-    settings, labels, targets = job.finetune, len(videos.labels), videos.targets()
+    settings = job.training
     fabric = start_fabric(settings.precision, deterministic=settings.deterministic)
     batches = VideoBatches(
         videos.store,
@@ -164,14 +153,13 @@ def begin(job: FinetuneJob, videos: Videos) -> "tuple[SupervisedTask, VideoBatch
         seed=job.seed,
         pinned=fabric.device.type == "cuda",
     )
-    weights = label_weights(targets[batches.rows], labels) if settings.class_balanced else None
-    task = SupervisedTask(
-        read_encoder(job.encoder, job.network).train(),
-        targets,
-        labels=labels,
+    task = build_label_task(
+        read_encoder(job.encoder, job.network),
+        videos.targets(),
+        settings,
+        labels=len(videos.labels),
+        trained=batches.rows,
         seed=job.seed,
-        dropout=settings.dropout,
-        label_weights=weights,
     )
     training = start_training(
         task,
@@ -189,12 +177,12 @@ def begin(job: FinetuneJob, videos: Videos) -> "tuple[SupervisedTask, VideoBatch
 
 
 def scorer(
-    task: "SupervisedTask", training: "Training", job: FinetuneJob, videos: Videos
-) -> Callable[[str], np.ndarray]:
-    """What gives the scores of every clip of a part, as the weights are when it is called."""
-    from hdc.evaluation.clip_scores import clip_scores
+    task: "LabelTask", training: "Training", job: FinetuneJob, videos: LabelledVideos
+) -> Callable[..., np.ndarray]:
+    """What gives the scores of every clip of a part, shown as in a view, by the weights of then."""
+    from hdc.evaluation.clip_scores import CLIP, clip_scores
 
-    def scores_of(part: str) -> np.ndarray:
+    def scores_of(part: str, view: str = CLIP) -> np.ndarray:
         with training.fabric.autocast():
             return clip_scores(
                 task,
@@ -204,31 +192,22 @@ def scorer(
                 inference=job.inference,
                 crops=job.finetune.crops,
                 workers=videos.store.readers(job.progress.workers),
-                what="validation" if part == "val" else part,
+                what="validation" if part == "val" else view if view != CLIP else part,
+                view=view,
             )
 
     return scores_of
 
 
 def validation_loss(
-    scores_of: Callable[[str], np.ndarray], job: FinetuneJob, videos: Videos
+    scores_of: Callable[..., np.ndarray], job: FinetuneJob, videos: LabelledVideos
 ) -> float:
     """The loss by video, in nats, on validation."""
     targets = videos.targets()[videos.rows["val"]]
     return mean_loss(scores_of("val"), targets, job.finetune.average)
 
 
-def read_videos(job: FinetuneJob, sees: str) -> Videos:
-    """The videos to train, to choose and to test on, as the input `sees`.
-
-    Raises InputError if one part is empty.
-    """
-    index, split = read_index(job.prepared), read_split(job.prepared, job.split)
-    rows = rows_by_part(index, split, job.prepared, validation_apart=job.chooses_an_epoch)
-    return Videos(index, split, opened(job.prepared, sees, index.video.tolist()), rows)
-
-
-def leak_facts(job: FinetuneJob, videos: Videos) -> dict[str, Any]:
+def leak_facts(job: FinetuneJob, videos: LabelledVideos) -> dict[str, Any]:
     """Refuse what must not be judged, unless it is allowed; what was allowed, for the record."""
     copies = require_apart(videos.index, videos.split, allow=job.allow_copies)
     allow = job.allow_pretrain_on_test
@@ -242,7 +221,7 @@ def state_name(job: FinetuneJob, split: pd.DataFrame) -> str:
     return digest(f"{job.settings_text}{job.seed}{listing}{encoder}")
 
 
-def judged(scores: np.ndarray, job: FinetuneJob, videos: Videos) -> pd.DataFrame:
+def judged(scores: np.ndarray, job: FinetuneJob, videos: LabelledVideos) -> pd.DataFrame:
     """Write what the scores of every clip say, and return the predictions by video."""
     from safetensors.numpy import save
 
@@ -255,15 +234,34 @@ def judged(scores: np.ndarray, job: FinetuneJob, videos: Videos) -> pd.DataFrame
     facts = {"videos": tested.tolist(), "labels": labels, "axes": "video, clip, label"}
     path = job.output_dir / "clip_scores.safetensors"
     write_tensors(path, partial(save, {"scores": scores}), facts)
-    table = pd.DataFrame(
-        averaged(scores, job.finetune.average), index=tested.to_numpy(), columns=labels
-    )
-    predictions = prediction_table(videos.split, table)
+    predictions = predicted(scores, job, videos)
     write_table(job.output_dir / "predictions.csv", predictions)
     return predictions
 
 
-def test_metrics(predictions: pd.DataFrame, scores: np.ndarray, videos: Videos) -> dict[str, Any]:
+def predicted(scores: np.ndarray, job: FinetuneJob, videos: LabelledVideos) -> pd.DataFrame:
+    """The predictions by video that the scores of every clip come to."""
+    shares = averaged(scores, job.finetune.average)
+    tested = videos.index.video.iloc[videos.rows["test"]].to_numpy()
+    table = pd.DataFrame(shares, index=tested, columns=videos.labels)
+    return prediction_table(videos.split, table)
+
+
+def control_metrics(
+    scores_of: Callable[..., np.ndarray], job: FinetuneJob, videos: LabelledVideos
+) -> dict[str, dict[str, float]]:
+    """By control the accuracies of its own head, trained and tested on such clips."""
+    from hdc.objectives.frozen_encoder import CONTROLS
+
+    return {
+        control: accuracies(predicted(scores_of("test", control), job, videos))
+        for control in CONTROLS
+    }
+
+
+def test_metrics(
+    predictions: pd.DataFrame, scores: np.ndarray, videos: LabelledVideos
+) -> dict[str, Any]:
     """Accuracies of videos and of clips, by class, and the confusion matrix."""
     correct_labels = videos.index.label.iloc[videos.rows["test"]].tolist()
     return {
@@ -277,19 +275,24 @@ def test_metrics(predictions: pd.DataFrame, scores: np.ndarray, videos: Videos) 
 def protocol(job: FinetuneJob, training_videos: int, predictions: pd.DataFrame) -> dict[str, Any]:
     """How the accuracy came about, for the record."""
     settings = job.finetune
-    return {
-        "data": job.data,
-        "split": job.split,
-        "protocol": job.protocol,
-        "trained_on": "train" if job.chooses_an_epoch else "train + val",
-        "training_videos": training_videos,
-        "test_videos": len(predictions),
-        "unusable_test_videos": int((predictions.predicted == "").sum()),
-        "clips_per_video": job.inference.clips,
-        "crops_per_clip": settings.crops,
-        "averaging": f"mean of {settings.average}",
-        "checkpoint": CHECKPOINTS[settings.checkpoint],
-    } | missing_facts(job.prepared, job.split)
+    frozen = {"trained": f"{settings.frozen.head} head, frozen encoder"} if settings.frozen else {}
+    return (
+        frozen
+        | {
+            "data": job.data,
+            "split": job.split,
+            "protocol": job.protocol,
+            "trained_on": "train" if job.chooses_an_epoch else "train + val",
+            "training_videos": training_videos,
+            "test_videos": len(predictions),
+            "unusable_test_videos": int((predictions.predicted == "").sum()),
+            "clips_per_video": job.inference.clips,
+            "crops_per_clip": settings.crops,
+            "averaging": f"mean of {settings.average}",
+            "checkpoint": CHECKPOINTS[settings.checkpoint],
+        }
+        | missing_facts(job.prepared, job.split)
+    )
 
 
 if __name__ == "__main__":

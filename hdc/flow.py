@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from hdc.data.flow_bytes import BOUND
-from hdc.data.input_names import FLOW
 from hdc.data.optical_flow import optical_flow
 from hdc.data.store import MANIFEST, ClipStore, write_manifest
 from hdc.data.tracks import packed_flow, track_folder
 from hdc.runtime.atomic_files import open_atomically
 from hdc.runtime.digest import digest
 from hdc.runtime.errors import InputError
+from hdc.runtime.input_names import FLOW
 from hdc.runtime.lock import Lock
 from hdc.runtime.lookahead import ahead
 from hdc.runtime.progress import progress, threads

@@ -28,12 +28,13 @@ class ImportJob(StageJob):
 
     scale: str = choice()
     backbone: str = choice()
+    ablation: str = choice("hdc")
     checkpoint: Path = argument(
         "a state dict, or what holds one: .safetensors, or a file of torch.save"
     )
     mapping: Path | None = argument(
-        "torchvision, torchvision_mvit, torchvision_swin3d, or a YAML file (docs/adding.md); "
-        "empty: as ours"
+        "torchvision, torchvision_mvit, torchvision_swin3d, timm_image, or a YAML file "
+        "(docs/adding.md); empty: as ours"
     )
     pretrained_on: str = argument("words for the report: which videos, with labels or without")
     videos: Path | None = argument(
@@ -69,7 +70,7 @@ def main(job: ImportJob) -> None:
     write_table(pretraining_list(output), videos)
     write_encoder(output, encoder, facts)
     unknown = "" if job.videos else "; not known which videos, so no leak can be found"
-    words = f"{job.backbone} pretrained on {facts['pretrained_on']}{unknown}"
+    words = f"{facts['backbone']} pretrained on {facts['pretrained_on']}{unknown}"
     print(f"{output}: {words}", flush=True)
 
 
@@ -79,7 +80,8 @@ def imported_facts(job: ImportJob, videos: pd.DataFrame) -> dict[str, Any]:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "ablation": None,
-        "backbone": job.backbone,
+        # A run may have a network of its own.
+        "backbone": job.backbone if job.ablation == "hdc" else job.ablation,
         "build": job.network,
         "imported_from": {"file": job.checkpoint.name, "sha256": sha256},
         "pretrained_on": job.pretrained_on.strip(),

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from hdc.data.index import missing_facts, read_index, read_split, rows_of, write_table
-from hdc.data.input_names import tracks_of
 from hdc.data.integrity import check_sample
 from hdc.data.store import MANIFEST, ClipStore
 from hdc.data.tracks import opened
@@ -23,6 +22,7 @@ from hdc.evaluation.leakage import require_apart
 from hdc.runtime.atomic_files import write_text
 from hdc.runtime.digest import digest
 from hdc.runtime.errors import InputError
+from hdc.runtime.input_names import tracks_of
 from hdc.runtime.inputs import made_from, prepared_files
 from hdc.runtime.record import Stopwatch, write_record
 from hdc.settings.objective import Objective

@@ -26,6 +26,8 @@ from hdc.settings.reads import (
     PRETRAIN_READS,
 )
 from hdc.study.runs import Run, part_of
+from hdc.study.shared_settings import as_words
+from hdc.settings.stage import OF_STUDY
 from hdc.study.stages import STAGES
 from hdc.study.study import Study
 from hdc.study.names import split_numbers
@@ -159,6 +161,12 @@ def settings(*reads, data=None):
         return text_of(run, reads)
 
     return text
+
+
+def of_study(*reads):
+    """What the study says for all its runs, of the nodes that a stage reads, as words of a command."""
+    words = as_words(STUDY.settings, (*reads, "progress"))
+    return " ".join(shlex.quote(OF_STUDY + word) for word in words)
 
 
 TEXTS = {}  # a study has thousands of jobs and few different texts

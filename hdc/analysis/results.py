@@ -36,6 +36,7 @@ class Results:
     folder: RecordFile  # below which the files of runs lie
     damaged: dict[str, str] = field(default_factory=dict)  # path of a file left out -> reason
     impossible: set[str] = field(default_factory=set)  # missing: records of runs that cannot be
+    path: Path = Path("study.json")  # where the study was read from
 
     def file(self, path: str) -> RecordFile:
         """Where a path that the study names lies: a study may have been copied elsewhere."""
@@ -86,7 +87,8 @@ def read_results(path: str | Path) -> Results:
             f"{path}: expected a study with ablations and evaluations, found {error!r}; "
             "let the workflow write it again"
         ) from error
-    results = Results(study, evaluations, {}, {}, records_folder(Path(path).parent))
+    folder = records_folder(Path(path).parent)
+    results = Results(study, evaluations, {}, {}, folder, path=Path(path))
     gaps = study.get("gaps", {})
     for row in evaluations.itertuples(index=False):
         run = f"{row.backbone}/{row.ablation}"

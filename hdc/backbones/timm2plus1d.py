@@ -27,7 +27,7 @@ class Timm2Plus1D(nn.Module):
         stages, or pretrained weights that cannot be fetched.
         """
         super().__init__()
-        self.frames = _timm_stages(model, pretrained)
+        self.frames = timm_stages(model, pretrained)
         stages, modules = self.frames.feature_info, _stage_ends(self.frames, model)
         channels, space_strides = stages.channels(), stages.reduction()
         first_level = len(channels) - LEVELS
@@ -84,7 +84,7 @@ class TemporalConvolution(nn.Module):
         return x[:, :, :: self.stride] + self.layers(x)
 
 
-def _timm_stages(model: str, pretrained: bool) -> Any:
+def timm_stages(model: str, pretrained: bool) -> Any:
     """timm's network as a list of modules, of which some end a stage."""
     import timm
 

@@ -25,7 +25,8 @@ from hdc.runtime.gpus import visible_gpus
 from hdc.runtime.home_folders import expanded
 from hdc.runtime.progress import cores
 from hdc.runtime.record import PACKAGES, processor
-from hdc.settings.compose import compose_run, require_allowed, typed
+from hdc.settings.compose import compose_run, typed
+from hdc.settings.files import require_allowed
 
 if TYPE_CHECKING:
     import torch

@@ -16,7 +16,9 @@ PARTS = ("train", "val", "test")
 MISSING = "missing: not found in the folder of the data set"  # a reason in rejected.csv
 _SHOWN = 200  # letters of a wrong header that a message quotes
 # Texts that look like numbers or gaps ("001", "nan") are names here and stay what they are.
-_TEXTS = dict.fromkeys(("video", "label", "group", "path", "sha256", "part", "reason"), str)
+_TEXTS = dict.fromkeys(
+    ("video", "label", "group", "path", "sha256", "part", "reason", "object"), str
+)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hdc.data.input_names import DIFFERENCE, FLOW, NAMED, RGB
 from hdc.runtime.errors import InputError
+from hdc.runtime.input_names import DIFFERENCE, FLOW, NAMED, RGB
 
 Clips = Float[Tensor, "batch _ time height width"]
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hdc.data.input_names import TRACKS
 from hdc.data.remedy import prepare_again, remedy_of
 from hdc.data.store import (
     MANIFEST,
@@ -19,6 +18,7 @@ from hdc.data.store import (
     stored_crc32,
 )
 from hdc.runtime.errors import InputError
+from hdc.runtime.input_names import TRACKS
 from hdc.runtime.progress import progress, threads
 from hdc.runtime.sealed import read_sealed
 from hdc.runtime.seeding import generator

@@ -1,9 +1,16 @@
-"""Group-wise folds: clips of one group never stand on both sides of a split."""
+"""Folds by group or by pair: clips of one group never stand on both sides of a split."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 
 from hdc.runtime.errors import InputError
 from hdc.runtime.seeding import generator
+
+OBJECT = "object"  # the column, and the group of a pattern: what a label is done to, or with
+Pair = tuple[str, str]  # label and object
 
 
 def folds_by_group(
@@ -34,6 +41,102 @@ def folds_by_group(
         splits.append(pd.DataFrame({"video": listed.video, "part": parts}))
         _require_trained(listed, splits[-1], fold + 1)
     return splits
+
+
+def folds_by_pair(
+    listed: pd.DataFrame, *, folds: int, validation_groups: int, seed: int
+) -> list[pd.DataFrame]:
+    """One table `video, part` a fold, whose tested pairs of label and object are in no other part.
+
+    Label and object of each are trained on in other pairs, so it is their combination that is new;
+    a pair that this is not possible for is never tested. Pairs are dealt to folds in an order drawn
+    from `seed`. No group stands in two parts: of those that show tested pairs and others, such as
+    people who do everything, one in `folds` is tested and the rest are trained on, and their videos
+    of the other kind are in no part. Validation is `validation_groups` groups of training.
+    Source: the compositional split of Something-Else (arXiv 1912.09930), with groups kept apart.
+    Raises InputError if a fold has nothing to test, or tests a label or object without training.
+    """
+    if OBJECT not in listed:
+        raise InputError(
+            "data.folder.pattern: expected a group (?P<object>...), since data.folder.unseen is "
+            "pairs, found none"
+        )
+    pairs = pd.Series([*zip(listed.label, listed[OBJECT], strict=True)], index=listed.index)
+    groups, splits = sorted(listed.group.unique()), []
+    generator(seed, "folds").shuffle(groups)
+    for fold, tested in enumerate(_tested_pairs(pairs, folds, seed)):
+        new = pairs.isin(tested)
+        both = set(listed.group[new]) & set(listed.group[~new])
+        ours = both.intersection(groups[fold::folds])
+        in_test = new & ~listed.group.isin(both - ours)
+        kept = in_test | (~new & ~listed.group.isin(ours))
+        splits.append(_with_validation(listed[kept], in_test[kept], validation_groups, seed, fold))
+    return splits
+
+
+def _with_validation(
+    listed: pd.DataFrame, in_test: pd.Series, validation_groups: int, seed: int, fold: int
+) -> pd.DataFrame:
+    """A table `video, part` of videos that are tested or not; see `folds_by_pair`."""
+    if not in_test.any():
+        raise InputError(
+            f"split {fold + 1}: expected videos of groups to test, found none; lower "
+            "data.folder.folds, or let the pattern name a finer group"
+        )
+    remaining = sorted(set(listed.group[~in_test]))
+    generator(seed, "validation", fold).shuffle(remaining)
+    in_validation = listed.group.isin(remaining[:validation_groups])
+    parts = pd.Series("train", listed.index).mask(in_validation, "val").mask(in_test, "test")
+    split = pd.DataFrame({"video": listed.video, "part": parts})
+    for column in ("label", OBJECT):
+        _require_trained(listed.assign(label=listed[column]), split, fold + 1)
+    return split.reset_index(drop=True)
+
+
+def _tested_pairs(known: Iterable[Pair], folds: int, seed: int) -> list[set[Pair]]:
+    """The pairs that each fold tests: label and object of each are left in another pair."""
+    pairs = set(known)
+    names = {"label": sorted({pair[0] for pair in pairs}), OBJECT: sorted({p[1] for p in pairs})}
+    for column, values in names.items():
+        generator(seed, "pairs", column).shuffle(values)
+    dealt: list[list[Pair]] = [[] for _ in range(folds)]
+    for place, label in enumerate(names["label"]):
+        own = [(label, thing) for thing in names[OBJECT] if (label, thing) in pairs]
+        for number, pair in enumerate(own):
+            dealt[(place + number) % folds].append(pair)  # of a full table a diagonal each
+    tested = []
+    for fold in dealt:
+        left = Counter(("label", label) for label, _ in pairs)
+        left.update((OBJECT, thing) for _, thing in pairs)
+        tested.append(set())
+        for label, thing in fold:
+            if min(left["label", label], left[OBJECT, thing]) > 1:
+                tested[-1].add((label, thing))
+                left.subtract([("label", label), (OBJECT, thing)])
+    if not all(tested):
+        raise InputError(
+            f"data.folder.folds: expected in each of {folds} folds a pair of label and object that "
+            f"both stand in other pairs, too, found none in fold {tested.index(set()) + 1} of "
+            f"{len(pairs)} pairs; lower it, or add videos"
+        )
+    return tested
+
+
+def pair_facts(index: pd.DataFrame, split: pd.DataFrame) -> dict[str, Any]:
+    """For a record's protocol: how many tested pairs of label and object training has not seen.
+
+    Empty where nothing tells the objects.
+    """
+    if OBJECT not in index:
+        return {}
+    rows = index[["video", "label", OBJECT]].merge(split[["video", "part"]], on="video")
+    pairs = {
+        tested: set(zip(some.label, some[OBJECT], strict=True))
+        for tested, some in rows.groupby(rows.part == "test")
+    }
+    tested = pairs.get(True, set())
+    unseen = len(tested - pairs.get(False, set()))
+    return {"pairs_of_label_and_object": f"{len(tested)} tested, {unseen} of them not trained on"}
 
 
 def _part(group: str, test: set[str], validation: set[str]) -> str:

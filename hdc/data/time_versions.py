@@ -1,12 +1,13 @@
-"""The same clips played otherwise, and which videos look the same however they are played."""
+"""Which videos are played otherwise to be told apart, and which of them look the same then."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from hdc.data.frame_orders import frame_order
 from hdc.data.store import ClipStore
 from hdc.runtime.seeding import generator
 
@@ -15,23 +16,6 @@ ALIKE = 4.0  # of 255: as far as the means of blocks may differ
 
 Clips = UInt8[Tensor, "clip time height width 3"]
 Blocks = Float[Tensor, "clip time 3 rows columns"]
-Order = Callable[[int], list[int]]  # of so many frames
-
-
-def backward(frames: int) -> list[int]:
-    """The order of a clip's frames from the last to the first."""
-    return [*range(frames)][::-1]
-
-
-def swapped(frames: int) -> list[int]:
-    """The second half of a clip, then the first; the middle one of an odd number is second."""
-    half = frames // 2
-    return [*range(half, frames), *range(half)]
-
-
-def still(frames: int) -> list[int]:
-    """The first frame of a clip, repeated."""
-    return [0] * frames
 
 
 def block_means(clips: Clips) -> Blocks:
@@ -52,13 +36,12 @@ def repeated(blocks: Blocks) -> Float[Tensor, " clip"]:
 
 
 class Looks:
-    """What the frames of videos look like in each of some orders.
+    """What the frames of videos look like in each of some orders of `frame_order`.
 
-    `orders` give by name the order of so many frames. `alike` says by name, for each video, whether
-    all of its clips look the same in that order.
+    `alike` says by order, for each video, whether all of its clips look the same in it.
     """
 
-    def __init__(self, orders: Mapping[str, Order], clips_each: int) -> None:
+    def __init__(self, orders: Sequence[str], clips_each: int) -> None:
         self.orders, self.clips_each = orders, clips_each
         self.alike: dict[str, list[bool]] = {name: [] for name in orders}
         self._repeated: list[float] = []
@@ -71,8 +54,9 @@ class Looks:
     def at(self, parts: Sequence[Clips]) -> None:
         """Look at the clips of a batch, `clips_each` a video, one video after another."""
         seen = [block_means(part) for part in parts]
-        for name, order in self.orders.items():
-            clips = torch.cat([look_alike(part, order(part.shape[1])) for part in seen])
+        for name in self.orders:
+            order = frame_order(name, seen[0].shape[1])
+            clips = torch.cat([look_alike(part, order) for part in seen])
             self.alike[name] += clips.view(-1, self.clips_each).all(1).tolist()
         self._repeated += torch.cat([repeated(part) for part in seen]).tolist()
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from hdc.data.input_names import FLOW, tracks_of
 from hdc.data.remedy import compute_again
 from hdc.data.store import MANIFEST, RAW, ClipStore
 from hdc.runtime.digest import digest
 from hdc.runtime.errors import InputError
+from hdc.runtime.input_names import FLOW, tracks_of
 from hdc.settings.data import Store
 
 

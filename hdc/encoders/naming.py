@@ -11,7 +11,7 @@ import yaml
 
 from hdc.runtime.errors import InputError
 from hdc.runtime.patterns import compiled, ending
-from hdc.settings.compose import CONF
+from hdc.settings.files import CONF
 
 _RANGES = {"mean": (0.0, 1.0), "std": (0.003, 1.0)}  # 1 / 255 is one step of 8 bits
 

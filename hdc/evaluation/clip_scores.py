@@ -7,15 +7,16 @@ import torch
 from jaxtyping import Float
 
 from hdc.data.augment import augment
+from hdc.data.frame_orders import in_order
 from hdc.data.store import ClipStore
 from hdc.data.whole_videos import video_batches
-from hdc.objectives.supervised import SupervisedTask
+from hdc.objectives.supervised import CLIP, LabelTask
 from hdc.settings.schema import Clip, Inference
 
 
 @torch.inference_mode()
 def clip_scores(
-    task: SupervisedTask,
+    task: LabelTask,
     store: ClipStore,
     rows: Sequence[int],
     *,
@@ -24,9 +25,11 @@ def clip_scores(
     crops: int,
     workers: int,
     what: str,
+    view: str = CLIP,
 ) -> Float[np.ndarray, "video clip label"]:
     """Scores before softmax of each video's clips, a square of a clip being one of its own.
 
+    `view`: how the clips are shown, and to which head; one of the task's own, such as `shuffled`.
     Leaves the task in evaluation mode. A bar named `what` shows how far it is.
     """
     task.eval()
@@ -40,8 +43,10 @@ def clip_scores(
         what=what,
         crops=crops,
     )
-    scores = []
+    each, scores = {"clips": inference.clips, "crops": crops}, []
     for batch in batches:
-        batch_scores = task.scores(augment(batch.parts, batch.draws, pixels=clip.pixels)).float()
+        parts = batch.parts if view == CLIP else in_order(batch, view, store, **each)
+        shown = augment(parts, batch.draws, pixels=clip.pixels)
+        batch_scores = task.scores(shown, view).float()
         scores.append(batch_scores.unflatten(0, (-1, inference.clips * crops)).cpu())
     return torch.cat(scores).numpy()

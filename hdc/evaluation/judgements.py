@@ -63,7 +63,7 @@ def time_versions(strides: Sequence[int]) -> dict[str, tuple[str, ...]]:
     `strides`: of the clips whose speed is told.
     """
     faster = tuple(f".stride{stride}" for stride in strides)
-    return {"direction": ("", ".backward"), "speed": faster, "order": ("", ".swapped")}
+    return {"direction": ("", ".reversed"), "speed": faster, "order": ("", ".swapped")}
 
 
 def time_probe(table: str, probe: str) -> Judgement:

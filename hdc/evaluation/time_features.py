@@ -5,22 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from hdc.data.batches import ClipBatch
-from hdc.data.reordered import reordered
+from hdc.data.frame_orders import in_order
 from hdc.data.store import ClipStore
 from hdc.data.temporal_crops import span
-from hdc.data.time_versions import (
-    Looks,
-    Order,
-    backward,
-    drawn_videos,
-    long_enough,
-    still,
-    swapped,
-)  # fmt: skip
+from hdc.data.time_versions import Looks, drawn_videos, long_enough
 from hdc.data.whole_videos import video_batches
 from hdc.encoders.clip_features import Shown, features_of
 from hdc.settings.schema import Clip, Inference, TimeProbes
@@ -55,7 +45,7 @@ class TimeEmbedding:
     workers: int
 
     def features(self, probes: TimeProbes) -> TimeFeatures:
-        """Of a level `l`: `l.backward` and `l.swapped`, `l.stride<n>` for every stride.
+        """Of a level `l`: `l.reversed` and `l.swapped`, `l.stride<n>` for every stride.
 
         Videos too short for the clips of a probe are left out of it, as a looped one would jump.
         """
@@ -71,24 +61,26 @@ class TimeEmbedding:
 
     def _reordered(self, rows: list[int]) -> tuple[Tables, dict[str, dict[str, Any]]]:
         """The usual clips with their frames in another order."""
-        orders = {"direction": backward, "order": swapped}
-        looks = Looks(orders, self.inference.clips)
-        batches = self._watched(looks, rows, self.clip, 0, "order of frames")
+        clips = self.inference.clips
+        looks = Looks(["reversed", "swapped"], clips)
         tables = self._tables(
-            batches,
+            self._watched(looks, rows, self.clip, 0, "order of frames"),
             lambda batch: {
-                f".{order.__name__}": in_order(batch, order) for order in orders.values()
+                f".{order}": in_order(batch, order, self.store, clips=clips)
+                for order in looks.orders
             },
         )
-        repeated = looks.repeated_frames
-        return tables, {name: _facts(rows, looks.alike[name], repeated) for name in orders}
+        return tables, {
+            probe: _facts(rows, looks.alike[order], looks.repeated_frames)
+            for probe, order in (("direction", "reversed"), ("order", "swapped"))
+        }
 
     def _sped(
         self, rows: list[int], strides: list[int]
     ) -> tuple[Tables, dict[str, dict[str, Any]]]:
         """Clips of several strides with the same middle."""
         longest = span(frames=self.clip.frames, stride=strides[-1])
-        looks = {stride: Looks({"speed": still}, self.inference.clips) for stride in strides}
+        looks = {stride: Looks(["still"], self.inference.clips) for stride in strides}
         tables: Tables = {}
         for stride, seen in looks.items():
             clip = replace(self.clip, stride=stride)
@@ -96,7 +88,7 @@ class TimeEmbedding:
             name = f".stride{stride}"
             tables |= self._tables(batches, lambda batch, name=name: {name: batch.parts})
         # All frames of the longest clip alike: then those in between are, too.
-        alike = looks[strides[-1]].alike["speed"]
+        alike = looks[strides[-1]].alike["still"]
         return tables, {"speed": _facts(rows, alike, looks[strides[0]].repeated_frames)}
 
     def _watched(
@@ -130,12 +122,6 @@ class TimeEmbedding:
     def _tables(self, batches: Iterator[ClipBatch], shown: Callable[[ClipBatch], Shown]) -> Tables:
         size = {"pixels": self.clip.pixels, "clips_each": self.inference.clips}
         return features_of(self.encoder, batches, shown, **size)
-
-
-def in_order(batch: ClipBatch, order: Order) -> list[Tensor]:
-    """The clips of a batch with their frames in another order, in parts."""
-    numbers = torch.tensor(order(batch.frames))
-    return [reordered(part, numbers.expand(len(part), -1)) for part in batch.parts]
 
 
 def _facts(rows: list[int], alike: list[bool], repeated_frames: float) -> dict[str, Any]:

@@ -1,17 +1,20 @@
-"""The encoders and the pretext task that a run asks for."""
+"""The encoders and the task that a run asks for, in pretraining and in fine-tuning."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from jaxtyping import Int
 from torch import nn
 
 from hdc.encoders.build import build_encoder
+from hdc.objectives.frozen_encoder import FrozenTask
 from hdc.objectives.pretext_task import PretextTask
 from hdc.objectives.self_supervised import self_supervised_task
-from hdc.objectives.supervised import SupervisedTask
+from hdc.objectives.supervised import LabelTask, SupervisedTask, label_weights
 from hdc.settings.objective import Objective
-from hdc.settings.schema import Pretrain
+from hdc.settings.schema import Finetune, Pretrain
 
 
 def build_encoders(
@@ -57,3 +60,24 @@ def build_task(
         chunk=pretrain.chunk,
         others=others,
     )
+
+
+def build_label_task(
+    encoder: nn.Module,
+    targets: Int[np.ndarray, " video"],
+    settings: Finetune,
+    *,
+    labels: int,
+    trained: Sequence[int] | Int[np.ndarray, " row"],
+    seed: int,
+) -> LabelTask:
+    """An encoder to fine-tune, or to keep as it is, with its head.
+
+    `targets`: the number of the label of every video of the index. `trained`: the rows of those
+    that teach it.
+    """
+    weights = label_weights(targets[trained], labels) if settings.class_balanced else None
+    told = {"labels": labels, "seed": seed, "label_weights": weights}
+    if settings.frozen:
+        return FrozenTask(encoder, targets, settings=settings.frozen, **told)
+    return SupervisedTask(encoder.train(), targets, dropout=settings.dropout, **told)

@@ -1,10 +1,11 @@
 """How protocols and captions read."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from hdc.analysis.number_formats import percent, sentence
-from hdc.analysis.results import LEVEL, Results, cells, record_path
+from hdc.analysis.results import BASE, LEVEL, Results, cells, record_path
 from hdc.evaluation.chance import recorded_chance
 from hdc.study.stages import RECORDED, STAGES
 
@@ -21,6 +22,7 @@ DOUBTED = (
     "pretraining videos unknown",
     "test videos with copies in training",
 )
+FINE_TUNED = "fine-tuned"
 LEAST_SPREAD = 0.05  # a twentieth of what embeddings have that point everywhere
 HOW = (
     "Mean ± sample standard deviation over seeds; splits are averaged inside a seed first, and a "
@@ -46,6 +48,13 @@ def protocols(results: Results, stage: str, data: str, **where: str) -> dict[str
     return {key: ", ".join(dict.fromkeys(words)) for key, words in values.items()}
 
 
+def settings_line(results: Results) -> str:
+    """What the study says of all its runs, over the files of its scale; nothing if it does not."""
+    settings = results.study.get("settings", {})
+    words = ", ".join(f"{key} {json.dumps(value)}" for key, value in settings.items())
+    return f"Settings of this study: {words}." if words else ""
+
+
 def protocol_line(results: Results, *stages: str) -> str:
     """One sentence a stage and data set: splits, test videos, clips, averaging, checkpoint."""
     lines = []
@@ -58,6 +67,19 @@ def protocol_line(results: Results, *stages: str) -> str:
                 text = "; ".join(f"{key}: {value}" for key, value in facts.items())
                 lines.append(f"{sentence(STAGES[stage].title)} on {data}: {text}.")
     return " ".join(lines)
+
+
+def trained_on_labels(results: Results) -> str:
+    """What was trained for top-1: `fine-tuned`, or a head alone, as the frozen protocols do."""
+    records = results.of("finetune")
+    words = [record["protocol"].get("trained", FINE_TUNED) for record in records]
+    return " or ".join(dict.fromkeys(words)) or FINE_TUNED
+
+
+def by_labels(results: Results, what: str) -> str:
+    """What labels taught, as in `fine-tuned top-1` or `top-1 (linear head, frozen encoder)`."""
+    trained = trained_on_labels(results)
+    return f"{trained} {what}" if trained == FINE_TUNED else f"{what} ({trained})"
 
 
 def missing_line(results: Results) -> str:
@@ -130,6 +152,22 @@ def doubts(results: Results, **where: str) -> list[str]:
         if words := facts.get("pretraining_videos_unknown"):
             reasons.append(f"which videos it was pretrained on is not known ({words})")
     return list(dict.fromkeys(reasons))
+
+
+def other_networks(results: Results, **where: str) -> list[str]:
+    """Which networks a run has in place of those of its backbone, as the records of `hdc` tell."""
+
+    def parts(**of: str) -> dict[str, Any]:
+        settings = [record["settings"].get("backbone") for record in results.of("pretrain", **of)]
+        return {part["_target_"]: part for part in settings if isinstance(part, dict)}
+
+    usual = parts(**where | {"ablation": BASE})
+    own = parts(**where) if usual and "ablation" in where else {}
+    return [
+        f"a network of its own: {' '.join([target.rpartition('.')[2], str(part.get('model', ''))])}"
+        for target, part in own.items()
+        if target not in usual
+    ]
 
 
 def chance_line(results: Results, *targets: str) -> str:

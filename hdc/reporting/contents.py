@@ -3,6 +3,7 @@
 TABLES = (
     "ablation",
     "preregistered",
+    "transfer",
     "finetune",
     "retrieval",
     "probes",
@@ -13,6 +14,7 @@ TABLES = (
 )
 FIGURES = (
     "ablation",
+    "few_labels",
     "retrieval_curve",
     "accuracy_and_cost",
     "factors",

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from hdc.data.input_names import tracks_of
+from hdc.runtime.input_names import tracks_of
 
 
 def prepared_files(

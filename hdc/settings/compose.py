@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
 from hdc.settings.added import held, without_added
+from hdc.settings.files import CONF, GROUPS, candidates, file_of, files, require_allowed
 from hdc.settings.parts import (
     check_inputs,
     check_part,
@@ -33,63 +34,7 @@ from hdc.settings.parts import (
 )
 from hdc.settings.schema import Config
 
-CONF = Path(__file__).parents[1] / "conf"
-FOLDERS = {  # choice -> where its files lie
-    "backbone": (CONF / "backbone",),
-    "data": (Path("config/data"), CONF / "data"),
-    "protocol": (CONF / "protocol",),
-    "scale": (CONF / "scale",),
-    "ablation": (Path("ablations"),),
-}
-_GROUPS = {
-    "data": "data@_global_",
-    "protocol": "protocol@_global_",
-    "scale": "scale@_global_",
-}
-
 ConfigStore.instance().store(name="schema", node=Config)
-
-
-def files(choice: str) -> dict[str, list[Path]]:
-    """The YAML files in the folders of `choice`, and in their folders, by name."""
-    by_name: dict[str, list[Path]] = {}
-    for folder in FOLDERS[choice]:
-        for path in sorted(folder.rglob("*.yaml")):
-            by_name.setdefault(path.stem, []).append(path)
-    return by_name
-
-
-def allowed(choice: str) -> list[str]:
-    """The names that may be chosen."""
-    return sorted(files(choice))
-
-
-def groups() -> dict[str, list[str]]:
-    """The names of the runs in each folder of `ablations/`."""
-    [folder] = FOLDERS["ablation"]
-    inside = {path.name: path for path in sorted(folder.rglob("*")) if path.is_dir()}
-    return {name: sorted(run.stem for run in path.rglob("*.yaml")) for name, path in inside.items()}
-
-
-def file_of_run(ablation: str) -> Path:
-    """Where the settings of a run stand; there is one such file, as `require_allowed` saw."""
-    return _shown(files("ablation")[ablation][0])
-
-
-def require_allowed(choice: str, name: str, where: str) -> None:
-    """Raise InputError if `name` is no file of `choice`; `where` is the setting that names it."""
-    known = files(choice)
-    if name not in known:
-        folders = " or ".join(str(_shown(folder)) for folder in FOLDERS[choice])
-        raise InputError(
-            f"{where}: expected one of {', '.join(sorted(known)) or 'nothing'} "
-            f"(the files in {folders}), got {name}"
-        )
-    if len(known[name]) > 1:  # one of them would be taken without a word
-        raise InputError(
-            f"{where}: expected one file of that name, found "
-            f"{' and '.join(map(str, known[name]))}; rename yours"
-        )
 
 
 def compose_run(
@@ -100,24 +45,30 @@ def compose_run(
     scale: str,
     protocol: str = "ours",
     overrides: Sequence[str] = (),
+    shared: Sequence[str] = (),
 ) -> DictConfig:
     """The settings of one run on one data set, checked; `overrides` are `key=value` and win.
 
-    Raises InputError that names the file, the key and what is allowed.
+    `shared` are such words, too, of a whole study: the run's own file wins over them. Raises
+    InputError that names the file, the key and what is allowed.
     """
     choices = {"backbone": backbone, "data": data, "protocol": protocol, "scale": scale}
-    return _compose((*choices.items(), ("ablation", ablation)), tuple(overrides))
+    named = (*choices.items(), ("ablation", ablation))  # last, as it is merged
+    return _compose(named, tuple(overrides), tuple(shared))
 
 
 @cache
-def _compose(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -> DictConfig:
+def _compose(
+    choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...], shared: tuple[str, ...]
+) -> DictConfig:
     for choice, name in choices:
         require_allowed(choice, name, choice)
-    run, name = _read(choices, overrides), dict(choices)["ablation"]
+    run, name = _read(choices, overrides, shared), dict(choices)["ablation"]
     for other in run.learning_rates:
         require_allowed("ablation", other, "learning_rates")
     own_rate = run.learning_rates.get(run.pretrained_by or name)
-    asked = any(override.startswith("pretrain.learning_rate=") for override in overrides)
+    words = (*overrides, *shared)
+    asked = any(word.startswith("pretrain.learning_rate=") for word in words)
     if own_rate is not None and not asked and not _sets_learning_rate(name):
         run.pretrain.learning_rate = own_rate
     _check(run, dict(choices))
@@ -130,13 +81,15 @@ def _sets_learning_rate(ablation: str) -> bool:
     return "learning_rate" in ((yaml.safe_load(path.read_text()) or {}).get("pretrain") or {})
 
 
-def _read(choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...]) -> DictConfig:
+def _read(
+    choices: tuple[tuple[str, str], ...], overrides: tuple[str, ...], shared: tuple[str, ...]
+) -> DictConfig:
     """The chosen files and the overrides, one over the other, not checked."""
     try:
-        run = _shared(tuple(choice for choice in choices if choice[0] != "ablation")).copy()
+        run = _shared(choices[:-1], shared).copy()
         # As while Hydra merges: the schema decides what may be added.
         OmegaConf.set_struct(run, None)
-        for path in _candidates("ablation", dict(choices)["ablation"]):
+        for path in candidates("ablation", dict(choices)["ablation"]):
             merge(run, _changes(path))
         for override in OverridesParser.create().parse_overrides(list(overrides)):
             _apply(override, run)
@@ -173,16 +126,18 @@ def _apply(override: Override, run: DictConfig) -> None:
 
 
 @cache
-def _shared(choices: tuple[tuple[str, str], ...]) -> DictConfig:
+def _shared(choices: tuple[tuple[str, str], ...], words: tuple[str, ...]) -> DictConfig:
     """What all runs of a backbone, a data set, a protocol and a scale have in common, by Hydra.
+
+    `words`: what a study says for all its runs, over these files.
 
     A run's own file comes last and is merged over it: that takes a quarter of the time, and a
     `_target_` that it replaces leaves nothing behind, which Hydra would merge.
     """
-    chosen = [f"{_GROUPS.get(choice, choice)}={name}" for choice, name in choices]
+    chosen = [f"{GROUPS.get(choice, choice)}={name}" for choice, name in choices]
     search = "hydra.searchpath=[file://config]" if Path("config").is_dir() else ""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", [*chosen, *filter(None, [search])])
+        return compose("config", [*chosen, *filter(None, [search]), *words])
 
 
 def forget_composed() -> None:
@@ -267,37 +222,3 @@ def _keys_of(key: str) -> list[str]:
         if not is_dataclass(node):
             return []
     return [field.name for field in fields(node)]
-
-
-def file_of(key: str, choices: dict[str, str]) -> str:
-    """The file that sets `key`, as a text to show; the one that wins if several do."""
-    chosen = [
-        (path, "" if choice in (*_GROUPS, "ablation") else choice)
-        for choice, name in choices.items()
-        for path in _candidates(choice, name)
-    ]
-    remaining = [
-        (path, path.parent.name)
-        for path in sorted(CONF.glob("*/*.yaml"))
-        if path.parent.name not in FOLDERS
-    ]
-    for path, node in [*reversed(chosen), *remaining]:  # `node`: whose settings the file holds
-        content = OmegaConf.create(yaml.safe_load(path.read_text()) or {})
-        inside = key.removeprefix(f"{node}.") if node else key
-        if (inside != key or not node) and OmegaConf.select(content, inside) is not None:
-            return str(_shown(path))
-    return "settings"
-
-
-def _candidates(choice: str, name: str) -> list[Path]:
-    """The file of a choice, after those of the same kind that it builds on."""
-    existing = files(choice).get(name, [])[:1]
-    content = yaml.safe_load(existing[0].read_text()) if existing else None
-    bases = content.get("defaults", []) if isinstance(content, dict) else []
-    names = [base for base in bases if isinstance(base, str) and base != "_self_"]
-    return [path for base in names for path in _candidates(choice, base)] + existing
-
-
-def _shown(path: Path) -> Path:
-    """`path` as a person would type it from the working folder."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -17,11 +17,15 @@ from hdc.settings.checks import require, require_choice, require_positive, requi
 class FolderData:
     """Videos of the user's own, labelled by their paths."""
 
-    pattern: str = MISSING  # regular expression on the path below the folder; groups: label, group
+    # Regular expression on the path below the folder; groups: label, group, object.
+    pattern: str = MISSING
     folds: int = MISSING  # splits, group-wise: fold K is the test part of split K
     validation_groups: int = MISSING  # groups of each training part that only choose settings
+    unseen: str = added("groups")  # what of a test part is not trained on; pairs: of label and
+    #   object, both of which are trained on in other pairs
 
     def check(self) -> None:
+        require_choice("unseen", self.unseen, ("groups", "pairs"))
         require("folds", self.folds, self.folds >= 2, "at least 2")
         require(
             "validation_groups", self.validation_groups, self.validation_groups >= 1, "1 or more"

@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from hdc.data.input_names import FLOW, NAMED
+from hdc.runtime.input_names import FLOW, NAMED
 from hdc.settings.added import added
 from hdc.settings.checks import require, require_choice, require_positive, require_share
 

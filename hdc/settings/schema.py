@@ -5,7 +5,7 @@ Those of a data set stand in `hdc.settings.data`, of an objective in `hdc.settin
 the key is relative to the node, and `hdc.settings.compose` adds the node and the file that sets it.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from omegaconf import MISSING
@@ -71,31 +71,40 @@ class Augment:
 
 
 @dataclass
-class Optimization:
-    """Steps of an optimizer over whole epochs, and how they are computed."""
+class Steps:
+    """Steps of an optimizer."""
 
-    epochs: int = MISSING  # passes over the training videos
-    batch_size: int = MISSING  # videos per step, summed over processes
     optimizer: str = MISSING
     learning_rate: float = MISSING  # at its peak, after warm-up
     momentum: float = MISSING
     weight_decay: float = MISSING
     warmup_epochs: float = MISSING  # linear, from 0
     schedule: str = MISSING  # after the warm-up; cosine: half of one, down to 0; constant
-    precision: str = MISSING  # of Lightning Fabric; auto: bf16-mixed on GPUs that have it; on a
-    #   processor bf16-mixed is refused unless every layer is found to agree with float64
-    compile: bool = MISSING  # torch.compile, of encoder and augmentation
-    deterministic: bool = MISSING  # on GPUs, too, at some cost; processors are
 
     def check(self) -> None:
-        require("epochs", self.epochs, self.epochs >= 0, "0 or more")
-        require("batch_size", self.batch_size, self.batch_size >= 2, "at least 2 videos")
         require_positive(self, "learning_rate")
         require_share(self, "momentum")
         for key in ("weight_decay", "warmup_epochs"):
             require(key, getattr(self, key), getattr(self, key) >= 0, "0 or more")
         require_choice("optimizer", self.optimizer, ("sgd", "adamw"))
         require_choice("schedule", self.schedule, ("cosine", "constant"))
+
+
+@dataclass
+class Optimization(Steps):
+    """Steps over whole epochs, and how they are computed."""
+
+    epochs: int = MISSING  # passes over the training videos
+    batch_size: int = MISSING  # videos per step, summed over processes
+    precision: str = MISSING  # of Lightning Fabric; auto: bf16-mixed on GPUs that have it; on a
+    #   processor bf16-mixed is refused unless every layer is found to agree with float64
+    compile: bool = MISSING  # torch.compile, of encoder and augmentation
+    deterministic: bool = MISSING  # on GPUs, too, at some cost; processors are
+
+    def check(self) -> None:
+        super().check()
+        require("epochs", self.epochs, self.epochs >= 0, "0 or more")
+        require("batch_size", self.batch_size, self.batch_size >= 2, "at least 2 videos")
         require_choice("precision", self.precision, ("auto", "32-true", "bf16-mixed"))
 
 
@@ -119,6 +128,26 @@ class Pretrain(Optimization):
 
 
 @dataclass
+class Frozen(Steps):
+    """How a head learns on an encoder that stays as it is."""
+
+    head: str = MISSING  # linear: on the mean over time, height and width; attentive: on what one
+    #   learned query attends to of all times and places
+    # Of the attentive head, which share the last level's channels; null beside a linear one.
+    attention_heads: int | None = MISSING
+    dropout: float = MISSING  # probability, before the last layer
+
+    def check(self) -> None:
+        super().check()
+        require_choice("head", self.head, ("linear", "attentive"))
+        heads, attentive = self.attention_heads, self.head == "attentive"
+        expected = "1 or more" if attentive else "null beside a linear head"
+        fits = (heads is not None and heads >= 1) if attentive else heads is None
+        require("attention_heads", heads, fits, expected)
+        require_share(self, "dropout")
+
+
+@dataclass
 class Finetune(Optimization):
     """How the whole network is trained on labels, with a linear head, and tested."""
 
@@ -129,6 +158,9 @@ class Finetune(Optimization):
     crops: int = MISSING  # squares of each tested clip; 1: the central; 3: along the longer side
     average: str = MISSING  # of a video's clips: probabilities or logits
     augment: Augment = field(default_factory=Augment)
+    # A head learns, the encoder does not; what this says wins over the same above, which a scale
+    # means for the whole network. null: the whole network learns.
+    frozen: Frozen | None = added(None)
 
     def check(self) -> None:
         super().check()
@@ -137,6 +169,18 @@ class Finetune(Optimization):
         require_choice("checkpoint", self.checkpoint, ("last", "best_on_validation"))
         require("crops", self.crops, self.crops in (1, 3), "1 or 3")
         require_choice("average", self.average, ("probabilities", "logits"))
+        # An epoch that is chosen for the head of plain clips would favor it over the controls'.
+        fits = self.frozen is None or self.checkpoint == "last"
+        require("checkpoint", self.checkpoint, fits, "last beside finetune.frozen")
+
+    @property
+    def in_force(self) -> "Finetune":
+        """The same with what `frozen` says in its place."""
+        if self.frozen is None:
+            return self
+        names = {entry.name for entry in fields(Finetune)}
+        said = {name: value for name, value in vars(self.frozen).items() if name in names}
+        return replace(self, **said)
 
 
 @dataclass

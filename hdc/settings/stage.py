@@ -14,7 +14,8 @@ from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
 from hdc.runtime.signals import EXIT_STATUS, Stopped
 from hdc.settings.added import held
-from hdc.settings.compose import allowed, compose_run, require_allowed, settings_text
+from hdc.settings.compose import compose_run, settings_text
+from hdc.settings.files import allowed, require_allowed
 from hdc.settings.schema import Progress
 
 CHOICES = {
@@ -28,6 +29,7 @@ CHOICES = {
 _ANY = {"scale": "demo", "data": "synthetic", "backbone": "r3d18", "ablation": "hdc"}
 _ANY |= {"protocol": "ours"}
 
+OF_STUDY = "study."  # before a setting that a study gives to all its runs
 _SINGLE = ("encoder",)  # settings that are single paths, with no keys below them
 
 # What goes wrong outside of the program: no traceback helps.
@@ -105,6 +107,7 @@ class Stage(Generic[Job]):
                 f"usage: python -m hdc.{self.name} key=value ...",
                 *lines,
                 f"  <node>.<key>=  any setting of {nodes}; wins over the files",
+                "  study.<node>.<key>=  a setting of a whole study; the file of a run wins",
             ]
         )
 
@@ -137,7 +140,7 @@ class Stage(Generic[Job]):
 
         Raises InputError for an unknown, a missing or a wrong argument.
         """
-        given, overrides = self._sort(words)
+        given, overrides, shared = self._sort(words)
         chosen = {name: given.get(name, _ANY[name]) for name in CHOICES}
         run = compose_run(
             chosen["ablation"],
@@ -146,6 +149,7 @@ class Stage(Generic[Job]):
             scale=chosen["scale"],
             protocol=chosen["protocol"],
             overrides=overrides,
+            shared=shared,
         )
         values: Any = OmegaConf.to_object(OmegaConf.masked_copy(run, [*self.reads, "progress"]))
         named = {name: chosen[name] for name in self.choices}
@@ -158,15 +162,18 @@ class Stage(Generic[Job]):
             settings_record=named | held(run, self.reads),
         )
 
-    def _sort(self, words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
-        """Arguments and choices with their values, and the words that override a setting.
+    def _sort(self, words: Sequence[str]) -> tuple[dict[str, Any], list[str], list[str]]:
+        """Arguments and choices with their values, words that override settings, and a study's.
 
         Raises InputError that names everything wrong at once.
         """
         known = (*self.choices, *self.arguments)
-        given, overrides, problems = {}, [], []
+        given, overrides, shared, problems = {}, [], [], []
         for word in words:
             key, equals, value = word.partition("=")
+            if equals and key.startswith(OF_STUDY):
+                shared.append(word.removeprefix(OF_STUDY))
+                continue
             if not equals:
                 problems.append(f"expected key=value, got {word}; see --help")
             elif key in known:
@@ -188,7 +195,7 @@ class Stage(Generic[Job]):
         problems += wrong + ([f"missing {', '.join(missing)}"] if missing else [])
         if problems:
             raise InputError(f"{self.name}: {'; '.join(problems)}")
-        return values, overrides
+        return values, overrides, shared
 
     def _values(self, given: dict[str, str]) -> tuple[dict[str, Any], list[str]]:
         """Choices and arguments converted to their types, and what is wrong with any of them."""

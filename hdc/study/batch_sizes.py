@@ -9,8 +9,9 @@ import pandas as pd
 from hdc.data.index import missing_videos, read_table
 from hdc.data.preparation.sources import list_videos
 from hdc.runtime.errors import InputError
-from hdc.settings.compose import file_of, typed
+from hdc.settings.compose import typed
 from hdc.settings.data import Data
+from hdc.settings.files import file_of
 from hdc.study.runs import part_of
 from hdc.study.study import Source, Study
 

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hdc.runtime.errors import InputError
-from hdc.settings.compose import allowed, compose_run, groups, require_allowed, typed
+from hdc.settings.compose import compose_run, typed
+from hdc.settings.files import allowed, groups, require_allowed
 from hdc.study.runs import part_of
 
 SAME = "same"  # pretrain_on: for each evaluated split its own training part
+FLOOR = "random_init"
 TAKEN = ("data", "published")  # folders under results/ that are no study's
 
 
@@ -16,6 +18,8 @@ def require_names(config: Mapping[str, Any]) -> None:
     """Refuse names in a study's configuration that stand for nothing."""
     if config["study"] in TAKEN:
         raise InputError(f"study: expected a name other than {' and '.join(TAKEN)}")
+    if config["study"] in config.get("home_studies", []):
+        raise InputError(f"home_studies: expected other studies, got {config['study']} itself")
     require_allowed("scale", config["scale"], "scale")
     require_allowed("protocol", config.get("protocol", "ours"), "protocol")
     for name in config["backbones"]:
@@ -27,6 +31,22 @@ def require_names(config: Mapping[str, Any]) -> None:
     for name, splits in config["evaluate_on"].items():
         for split in splits:
             _require_part(f"{name}-split{split}", "evaluate_on")
+    _require_floor(config)
+
+
+def _require_floor(config: Mapping[str, Any]) -> None:
+    """Refuse heads on frozen encoders without the same head on an untrained one.
+
+    A head can work out by itself what features do not hold.
+    """
+    protocol, data = config.get("protocol", "ours"), next(iter(config["evaluate_on"]))
+    run = compose_run("hdc", backbone="r3d18", data=data, scale=config["scale"], protocol=protocol)
+    runs = {*named_runs(config["ablations"], "ablations")}
+    if run.finetune.frozen and FLOOR not in runs - {*named_runs(config.get("skip", []), "skip")}:
+        raise InputError(
+            f"ablations: expected {FLOOR} among them, because protocol {protocol} trains heads on "
+            "frozen encoders and what a head does by itself is seen on an untrained one; add it"
+        )
 
 
 def named_runs(named: str | Sequence[str], key: str) -> list[str]:

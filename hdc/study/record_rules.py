@@ -18,8 +18,8 @@ KINDS = {dict: "a table", list: "a list", str: "a text", int: "a whole number"}
 # How many tables lie in one another in a metric, and which metrics are made of shares alone.
 DEPTHS = {"retrieval": 2, "retrieval_chance": 1, "mean_average_precision": 1, "knn": 1, "linear": 3,
           "combinations": 3, "left_out": 3, "few_labels": 3, "shortcuts": 2, "invariance": 1,
-          "time_probes": 3, "time_videos": 2, "spread": 1, "effective_rank": 1,
-          "videos": 1}  # fmt: skip
+          "time_probes": 3, "time_videos": 2, "spread": 1, "effective_rank": 1, "videos": 1,
+          "controls": 2}  # fmt: skip
 OF_SHARES = ("retrieval", "retrieval_chance", "mean_average_precision", "knn", "per_class",
              "map_shares")  # fmt: skip
 # By the name of the number itself, wherever it stands.

@@ -18,27 +18,17 @@ from hdc.data.preparation.sources import (
 from hdc.encoders.file import require_adoptable
 from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
-from hdc.settings.compose import (
-    compose_run,
-    file_of_run,
-    plain,
-    require_allowed,
-    settings_text,
-    typed,
-)
+from hdc.settings.compose import compose_run, plain, settings_text, typed
+from hdc.settings.files import file_of_run, require_allowed
 from hdc.settings.reads import PREPARE_READS, PRETRAIN_READS
 from hdc.study.names import SAME, named_runs, require_names
 from hdc.study.preregistered import RECALL, Comparison, read_comparison
 from hdc.study.runs import Evaluation, Run, part_of
+from hdc.study.shared_settings import as_words, require_shareable
 
 MAIN_RUNS = ("hdc", "coupled_single_level", "random_init")  # what every backbone gets
 NAME = re.compile(r"[a-z0-9_]+")  # of everything that names a folder
-ALLOWED = (
-    "missing",
-    "copies",
-    "pretrain_on_test",
-    "gaps",
-)  # what a study may allow by `allow_<what>`
+ALLOWED = ("missing", "copies", "pretrain_on_test", "gaps")  # by `allow_<what>`
 
 
 @dataclass(frozen=True)
@@ -73,7 +63,9 @@ class Study:
     question: str = ""
     note: str = ""  # what every table says of the study
     duration: str = ""  # what to expect, said when it starts
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of all runs, by dotted key
     comparisons: tuple[Comparison, ...] = ()
+    home_studies: tuple[str, ...] = ()  # others, pretrained on the data sets judged on here
     # `<backbone>/<ablation>` of each run that cannot be -> why
     gaps: Mapping[str, str] = field(default_factory=dict)
 
@@ -107,8 +99,14 @@ class Study:
                 for name, folder in config.get("data", {}).items()
             },
             protocol=config.get("protocol", "ours"),
+            home_studies=tuple(config.get("home_studies", [])),
+            settings=dict(config.get("settings", {})),
             **{f"allow_{what}": config.get(f"allow_{what}", False) for what in ALLOWED},
             **{key: config.get(key, "") for key in ("question", "note", "duration")},
+        )
+        place = (study.backbones[0], "hdc", next(iter(study.evaluate_on)))
+        require_shareable(
+            study.settings, lambda some: replace(study, settings=some).compose(*place)
         )
         runs = {backbone: study.runs_of(backbone) for backbone in study.backbones}
         study = replace(
@@ -225,6 +223,8 @@ class Study:
                 "evaluations": evaluations,
             }
             | ({"gaps": dict(self.gaps)} if self.gaps else {})
+            | ({"home_studies": self.home_studies} if self.home_studies else {})
+            | ({"settings": dict(self.settings)} if self.settings else {})
         )
 
     def pretrained(self, evaluation: Evaluation) -> Run:
@@ -235,7 +235,8 @@ class Study:
 
     def compose(self, backbone: str, ablation: str, data: str) -> Any:
         """The settings of one of its runs on a data set."""
-        return compose_run(**self.choices(backbone, ablation, data))
+        shared = as_words(self.settings)
+        return compose_run(**self.choices(backbone, ablation, data), shared=shared)
 
     def choices(self, backbone: str, ablation: str, data: str) -> dict[str, str]:
         """The files that make up the settings of one of its runs on a data set."""

@@ -15,11 +15,11 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from hdc.data.input_names import tracks_of
 from hdc.objectives.pretext_task import PretextTask
 from hdc.runtime.conv3d_check import TOLERANCE
 from hdc.runtime.errors import InputError
 from hdc.runtime.fabric import laid_out, precision_name
+from hdc.runtime.input_names import tracks_of
 from hdc.runtime.record import processor
 from hdc.settings.objective import View
 

@@ -32,7 +32,7 @@ RUNS = {
 
 def test_the_page_shows_what_is_run_here(written):
     runs = {name.split("/")[1].split(".")[0] for name in written if name.startswith("ablations/")}
-    assert set(RUNS) | {"kinetics_labels"} == runs
+    assert set(RUNS) | {"kinetics_labels", "image_imagenet"} == runs
 
 
 def test_lists_of_the_page_are_read(written, call, workplace, make_video, moving_square, tmp_path):

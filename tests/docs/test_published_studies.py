@@ -10,7 +10,7 @@ from hdc.reporting.tables.all import all_tables
 
 PUBLISHED = Path(__file__).parents[2] / "results/published"
 STUDIES = sorted(PUBLISHED.glob("*/study.json"))
-MOST_FILES, MOST_BYTES = 150, 8_000_000  # who clones the repository gets them all
+MOST_FILES, MOST_BYTES = 170, 8_000_000  # who clones the repository gets them all
 
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.parent.name)

@@ -7,9 +7,10 @@ import torch
 from chance import tolerance
 from torch import nn
 
+from hdc.data.frame_orders import shuffled_frames
 from hdc.data.index import read_index, read_split
 from hdc.data.store import ClipStore, write_manifest
-from hdc.embed import shuffled_frames, video_features
+from hdc.embed import video_features
 from hdc.encoders.clip_features import pooled
 from hdc.evaluation.frozen_features import Judge
 from hdc.evaluation.time_features import TimeEmbedding
@@ -128,11 +129,11 @@ def test_frames_played_otherwise_are_those_of_the_store(one_way):
     )
     (usual, reordered), (faster, sped) = timed.tables
     assert usual == faster and len(usual) == 7 and set(reordered) == {
-        "colors.backward", "colors.swapped"
+        "colors.reversed", "colors.swapped"
     }  # fmt: skip
     there, swapped = np.arange(16), [*range(8, 16), *range(8)]
     clips = {
-        "backward": (there[::-1], 15 + there[::-1]),
+        "reversed": (there[::-1], 15 + there[::-1]),
         "swapped": (there[swapped], 15 + there[swapped]),
         "stride1": (7 + there, 7 + there),  # windows of 31 frames: all clips are the middle
         "stride2": (2 * there, 2 * there),

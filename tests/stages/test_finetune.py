@@ -10,6 +10,7 @@ from hdc.data.index import rows_by_part
 from hdc.evaluation.classification import averaged
 from hdc.objectives.supervised import label_weights
 from hdc.runtime.errors import InputError
+from hdc.study.record_rules import read_record
 
 CHOICES = ("scale=smoke", "data=synthetic_smoke", "backbone=r3d18", "ablation=hdc", "seed=0")
 
@@ -96,3 +97,14 @@ def test_the_same_seed_gives_the_same_predictions_with_dropout(finetune, tmp_pat
         finetune(tmp_path / name, "finetune.dropout=0.5")
     first, second = ((tmp_path / name / "predictions.csv").read_bytes() for name in ("one", "two"))
     assert first == second
+
+
+@pytest.mark.parametrize("head", ["linear", "attentive"])
+def test_a_frozen_encoder_is_judged_beside_its_controls(finetune, tmp_path, head):
+    record = finetune(tmp_path, f"protocol=frozen_{head}")
+    controls = record["metrics"]["controls"]
+    assert list(controls) == ["still", "shuffled", "reversed"]
+    assert all(scores.keys() == {"top1", "top5"} for scores in controls.values())
+    assert record["protocol"]["trained"] == f"{head} head, frozen encoder"
+    assert record["settings"]["finetune"]["frozen"]["head"] == head
+    assert read_record(tmp_path / "finetune.json") == record

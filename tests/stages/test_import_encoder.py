@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import timm
 import torch
 from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
@@ -250,3 +251,20 @@ def test_help_names_every_argument(call, root):
     done = call("hdc.import_encoder", "--help", cwd=root, check=True)
     for name in (*STAGE.arguments, "scale", "backbone", "<node>.<key>"):
         assert f"{name}=" in done.stdout
+
+
+def test_the_network_of_a_run_is_imported_by_its_name(bring, saved):
+    """timm's image network, as `controls/image_untrained` has it, with weights of timm's own."""
+    theirs = timm.create_model("test_resnet", pretrained=False).eval()
+    model = {"ablation": "image_untrained", "backbone.model": "test_resnet"}
+    path = bring(saved(theirs.state_dict()), "timm_image", **model)
+    facts = encoder_facts(path)
+    assert facts["build"]["_target_"] == "hdc.backbones.image.image_network"
+    assert (facts["backbone"], facts["build"]["model"]) == ("image_untrained", "test_resnet")
+    frames = torch.randint(0, 256, (1, 2, 64, 64, 3), dtype=torch.uint8)
+    mean, std = torch.tensor(facts["input"]["mean"]), torch.tensor(facts["input"]["std"])
+    with torch.no_grad():
+        found = list(hdc.load_encoder(path)(hdc.to_clips(frames, pixels=64)).values())[-1]
+        pictures = ((frames[0] / 255 - mean) / std).permute(0, 3, 1, 2)
+        expected = theirs.forward_intermediates(pictures, intermediates_only=True)[-1]
+    assert_close(found[0].transpose(0, 1), expected, rtol=0, atol=1e-4)

@@ -137,7 +137,7 @@ def test_features_have_a_row_a_video(judged, tiny):
     expected = {
         f"{level}{suffix}": (24, size)
         for level, size in sizes.items()
-        for suffix in ("", ".still", ".shuffled", ".backward", ".swapped")
+        for suffix in ("", ".still", ".shuffled", ".reversed", ".swapped")
     }  # no clips of several strides: 24 frames are too few
     expected["layer4.spatial_max"] = (24, 32 * 2)  # two time steps of a single place
     assert {name: table.shape for name, table in features.items()} == expected

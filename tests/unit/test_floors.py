@@ -11,7 +11,7 @@ FLOORS = (
     "training", "evaluation", "study", "analysis", "reporting", "commands",
 )  # fmt: skip
 FRONT = "hdc"  # hdc/__init__.py hands out what lies on any floor
-MOST_ENTRIES = 25  # directly in hdc/
+MOST_ENTRIES = 26  # directly in hdc/
 
 
 def floor(module):

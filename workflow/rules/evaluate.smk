@@ -15,6 +15,7 @@ rule finetune:
         gpu=one_gpu,
     params:
         settings=settings(*FINETUNE_READS),
+        of_study=of_study(*FINETUNE_READS),
         scale=STUDY.scale,
         protocol=STUDY.protocol,
         allow=ALLOW,
@@ -25,7 +26,7 @@ rule finetune:
             backbone={wildcards.backbone:q} ablation={wildcards.ablation:q} \
             seed={wildcards.seed:q} encoder={input.encoder:q} \
             prepared=results/data/{wildcards.data:q} split={wildcards.split:q} \
-            protocol={params.protocol:q} {params.allow} \
+            protocol={params.protocol:q} {params.allow} {params.of_study} \
             output_dir={params.output_dir:q} >{log:q} 2>&1
         """
 
@@ -47,6 +48,7 @@ rule embed:
         gpu=one_gpu,
     params:
         settings=settings(*EMBED_READS),
+        of_study=of_study(*EMBED_READS),
         scale=STUDY.scale,
         protocol=STUDY.protocol,
         output_dir=subpath(output.features, parent=True),
@@ -55,7 +57,7 @@ rule embed:
         python -m hdc.embed scale={params.scale:q} data={wildcards.data:q} \
             backbone={wildcards.backbone:q} ablation={wildcards.ablation:q} \
             encoder={input.encoder:q} prepared=results/data/{wildcards.data:q} \
-            protocol={params.protocol:q} \
+            protocol={params.protocol:q} {params.of_study} \
             output_dir={params.output_dir:q} >{log:q} 2>&1
         """
 
@@ -76,6 +78,7 @@ rule evaluate:
     threads: training_threads
     params:
         settings=settings(*EVALUATE_READS),
+        of_study=of_study(*EVALUATE_READS),
         scale=STUDY.scale,
         allow=ALLOW,
         output_dir=subpath(output.record, parent=True),
@@ -84,5 +87,6 @@ rule evaluate:
         python -m hdc.evaluate scale={params.scale:q} data={wildcards.data:q} \
             ablation={wildcards.ablation:q} seed={wildcards.seed:q} encoder={input.encoder:q} \
             features={input.features:q} prepared=results/data/{wildcards.data:q} \
-            split={wildcards.split:q} {params.allow} output_dir={params.output_dir:q} >{log:q} 2>&1
+            split={wildcards.split:q} {params.allow} {params.of_study} \
+            output_dir={params.output_dir:q} >{log:q} 2>&1
         """

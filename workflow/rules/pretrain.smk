@@ -16,6 +16,7 @@ rule pretrain:
         gpu=pretraining_gpus,
     params:
         settings=settings(*PRETRAIN_READS),
+        of_study=of_study(*PRETRAIN_READS),
         scale=STUDY.scale,
         data=lambda wildcards: part_of(wildcards.pretrained_on)[0],
         split=lambda wildcards: part_of(wildcards.pretrained_on)[1] or "",
@@ -28,5 +29,6 @@ rule pretrain:
             backbone={wildcards.backbone:q} ablation={wildcards.ablation:q} \
             seed={wildcards.seed:q} prepared=results/data/{params.data:q} split={params.split:q} \
             measured={params.measured:q} allow_copies={params.allow_copies} \
+            {params.of_study} \
             output_dir={params.output_dir:q} >{log:q} 2>&1
         """

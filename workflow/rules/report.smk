@@ -1,5 +1,16 @@
 from hdc.reporting.contents import FIGURES, TABLES
 
+# Studies whose records the report compares with; what is not there is not waited for.
+HOMES = [
+    path
+    for name in STUDY.home_studies
+    for path in (
+        f"results/{name}/report.html",
+        f"results/published/{name}/study.json",
+    )
+    if Path(path).is_file()
+]
+
 
 rule plan:
     """Write down what the study runs: the report shows what of it is there."""
@@ -25,6 +36,7 @@ rule report:
     input:
         plan=PLAN,
         pretrained=sorted({record_of("pretrain", STUDY.pretrained(one)) for one in EVALUATIONS}),
+        homes=HOMES,
         judged=[record_of(stage, one) for one in EVALUATIONS for stage in ("finetune", "evaluate")],
     output:
         page=report("results/{study}/report.html", caption="../report/page.rst", category="Page"),

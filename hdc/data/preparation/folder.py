@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from hdc.data.listing import files_below, require_folder, require_plain_name
+from hdc.data.splits import OBJECT
 from hdc.runtime.errors import InputError
 from hdc.runtime.patterns import compiled, ending
 
@@ -15,7 +16,8 @@ def list_folder(folder: str | Path, pattern: str, *, images: bool = False) -> pd
 
     `images`: videos are folders of images, and it is their path that has to match. The pattern's
     named group `label` gives the label; the optional `group` what must stay together in a split,
-    else every video is a group of its own. Returns columns video (the relative path), label, group
+    else every video is a group of its own; the optional `object` what the label is done to, or
+    with. Returns columns video (the relative path), label, group, object where the pattern has one,
     and path, sorted by video.
     Raises InputError for a missing folder, a bad pattern, no match, or a label with one video only.
     """
@@ -31,7 +33,9 @@ def list_folder(folder: str | Path, pattern: str, *, images: bool = False) -> pd
         if match:
             require_plain_name(path)
             group = match.groupdict().get("group") or video
-            rows.append((video, match["label"], group, str(path)))
+            found = {name: match[name] or "" for name in match.groupdict() if name == OBJECT}
+            rows.append({"video": video, "label": match["label"], "group": group, **found})
+            rows[-1]["path"] = str(path)
     if not rows:
         kind = "folders of images" if images else "files"
         example = f", such as {files[0].relative_to(folder)}" if files else ""
@@ -39,7 +43,7 @@ def list_folder(folder: str | Path, pattern: str, *, images: bool = False) -> pd
             f"data.folder.pattern: expected to match {kind} below {folder}, matched none of "
             f"{len(files)}{example}; the pattern is {pattern}"
         )
-    table = pd.DataFrame(rows, columns=["video", "label", "group", "path"])
+    table = pd.DataFrame(rows)
     _require_two_videos(table)
     return table
 

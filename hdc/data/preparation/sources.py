@@ -22,10 +22,11 @@ def list_videos(data: Data, folder: str | Path) -> Listing:
 
         return list_official(folder, data.official, seed=data.seed, images=images)
     from hdc.data.preparation.folder import list_folder
-    from hdc.data.splits import folds_by_group
+    from hdc.data.splits import folds_by_group, folds_by_pair
 
     videos = list_folder(folder, data.folder.pattern, images=images)
-    splits = folds_by_group(
+    split = folds_by_pair if data.folder.unseen == "pairs" else folds_by_group
+    splits = split(
         videos,
         folds=data.folder.folds,
         validation_groups=data.folder.validation_groups,

@@ -8,6 +8,7 @@ from hdc.analysis.measure import Measure
 from hdc.analysis.results import BASE
 from hdc.analysis.run_differences import Difference
 from hdc.analysis.video_outcomes import Outcomes
+from hdc.reporting.captions import by_labels
 from hdc.reporting.figures.style import FEWEST_SEEDS, ONE_SEED, Picture, shortened, small_multiples
 from hdc.reporting.tables.ablation import ablation_measures, differences
 
@@ -49,7 +50,7 @@ def ablation_figure(outcomes: Outcomes) -> Picture:
         if len(groups) > 1:
             part.suptitle(title, fontweight="bold", fontsize="medium")
     _legend(figure, panels[0], kinds)
-    return Picture("ablation", TITLE, _caption(kinds), figure)
+    return Picture("ablation", TITLE, _caption(kinds, by_labels(results, "top-1")), figure)
 
 
 def _draw(panel: Axes, outcomes: Outcomes, measure: Measure, rows: pd.DataFrame) -> set[str]:
@@ -102,10 +103,10 @@ def _legend(figure: Figure, panel: Axes, kinds: set[str]) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=len(entries))
 
 
-def _caption(kinds: set[str]) -> str:
+def _caption(kinds: set[str], top1: str) -> str:
     """How to read it."""
     words = [
-        f"Each run less {BASE}, seed by seed, in percentage points: fine-tuned top-1, and frozen "
+        f"Each run less {BASE}, seed by seed, in percentage points: {top1}, and frozen "
         f"features of the last level. Right of the line a run is better than {BASE}."
     ]
     if "each seed" in kinds:

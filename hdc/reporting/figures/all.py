@@ -8,6 +8,7 @@ from hdc.reporting.figures.cost import accuracy_and_cost
 from hdc.reporting.figures.factor_map import factor_map
 from hdc.reporting.figures.factors_by_level import factors
 from hdc.reporting.figures.feature_map import feature_map
+from hdc.reporting.figures.few_labels import few_labels
 from hdc.reporting.figures.retrieval import retrieval_curve
 from hdc.reporting.figures.spread import embedding_spread
 from hdc.reporting.figures.style import Picture, drawn_alike
@@ -15,7 +16,7 @@ from hdc.reporting.figures.time_probes import time_probes
 from hdc.reporting.figures.training import level_weights, training_curves
 
 MAKERS = (
-    retrieval_curve, accuracy_and_cost, factors, factor_map, time_probes, feature_map,
+    few_labels, retrieval_curve, accuracy_and_cost, factors, factor_map, time_probes, feature_map,
     class_accuracy, confusion, training_curves, level_weights, embedding_spread,
 )  # fmt: skip
 

@@ -7,8 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
+from hdc.analysis.number_formats import sentence
 from hdc.analysis.results import BASE, Results, record_path
 from hdc.analysis.video_outcomes import read_outcomes
+from hdc.reporting.captions import by_labels
 from hdc.reporting.figures.heat_map import color_bar, heat_map
 from hdc.reporting.figures.style import Picture, panel_title, shortened, small_multiples, text_width
 
@@ -36,9 +38,9 @@ def class_accuracy(results: Results) -> Picture:
         color_bar(figure, image, panels, "videos of the class that are recognized")
     cut = any(len(table) > MOST_CLASSES for table in tables.values())
     caption = (
-        "Fine-tuned top-1 of each class, over the test videos of all seeds and splits that have "
-        f"predictions; sorted by {BASE}, or by the first run where that has none. A video that "
-        "could not be read is wrong."
+        f"{sentence(by_labels(results, 'top-1'))} of each class, over the test videos "
+        f"of all seeds and splits that have predictions; sorted by {BASE}, or by the first run "
+        "where that has none. A video that could not be read is wrong."
     ) + (f" Of many classes the {SHOWN_ENDS} best and the {SHOWN_ENDS} worst." if cut else "")
     return Picture("class_accuracy", "Accuracy by class", caption + _absent(shown), figure)
 
@@ -62,8 +64,8 @@ def confusion(results: Results) -> Picture:
     if shares:
         color_bar(figure, image, panels, "videos of the true class")
     caption = (
-        "Confusion matrix of the fine-tuned classifier over all seeds and splits that have "
-        "predictions; every row is divided by the videos of its class. "
+        f"Confusion matrix of the {by_labels(results, 'classifier')} over all seeds and splits "
+        "that have predictions; every row is divided by the videos of its class. "
     ) + " ".join(_confusions(data, table) for data, table in tables.items())
     return Picture("confusion", "What is taken for what", caption + _absent(shares), figure)
 

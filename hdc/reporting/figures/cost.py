@@ -6,8 +6,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from hdc.analysis.measure import ROWS
+from hdc.analysis.number_formats import sentence
 from hdc.analysis.recorded_terms import terms_of, views_of
 from hdc.analysis.results import Results, by_seed, cells, over_seeds, record_path
+from hdc.reporting.captions import by_labels
 from hdc.reporting.figures.style import (
     FEWEST_SEEDS,
     Picture,
@@ -44,14 +46,14 @@ def accuracy_and_cost(results: Results) -> Picture:
         low, high = panel.get_ylim()
         panel.set_ylim(max(0, low), min(100, high))
         panel.set_title(panel_title(results, backbone, "", data))
-    finish(figure, panels[: len(drawn)], "", "fine-tuned top-1 (%)")
+    finish(figure, panels[: len(drawn)], "", by_labels(results, "top-1 (%)"))
     for (_, _, cost, _), panel in zip(drawn, panels, strict=False):
         panel.set_xlabel(COSTS[cost])
     caption = (
-        "Fine-tuned top-1 against what pretraining cost: seconds of the job, and multiply-adds a "
-        "clip times the clips that the encoder was shown, forward only. Mean over seeds, with bars "
-        f"of 95 %; of fewer than {FEWEST_SEEDS} seeds a bar from one to the other. A horizontal "
-        "line is a run that was not trained here."
+        f"{sentence(by_labels(results, 'top-1'))} against what pretraining cost: seconds of the "
+        "job, and multiply-adds a clip times the clips that the encoder was shown, forward only. "
+        f"Mean over seeds, with bars of 95 %; of fewer than {FEWEST_SEEDS} seeds a bar from one to "
+        "the other. A horizontal line is a run that was not trained here."
     )
     return Picture("accuracy_and_cost", "Accuracy and cost", caption, figure)
 

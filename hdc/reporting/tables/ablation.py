@@ -20,7 +20,7 @@ from hdc.analysis.run_differences import Difference, Place, difference
 from hdc.analysis.seed_statistics import ALPHA, holm
 from hdc.analysis.verdicts import Answer
 from hdc.analysis.video_outcomes import Outcomes
-from hdc.reporting.captions import HOW, chance_line, protocol_line
+from hdc.reporting.captions import HOW, chance_line, protocol_line, trained_on_labels
 from hdc.reporting.tables.build import build, note_mark
 from hdc.reporting.tables.table import Table
 
@@ -59,8 +59,9 @@ def ablation_table(outcomes: Outcomes, answers: list[Answer]) -> Table:
     retrieved = measures[1].title.removesuffix(" (%)")
     probed = [measure.title.removesuffix(" (%)") for measure in measures[2:]]
     caption = (
-        f"{HOW} top-1: fine-tuned, by video. The rest: frozen features at the last level, with "
-        f"linear probes for {', '.join(probed)}. {DIFFERENCE} {BOLD} "
+        f"{HOW} top-1: {trained_on_labels(results)}, by video. The rest: frozen "
+        f"features at the last level, with linear probes for {', '.join(probed)}. {DIFFERENCE} "
+        f"{BOLD} "
         f"{protocol_line(results, 'finetune', 'evaluate')} "
         f"{chance_line(results, retrieved, *probed)}"
     )
@@ -101,14 +102,14 @@ def _add_differences(
         gaps = differences(outcomes, measure, numbers)
         p_values = [_declared_p(answers, measure, place) for place in _places(numbers)]
         columns = {
-            "": [_value(gap, "paired", "mean") for gap in gaps],
-            "_spread": [_value(gap, "paired", "spread") for gap in gaps],
-            "_low": [_value(gap, "paired", "low") for gap in gaps],
-            "_high": [_value(gap, "paired", "high") for gap in gaps],
+            "": [difference_value(gap, "paired", "mean") for gap in gaps],
+            "_spread": [difference_value(gap, "paired", "spread") for gap in gaps],
+            "_low": [difference_value(gap, "paired", "low") for gap in gaps],
+            "_high": [difference_value(gap, "paired", "high") for gap in gaps],
             "_seeds": [gap.paired.seeds if gap and gap.paired else 0 for gap in gaps],
-            "_two_way_low": [_value(gap, "two_way", "low") for gap in gaps],
-            "_two_way_high": [_value(gap, "two_way", "high") for gap in gaps],
-            "_effect_size": [_value(gap, "paired", "effect_size") for gap in gaps],
+            "_two_way_low": [difference_value(gap, "two_way", "low") for gap in gaps],
+            "_two_way_high": [difference_value(gap, "two_way", "high") for gap in gaps],
+            "_effect_size": [difference_value(gap, "paired", "effect_size") for gap in gaps],
             "_p_holm": [math.nan if p is None else p for p in p_values],
         }
         place = numbers.columns.get_loc(f"{measure.name}_splits") + 1
@@ -117,13 +118,13 @@ def _add_differences(
         if measure.visible:
             title = f"Δ {measure.title.removesuffix(' (%)')}"
             shown = zip(gaps, p_values, numbers["seeds"], strict=True)
-            told = [_text(gap, p, seeds, table.notes) for gap, p, seeds in shown]
+            told = [difference_text(gap, p, seeds, table.notes) for gap, p, seeds in shown]
             text.insert(text.columns.get_loc(measure.title) + 1, title, told)
             for row in range(len(text)):
                 table.origins[row, title] = table.origins[row, measure.title]
 
 
-def _text(gap: Difference | None, p: float | None, seeds: int, notes: list[str]) -> str:
+def difference_text(gap: Difference | None, p: float | None, seeds: int, notes: list[str]) -> str:
     """A difference for people; one that is missing or incomplete points to a note that says why."""
     if gap is None:
         return BLANK
@@ -137,7 +138,7 @@ def _text(gap: Difference | None, p: float | None, seeds: int, notes: list[str])
     return text + mark + ("" if p is None else f", {p_text(p)}")
 
 
-def _value(gap: Difference | None, kind: str, name: str) -> float:
+def difference_value(gap: Difference | None, kind: str, name: str) -> float:
     """A number of a difference, NaN where it is not known."""
     part = getattr(gap, kind) if gap is not None else None
     value = getattr(part, name) if part is not None else None

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from hdc.analysis.measure import ROWS, Measure
 from hdc.analysis.measures import (
-    fine_tuned,
     nearest_neighbors,
     of_features,
     probe,
@@ -23,14 +22,17 @@ from hdc.reporting.captions import (
     failed_trainings_line,
     missing_line,
     protocol_line,
+    settings_line,
 )
 from hdc.reporting.contents import TABLES
 from hdc.reporting.tables.ablation import ablation_table
 from hdc.reporting.tables.build import build, with_levels
+from hdc.reporting.tables.finetune import finetune_table
 from hdc.reporting.tables.literature import foldable, with_published
 from hdc.reporting.tables.preregistered import preregistered_table
 from hdc.reporting.tables.table import Table
 from hdc.reporting.tables.time_probes import time_probes_table
+from hdc.reporting.tables.transfer import transfer_table
 from hdc.study.stages import STAGES
 
 CONTROLS = (
@@ -51,6 +53,7 @@ def all_tables(results: Results, outcomes: Outcomes | None = None) -> list[Table
     outcomes = outcomes or Outcomes(results)
     answered = answers(outcomes)
     tables = [ablation_table(outcomes, answered), preregistered_table(results, answered)]
+    tables.append(transfer_table(outcomes))
     makers = (
         finetune_table,
         retrieval_table,
@@ -61,28 +64,14 @@ def all_tables(results: Results, outcomes: Outcomes | None = None) -> list[Table
     )
     tables += [maker(results) for maker in makers]
     tables.insert(TABLES.index("time_probes"), time_probes_table(outcomes))
-    notes = [results.study.get("note", ""), missing_line(results), failed_trainings_line(results)]
+    notes = [
+        results.study.get("note", ""),
+        settings_line(results),
+        missing_line(results),
+        failed_trainings_line(results),
+    ]
     said = " ".join(note for note in notes if note)
     return [replace(table, caption=f"{table.caption} {said}".strip()) for table in tables]
-
-
-def finetune_table(results: Results) -> Table:
-    """Fine-tuned accuracy: one row a run, one column a data set; then published values."""
-    measures = [
-        replace(
-            fine_tuned(metric, f"{data} top-1 (%)"),
-            name=f"{data}_{metric}",
-            data=data,
-            visible=metric == "top1",
-        )
-        for data in data_sets(results)
-        for metric in ("top1", "top5", "clip_top1", "clip_top5")
-    ]
-    caption = f"{HOW} {protocol_line(results, 'finetune')} {chance_line(results, 'label')}"
-    title = "Fine-tuned accuracy, video top-1"
-    fold = {"foldable": foldable(results, "finetune"), "by": ["backbone", "ablation"]}
-    table = build(results, "finetune", title, caption, measures, **fold)
-    return with_published(table, results, "finetune", measures)
 
 
 def retrieval_table(results: Results) -> Table:

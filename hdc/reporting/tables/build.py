@@ -12,7 +12,7 @@ from hdc.analysis.number_formats import (
     sentence,
 )
 from hdc.analysis.results import Results, controls_of, joined, levels_of
-from hdc.reporting.captions import doubts
+from hdc.reporting.captions import doubts, other_networks
 from hdc.reporting.tables.table import Cell, Origin, Table
 
 HEADINGS = {"backbone": "backbone", "data": "data set", "ablation": "run", "level": "level"}
@@ -133,8 +133,9 @@ def _text(measure: Measure, row: Any, seeds: int, notes: list[str]) -> str:
 
 
 def doubt_marks(results: Results, notes: list[str], **where: str) -> str:
-    """The marks of the notes on what speaks against the numbers of some evaluations."""
-    return "".join(f" {note_mark(reason, notes)}" for reason in doubts(results, **where))
+    """The marks of the notes on what speaks against the numbers of some evaluations, or apart."""
+    said = (*doubts(results, **where), *other_networks(results, **where))
+    return "".join(f" {note_mark(reason, notes)}" for reason in said)
 
 
 def note_mark(reason: str, notes: list[str]) -> str:

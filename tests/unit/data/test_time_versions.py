@@ -7,34 +7,26 @@ import numpy as np
 import pytest
 import torch
 
+from hdc.data.frame_orders import frame_order
 from hdc.data.store import ClipStore
 from hdc.data.time_versions import (
     ALIKE,
     BLOCK,
     Looks,
-    backward,
     block_means,
     drawn_videos,
     long_enough,
     look_alike,
     repeated,
-    still,
-    swapped,
 )  # fmt: skip
 
-ORDERS = (backward, swapped, still)
+ORDERS = ("reversed", "swapped", "still")
 
 
 def clips_of(*orders, side=10, seed=0):
     """A clip for each order of frames, all out of one video of random pictures."""
     pictures = np.random.default_rng(seed).integers(0, 256, (9, side, side + 3, 3), np.uint8)
     return torch.from_numpy(pictures[list(orders)])
-
-
-def test_the_order_of_frames_by_hand():
-    assert backward(4) == [3, 2, 1, 0]
-    assert swapped(4) == [2, 3, 0, 1] and swapped(5) == [2, 3, 4, 0, 1]
-    assert still(3) == [0, 0, 0]
 
 
 def test_means_of_blocks_are_those_of_a_loop_over_squares():
@@ -49,15 +41,15 @@ def test_means_of_blocks_are_those_of_a_loop_over_squares():
 
 def test_which_orders_leave_a_clip_as_it_looks():
     orders = {
-        (0, 0, 0, 0): {backward, swapped, still},  # static
-        (0, 1, 1, 0): {backward},  # there and back
-        (0, 1, 0, 1): {swapped},  # the second half repeats the first
+        (0, 0, 0, 0): set(ORDERS),  # static
+        (0, 1, 1, 0): {"reversed"},  # there and back
+        (0, 1, 0, 1): {"swapped"},  # the second half repeats the first
         (0, 1, 2, 3): set(),
     }
     blocks = block_means(clips_of(*map(list, orders)))
     for order in ORDERS:
         expected = [order in unseen for unseen in orders.values()]
-        assert look_alike(blocks, order(4)).tolist() == expected
+        assert look_alike(blocks, frame_order(order, 4)).tolist() == expected
 
 
 def test_repeated_frames_by_hand():
@@ -74,8 +66,8 @@ def test_noise_hides_no_static_clip_and_a_small_thing_that_moves_is_seen():
     for number in range(6):
         moving[number, 20:23, 8 * number : 8 * number + 3] = 255
     blocks = block_means(torch.from_numpy(np.stack([noisy, moving])))
-    assert look_alike(blocks, still(6)).tolist() == [True, False]
-    assert look_alike(blocks, backward(6)).tolist() == [True, False]
+    assert look_alike(blocks, frame_order("still", 6)).tolist() == [True, False]
+    assert look_alike(blocks, frame_order("reversed", 6)).tolist() == [True, False]
     assert np.abs(np.diff(noisy.astype(int), axis=0)).max() > ALIKE
 
 
@@ -96,12 +88,12 @@ def test_a_video_is_alike_only_if_all_its_clips_are():
         # As where frames differ in size.
         return clips_of(orders[0]), clips_of(*orders[1:], side=12)
 
-    looks = Looks({"direction": backward}, clips_each=2)
+    looks = Looks(["reversed"], clips_each=2)
     looks.at(parts([0, 1, 0], [1, 0, 1], [0, 1, 0], [0, 1, 2]))
     looks.at(parts([0, 1, 2], [0, 0, 1]))
-    assert looks.alike == {"direction": [True, False, False]}
+    assert looks.alike == {"reversed": [True, False, False]}
     assert looks.repeated_frames == pytest.approx(0.5 / 6)
-    assert Looks({}, 2).repeated_frames == 0
+    assert Looks([], 2).repeated_frames == 0
 
 
 def test_which_videos_are_drawn_depends_on_names_alone(tiny, monkeypatch):

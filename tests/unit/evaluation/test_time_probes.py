@@ -83,7 +83,7 @@ def test_videos_alike_both_ways_are_right_half_the_time_and_counted(judge):
     known = facts(alike=[1, *static])
     tables = features(known, {"direction": 20.0})
     places = np.searchsorted(known["probes"]["direction"]["rows"], static)
-    tables["layer4.backward"][places] = tables["layer4"][static]
+    tables["layer4.reversed"][places] = tables["layer4"][static]
     metrics = time_metrics(judge, tables.get, ["layer4"], known)
     assert metrics["time_videos"]["direction"]["alike"] == 40
     outcomes = judge.table().set_index("video")["time_layer4_direction"]
@@ -119,4 +119,4 @@ def test_a_probe_without_videos_in_some_part_is_left_out_and_counted(judge):
 
 def test_which_tables_have_rows_of_some_videos_alone():
     rows = table_rows(["a", "b"], facts(long=[]))
-    assert rows == {f"{level}.{name}": 299 for level in "ab" for name in ("backward", "swapped")}
+    assert rows == {f"{level}.{name}": 299 for level in "ab" for name in ("reversed", "swapped")}

@@ -4,7 +4,8 @@ import pytest
 
 from hdc.runtime.digest import digest as digest_of
 from hdc.runtime.errors import InputError
-from hdc.settings.compose import allowed, compose_run, settings_text
+from hdc.settings.compose import compose_run, settings_text
+from hdc.settings.files import allowed
 from hdc.settings.reads import PREPARE_READS
 
 PLAIN = {"backbone": "r3d18", "data": "synthetic", "scale": "demo"}

@@ -18,7 +18,8 @@ from hdc.encoders.build import build_to_fill
 from hdc.encoders.clip_trial import try_clip
 from hdc.runtime.errors import InputError
 from hdc.settings import compose as config
-from hdc.settings.compose import allowed, compose_run
+from hdc.settings.compose import compose_run
+from hdc.settings.files import allowed
 from hdc.study import impossible_runs
 from hdc.study.impossible_runs import Fit, fit_by_source, without_impossible_runs
 from hdc.study.study import Study

@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 
 from hdc.runtime.inputs import made_from
 from hdc.settings import compose as config
+from hdc.settings.files import allowed
 from hdc.settings.reads import EVALUATE_READS, PRETRAIN_READS
 from hdc.study.outdated import Jobs, outdated
 from hdc.study.study import Study
@@ -163,7 +164,7 @@ def test_records_that_tell_nothing_are_left_to_snakemake(study):
 
 def test_another_protocol_changes_neither_pretraining_nor_evaluation(settings):
     """Their stages are not told it, so their records hold the settings of ours."""
-    for name in config.allowed("protocol"):
+    for name in allowed("protocol"):
         run, ours = (
             config.compose_run("hdc", backbone=backbone, data="ucf101", scale="paper", protocol=one)
             for backbone, one in (("r3d18", name), ("r3d18", "ours"))

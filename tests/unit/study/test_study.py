@@ -72,7 +72,19 @@ def test_parts():
         ({"pretrain_on": "weizmann-split10"}, "pretrain_on: weizmann has splits 1 to 9, got 10"),
         ({"pretrain_on": "a b"}, "pretrain_on: expected a data set such as ucf101"),
         ({"pretrain_on": "synthetic"}, "pretrain_on: expected same, or synthetic-split1"),
-        ({"protocol": "vcp"}, "protocol: expected one of ours, rspnet, vcop .*, got vcp"),
+        ({"home_studies": ["demo"]}, "home_studies: expected other studies, got demo itself"),
+        (
+            {"protocol": "frozen_linear", "ablations": ["hdc"]},
+            "ablations: expected random_init among them, because protocol frozen_linear",
+        ),
+        (
+            {"protocol": "frozen_attentive", "skip": ["random_init"]},
+            "ablations: expected random_init among them",
+        ),
+        (
+            {"protocol": "vcp"},
+            "protocol: expected one of frozen_.*, ours, rspnet, vcop .*, got vcp",
+        ),
         ({"study": "data"}, "expected a name other than data and published"),
         ({"ablate_on": ["c3d"]}, "ablate_on: expected some of r3d18, got c3d"),
     ],

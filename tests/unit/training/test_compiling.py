@@ -12,7 +12,8 @@ from torch.testing import assert_close
 from hdc.data.augment import Steps, changed
 from hdc.data.draws import draw, packed
 from hdc.encoders.build import build_encoder
-from hdc.settings.compose import allowed, compose_run, plain, typed
+from hdc.settings.compose import compose_run, plain, typed
+from hdc.settings.files import allowed
 
 
 @pytest.fixture(autouse=True)
