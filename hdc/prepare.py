@@ -11,34 +11,23 @@ lists.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from hdc.data.index import INDEX_COLUMNS, table_text
 from hdc.data.listing import Listing
-from hdc.data.preparation.changes import write_sources
-from hdc.data.preparation.images import CONTAINER
-from hdc.data.preparation.shards import FILES, FOLDER, Shard, prepare_shard
+from hdc.data.preparation.joining import join
+from hdc.data.preparation.shards import Packing, Shard, prepare_shard
 from hdc.data.preparation.sources import count_shards, list_videos
 from hdc.data.preparation.store_form import choose_form
-from hdc.data.store import MANIFEST, manifest_text
-from hdc.runtime.atomic_files import write_text
 from hdc.runtime.digest import digest
 from hdc.runtime.errors import InputError
-from hdc.runtime.lock import Lock
 from hdc.runtime.progress import progress, threads
 from hdc.runtime.signals import stopping_at_once
 from hdc.settings.data import Data, Decoding, Store, SyntheticData
 from hdc.settings.stage import Stage, StageJob, argument, choice, node
-
-FILE_COLUMNS = (
-    "container", "codec", "claimed_frames", "fps_varies", "rotation", "mirrored",
-    "orientation_fault",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +64,9 @@ def prepare(job: PrepareJob) -> None:
     """Find or make the videos, pack those that are not yet, write the lists."""
     listing, make = list_or_plan(job)
     listing.require_found(str(job.folder or ""), allow_missing=job.allow_missing)
-    listed = listing.videos
-    form = choose_form(listed, job.data_set, job.decoding, job.store)
-    total = count_shards(len(listed), job.store) if job.shards is None else job.shards
+    packing = how_to_pack(listing, job)
+    files = listing.files
+    total = count_shards(len(files), job.store) if job.shards is None else job.shards
     if total < 1:
         raise InputError(f"prepare: shards: expected 1 or more, got {total}")
     if job.shard is not None and not 1 <= job.shard <= total:
@@ -87,15 +76,22 @@ def prepare(job: PrepareJob) -> None:
     facts = []
     for shard in shards:
         if make is not None:
-            make(shard.rows(listed).video)
-        images = job.data_set.images
-        facts.append(
-            prepare_shard(shard, listed, job.decoding, job.store, form=form, images=images)
-        )
+            make(shard.rows(files).video)
+        facts.append(prepare_shard(shard, files, packing))
     if job.shard is None:
-        join(listing, shards, facts, job)
+        join(listing, shards, facts, packing.store, folder=job.folder, output=job.output_dir)
     else:
         print(f"prepared part {job.shard} of {total}: {shards[0].facts}", flush=True)
+
+
+def how_to_pack(listing: Listing, job: PrepareJob) -> Packing:
+    """How the files are decoded and stored: of a folder of the user's own more kinds are taken."""
+    own, decoding = job.data_set.folder, job.decoding
+    if own is None:
+        decoding = replace(decoding, other_containers=[], other_codecs=[])
+    form = choose_form(listing.files, job.data_set, decoding, job.store)
+    seconds = own.segment_seconds if own is not None else None
+    return Packing(decoding, job.store, form, job.data_set.images, seconds)
 
 
 def list_or_plan(job: PrepareJob) -> tuple[Listing, Callable[[pd.Series], None] | None]:
@@ -150,138 +146,6 @@ def make_videos(
             workers=threads(),
             on_video=lambda _: bar.update(),
         )
-
-
-def join(
-    listing: Listing,
-    shards: list[Shard],
-    facts: list[dict[str, Any]],
-    job: PrepareJob,
-) -> None:
-    """Write the lists and the store's manifest of a data set whose shards are all whole.
-
-    Raises InputError if not one of its videos is usable.
-    """
-    output = job.output_dir
-    lock = Lock(output / "lists.lock")
-    rows, stored, rejected = sort_out(facts)
-    remove_others(output / FOLDER, shards)
-    texts = list_texts(listing, pd.DataFrame(rows), rejected)
-    texts[MANIFEST] = manifest_text(
-        form=facts[0]["form"],
-        short_side=job.store.short_side,
-        key_frame_every=job.store.key_frame_every,
-        shards=[
-            {"file": str(shard.frames.relative_to(output)), "bytes": shard_facts["bytes"]}
-            for shard, shard_facts in zip(shards, facts, strict=True)
-        ],
-        videos=stored,
-        lists={name: digest(text) for name, text in texts.items()},
-    )
-    write_what_differs(texts, output)
-    entries = [entry for shard_facts in facts for entry in shard_facts["videos"]]
-    write_sources(output, str(job.folder or ""), listing.videos.path, entries)
-    print(said_of_orientation(rows), said_of_gaps(rows), sep="", end="", flush=True)
-    missing = len(listing.missing)
-    counts = f"prepared {len(rows):,} videos, rejected {len(rejected) - missing:,}"
-    print(f"{counts}, missing {missing:,}: {output}", flush=True)
-    lock.release()
-
-
-def said_of_orientation(rows: list[dict[str, Any]]) -> str:
-    """A line on videos that are not stored as a player shows them; nothing if all are."""
-    faulty = [row for row in rows if row["orientation_fault"]]
-    if not faulty:
-        return ""
-    example = faulty[0]
-    return (
-        f"not stored as a player shows them (orientation_fault in files.csv): {len(faulty):,} of "
-        f"{len(rows):,} videos, such as {example['video']}: {example['orientation_fault']}\n"
-    )
-
-
-def said_of_gaps(rows: list[dict[str, Any]]) -> str:
-    """A line on folders of images whose numbers have gaps; nothing if none has."""
-    gaps = {
-        row["video"]: row["claimed_frames"] - row["frames"]
-        for row in rows
-        if row["container"] == CONTAINER
-    }
-    videos = [video for video, missing in gaps.items() if missing]
-    if not videos:
-        return ""
-    return (
-        f"numbers of images have gaps (claimed_frames in files.csv above frames in "
-        f"index.csv): {len(videos):,} of {len(rows):,} videos, such as {videos[0]}: "
-        f"{gaps[videos[0]]} missing between the first and the last\n"
-    )
-
-
-def write_what_differs(texts: dict[str, str], output: Path) -> None:
-    """Write files by name in this order, those that are not there yet with the same content.
-
-    What is already right keeps its time, so that nothing that depends on it seems out of date.
-    """
-    paths = {output / name: text for name, text in texts.items()}
-    for path in [path for path, text in paths.items() if _holds(path, text)]:
-        del paths[path]
-    for name in ("index.csv", MANIFEST):  # without these nobody reads the others
-        if output / name in paths:
-            (output / name).unlink(missing_ok=True)
-    for path, text in paths.items():
-        write_text(path, text)
-
-
-def _holds(path: Path, text: str) -> bool:
-    return path.is_file() and path.read_bytes() == text.encode()
-
-
-def sort_out(facts: list[dict[str, Any]]) -> tuple[list[dict], list[dict], list[tuple[str, str]]]:
-    """Of all shards: facts about usable videos, where each is stored, and rejected ones' reasons.
-
-    Raises InputError if no video is usable.
-    """
-    rows, stored, rejected = [], [], []
-    for place, shard_facts in enumerate(facts):
-        for entry in shard_facts["videos"]:
-            if "rejected" in entry:
-                rejected.append((entry["video"], entry["rejected"]))
-                continue
-            rows.append({"video": entry["video"]} | entry["facts"])
-            where = {key: entry[key] for key in ("offset", "bytes", "crc32", "shape")}
-            stored.append({"video": entry["video"], "shard": place} | where)
-    if not rows:
-        raise InputError(
-            f"expected at least one usable video, found none among {len(rejected)}; "
-            f"the first: {rejected[0][0]}: {rejected[0][1]}"
-        )
-    return rows, stored, rejected
-
-
-def list_texts(
-    listing: Listing, usable: pd.DataFrame, rejected: list[tuple[str, str]]
-) -> dict[str, str]:
-    """Every list of a data set as CSV; index.csv last: whoever sees it sees the others."""
-    listed = listing.videos
-    index = usable.merge(listed, on="video", how="left", validate="one_to_one")
-    factors = [column for column in listed if column not in INDEX_COLUMNS]
-    tables = {
-        "listed.csv": listed[["video", "label", "group"]],
-        "rejected.csv": pd.DataFrame(rejected, columns=["video", "reason"]),
-        "files.csv": index[["video", *FILE_COLUMNS]],
-        **{f"split{number}.csv": split for number, split in enumerate(listing.splits, start=1)},
-        "index.csv": index[[*INDEX_COLUMNS, *factors]],
-    }
-    return {name: table_text(table) for name, table in tables.items()}
-
-
-def remove_others(folder: Path, shards: list[Shard]) -> None:
-    """Delete what earlier preparations with another number of shards left in the store."""
-    names = {shard.name for shard in shards}
-    for path in folder.iterdir():
-        match = FILES.fullmatch(path.name)
-        if match and match[1] not in names:
-            path.unlink()
 
 
 if __name__ == "__main__":

@@ -169,15 +169,23 @@ def of_study(*reads):
     return " ".join(shlex.quote(OF_STUDY + word) for word in words)
 
 
-TEXTS = {}  # a study has thousands of jobs and few different texts
+# A study has thousands of jobs and few runs, which are composed once, so the object tells which.
+TEXTS, OBJECTIVES = {}, {}
 
 
 def text_of(run, reads):
-    """Settings of a run as text; runs are composed once, so the object tells which."""
+    """Settings of a run as text."""
     key = (id(run), reads)
     if key not in TEXTS:
         TEXTS[key] = settings_text(run, reads)
     return TEXTS[key]
+
+
+def objective_of(run):
+    """The objective of a run, typed."""
+    if id(run) not in OBJECTIVES:
+        [OBJECTIVES[id(run)]] = typed(run, "objective")
+    return OBJECTIVES[id(run)]
 
 
 # What is refused unless the study allows it, for the stages that read test videos.
@@ -219,6 +227,26 @@ for what, jobs in Counter(OUTDATED.values()).items():
     print(f"made again: {jobs} for other {what}", file=sys.stderr)
 
 
+def begin_on_slurm():
+    """Have nothing done twice that an earlier Snakemake left in the queue, and no job forgotten."""
+    import snakemake_executor_plugin_slurm as plugin
+    from snakemake_executor_plugin_slurm.utils import get_job_wildcards
+
+    from hdc.runtime.slurm import cancel_left_behind, understood
+
+    if hasattr(plugin, "query_job_status"):
+        plugin.query_job_status = understood(plugin.query_job_status)
+    words = ((job.name, get_job_wildcards(job)) for job in workflow.dag.needrun_jobs())
+    # As the plugin words the comments of its jobs.
+    comments = {f"rule_{name}" + (f"_wildcards_{rest}" if rest else "") for name, rest in words}
+    try:
+        left = cancel_left_behind(comments, Path.cwd())
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    if left:
+        print(f"jobs that an earlier Snakemake left, cancelled: {', '.join(left)}", file=sys.stderr)
+
+
 PLAN = "results/{study}/study.json"
 
 
@@ -249,13 +277,13 @@ def seen(wildcards):
     if run.pretrained_by:
         data = wildcards.get("data") or part_of(wildcards.pretrained_on)[0]
         run = STUDY.compose(wildcards.backbone, run.pretrained_by, data)
-    return [] if run.pretrain.labels else [typed(run, "objective")[0].exported]
+    return [] if run.pretrain.labels else [objective_of(run).exported]
 
 
 def learned_from(wildcards):
     """What the views of a run are; frames alone where it takes an encoder over or has labels."""
     run = run_of(wildcards)
-    return [] if run.encoder or run.pretrain.labels else typed(run, "objective")[0].inputs()
+    return [] if run.encoder or run.pretrain.labels else objective_of(run).inputs()
 
 
 def record_of(stage, made):

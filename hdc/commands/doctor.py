@@ -141,9 +141,11 @@ def _codecs() -> Iterator[tuple[bool, str]]:
 
 
 def _has_codec(av: Any, name: str, mode: str) -> bool:
+    from av.codec.codec import UnknownCodecError
+
     try:
         av.Codec(name, mode)
-    except av.codec.UnknownCodecError:
+    except UnknownCodecError:
         return False
     return True
 

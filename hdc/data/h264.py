@@ -3,8 +3,8 @@
 Packed form: the size of each packet as uint32, little-endian, one packet a frame, then the packets
 in the order of frames. No frame refers to a later one or to one before its group's key frame, so a
 frame needs the packets from the last multiple of the group's length on. Edges are repeated up to a
-multiple of 32 pixels: any height and width fits, and past the edges of other sizes x264 reads
-memory that differs from run to run.
+multiple of 32 pixels, at least 64: any height and width fits, and past the edges of other sizes
+x264 reads memory that differs from run to run.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,14 +17,42 @@ from jaxtyping import Int, UInt8
 from hdc.settings.data import Store
 
 _SIZE = np.dtype("<u4")
-_MULTIPLE = 32
+_MULTIPLE, _LEAST = 32, 64  # pixels
 
 
-def pack(frames: UInt8[np.ndarray, "time height width 3"], store: Store) -> bytes:
-    """Encode frames; the same frames give the same bytes."""
-    beyond = [(0, -side % _MULTIPLE) for side in frames.shape[1:3]]
-    padded = np.pad(frames, ((0, 0), *beyond, (0, 0)), mode="edge")
-    height, width = padded.shape[1:3]
+class Packer:
+    """Encodes a video frame by frame; the same frames give the same bytes."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.encoder: av.VideoCodecContext | None = None
+        self.sizes: list[int] = []
+
+    def add(self, frame: UInt8[np.ndarray, "height width 3"]) -> bytes:
+        """The packets that are ready after another frame."""
+        height, width = frame.shape[:2]
+        if self.encoder is None:
+            sides = [max(_LEAST, side + -side % _MULTIPLE) for side in (height, width)]
+            self.padded = np.empty((*sides, 3), np.uint8)
+            self.encoder = _encoder(*sides, self.store)
+        self.padded[:height, :width] = frame
+        self.padded[height:, :width] = frame[-1]
+        self.padded[:, width:] = self.padded[:, width - 1 : width]
+        shown = av.VideoFrame.from_ndarray(self.padded, format="rgb24")  # a copy
+        return self._noted(self.encoder.encode(shown))
+
+    def finish(self) -> tuple[bytes, bytes]:
+        """What stands before the packets, and the last of them."""
+        rest = self._noted(self.encoder.encode(None)) if self.encoder is not None else b""
+        return np.array(self.sizes, dtype=_SIZE).tobytes(), rest
+
+    def _noted(self, packets: Iterable[av.Packet]) -> bytes:
+        contents = [bytes(packet) for packet in packets]
+        self.sizes += map(len, contents)
+        return b"".join(contents)
+
+
+def _encoder(height: int, width: int, store: Store) -> av.VideoCodecContext:
     encoder = av.CodecContext.create("libx264", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.framerate, encoder.thread_count = 25, 1  # its time stamps are not read
@@ -35,12 +63,15 @@ def pack(frames: UInt8[np.ndarray, "time height width 3"], store: Store) -> byte
         "crf": str(store.rate_factor),
         "x264-params": parameters,
     }
-    packets = []
-    for image in padded:
-        packets += encoder.encode(av.VideoFrame.from_ndarray(image, format="rgb24"))
-    packets += encoder.encode(None)
-    sizes = np.array([packet.size for packet in packets], dtype=_SIZE)
-    return sizes.tobytes() + b"".join(map(bytes, packets))
+    return encoder
+
+
+def pack(frames: UInt8[np.ndarray, "time height width 3"], store: Store) -> bytes:
+    """A whole video in its packed form."""
+    packer = Packer(store)
+    packets = [packer.add(frame) for frame in frames]
+    sizes, rest = packer.finish()
+    return b"".join([sizes, *packets, rest])
 
 
 def unpack(

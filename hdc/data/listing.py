@@ -1,7 +1,8 @@
 """Which videos a data set lists, where their files lie, and which part each is in."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,12 +18,25 @@ class Listing:
     """The videos of a data set and its splits.
 
     `videos` has the columns video, label, group and path (empty for a missing file), and more for
-    videos with known factors. `splits` has one table `video, part` a split.
+    videos with known factors. `splits` has one table `video, part` a split. `recordings` has video,
+    path and spans of the files of which videos are pieces, in the order of `videos`; spans are
+    lists of start and end in seconds. None: each video is a file.
     """
 
     videos: pd.DataFrame
     splits: list[pd.DataFrame]
     hint: str = ""  # what to do about missing files
+    recordings: pd.DataFrame | None = None
+
+    @property
+    def files(self) -> pd.DataFrame:
+        """What is decoded: video, path and, of recordings, spans."""
+        return self.videos if self.recordings is None else self.recordings
+
+    def with_pieces(self, pieces: Mapping[str, Sequence[str]]) -> "Listing":
+        """The same with the pieces, by name, in the place of each video that was cut."""
+        videos, *splits = (_spread(table, pieces) for table in (self.videos, *self.splits))
+        return replace(self, videos=videos, splits=splits)
 
     @property
     def missing(self) -> list[str]:
@@ -42,6 +56,14 @@ class Listing:
             f"{folder}: expected {listed:,} listed videos, found {len(missing):,} of them missing: "
             f"{names}; {remedy}"
         )
+
+
+def _spread(table: pd.DataFrame, pieces: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """A row for each piece of a video, in the place of that of the video."""
+    if not pieces:
+        return table
+    names = [pieces.get(video, [video]) for video in table.video]
+    return table.assign(video=names).explode("video", ignore_index=True)
 
 
 def require_folder(folder: str | Path | None) -> Path:

@@ -7,7 +7,7 @@ it would be today.
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import field, fields, is_dataclass
+from dataclasses import asdict, field, fields, is_dataclass
 from typing import Any
 
 from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
@@ -51,6 +51,16 @@ def held(run: DictConfig, names: Sequence[str]) -> dict[str, Any]:
     """Some nodes of a run by name; one of which all is as it was added is not there."""
     nodes = {name: without_added(run[name]) for name in names}
     return {name: node for name, node in nodes.items() if node != {}}
+
+
+def dict_without_added(settings: Any) -> dict[str, Any]:
+    """The values of a dataclass by name, less what is as it was added."""
+    added_with = _noted(type(settings), _ADDED_WITH)
+    return {
+        name: value
+        for name, value in asdict(settings).items()
+        if name not in added_with or value != added_with[name]
+    }
 
 
 def _as_named(value: Any, names: Mapping[str, str]) -> Any:

@@ -15,18 +15,26 @@ from hdc.settings.checks import require, require_choice, require_positive, requi
 
 @dataclass
 class FolderData:
-    """Videos of the user's own, labelled by their paths."""
+    """Videos of the user's own, labelled by their paths or by a list of pieces."""
 
     # Regular expression on the path below the folder; groups: label, group, object.
     pattern: str = MISSING
-    folds: int = MISSING  # splits, group-wise: fold K is the test part of split K
+    folds: int = MISSING  # splits, group-wise: fold K is the test part of split K; 0: no splits
     validation_groups: int = MISSING  # groups of each training part that only choose settings
     unseen: str = added("groups")  # what of a test part is not trained on; pairs: of label and
     #   object, both of which are trained on in other pairs
+    segments: str | None = added(None)  # a CSV in the folder: labelled pieces of its files
+    segment_seconds: float | None = added(None)  # every file is cut into equal pieces about so long
 
     def check(self) -> None:
         require_choice("unseen", self.unseen, ("groups", "pairs"))
-        require("folds", self.folds, self.folds >= 2, "at least 2")
+        require(
+            "folds", self.folds, self.folds == 0 or self.folds >= 2, "at least 2, or 0 for none"
+        )
+        if self.segment_seconds is not None:
+            require_positive(self, "segment_seconds")
+            alone = self.segments is None
+            require("segment_seconds", self.segment_seconds, alone, "null beside segments")
         require(
             "validation_groups", self.validation_groups, self.validation_groups >= 1, "1 or more"
         )
@@ -137,14 +145,35 @@ class Decoding:
 
     containers: list[str] = MISSING  # names of FFmpeg's demuxers; any other is refused
     codecs: list[str] = MISSING  # likewise of codecs
+    # Likewise, also taken of a user's own folder. In these containers nothing tells a cut file.
+    other_containers: list[str] = added(
+        ["asf", "dv", "flv", "gif", "h264", "hevc", "mpeg", "mpegts", "ogg", "webp"]
+    )
+    other_codecs: list[str] = added(
+        [
+            "dvvideo", "ffvhuff", "flv1", "gif", "h263", "huffyuv", "msmpeg4v1", "msmpeg4v2",
+            "png", "prores", "rawvideo", "theora", "utvideo", "vc1", "vp6f", "webp", "wmv1",
+            "wmv2", "wmv3",
+        ]
+    )  # fmt: skip
+    assumed_fps: float = added(25.0)  # frames a second of a file that does not tell
     frame_count_tolerance: int = MISSING  # frames a file's header may claim too many
     frame_pixels: int = MISSING  # width times height, at most
     seconds: float = MISSING  # of wall time for any file, and of processor time alike
     seconds_per_second: float = MISSING  # and for each second that the file claims to last
     memory_gib: float = MISSING  # of address space
 
+    @property
+    def all_containers(self) -> list[str]:
+        return [*self.containers, *self.other_containers]
+
+    @property
+    def all_codecs(self) -> list[str]:
+        return [*self.codecs, *self.other_codecs]
+
     def check(self) -> None:
         require_positive(self, "frame_pixels", "seconds", "seconds_per_second", "memory_gib")
+        require_positive(self, "assumed_fps")
         tolerance = self.frame_count_tolerance
         require("frame_count_tolerance", tolerance, tolerance >= 0, "0 or more")
         for key in ("containers", "codecs"):
@@ -161,8 +190,11 @@ class Store:
     shard_videos: int = MISSING  # videos a file of the store, which is also one job
     key_frame_every: int = MISSING  # h264: frames; a clip decodes from the key frame before it
     rate_factor: int = MISSING  # h264: x264's constant rate factor; lower is closer and larger
+    fps: float | None = added(None)  # frames a second of every video; null: as they are
 
     def check(self) -> None:
+        if self.fps is not None:
+            require_positive(self, "fps")
         require_positive(self, "short_side", "raw_gib", "shard_videos", "key_frame_every")
         require_choice("form", self.form, ("auto", "raw", "h264"))
         require("rate_factor", self.rate_factor, 0 < self.rate_factor <= 51, "1 to 51")

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
 from hdc.runtime.signals import EXIT_STATUS, Stopped
+from hdc.runtime.slurm import requeue_if_preempted
 from hdc.settings.added import held
 from hdc.settings.compose import compose_run, settings_text
 from hdc.settings.files import allowed, require_allowed
@@ -124,6 +125,7 @@ class Stage(Generic[Job]):
             main(self.read(words))
         except Stopped as stop:
             print(f"stopped: {stop}", file=sys.stderr)
+            requeue_if_preempted()
             sys.exit(EXIT_STATUS)
         except KeyboardInterrupt:
             print("stopped: by SIGINT", file=sys.stderr)

@@ -73,6 +73,8 @@ def _most_videos(
         if split is None and published.test_videos:
             return None  # some lists leave videos out of both parts
         return published.train_videos[split - 1 if split else 0]
+    if settings.folder.segment_seconds is not None:
+        return _prepared_videos(prepared, split, alone)  # decoding tells how many pieces there are
     listing = list_videos(settings, source.folder)
     return _count(listing.splits[split - 1], alone) if split else len(listing.videos)
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hdc.data.preparation.changes import changed_videos
+from hdc.data.preparation.changes import changed_since
 from hdc.data.preparation.sources import (
     count_made,
     count_shards,
@@ -281,11 +281,11 @@ class Study:
                 return Source(folder, count_shards(made, store), made)
             listing = look_up(node, folder, prepared, allow_missing=self.allow_missing)
             there = compare and Path(folder).is_dir()  # once prepared, originals are not needed
-            changed = changed_videos(listing.videos, prepared) if there else {}
+            changed = changed_since(listing, prepared) if there else {}
         except InputError as error:
             raise InputError(f"data: {data}: {error}") from error
-        listed = len(listing.videos)
-        return Source(folder, count_shards(listed, store), listed - len(listing.missing), changed)
+        found = len(listing.videos) - len(listing.missing)
+        return Source(folder, count_shards(len(listing.files), store), found, changed)
 
 
 def _require_apart(evaluation: Evaluation) -> None:

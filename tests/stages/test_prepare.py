@@ -185,7 +185,7 @@ def test_what_the_files_are_is_written_down(videos, prepare, make_video, moving_
     files = pd.read_csv(output / "files.csv", keep_default_na=False)
     assert files.columns.tolist() == [
         "video", "container", "codec", "claimed_frames", "fps_varies", "rotation", "mirrored",
-        "orientation_fault",
+        "orientation_fault", "truncation", "fps_assumed",
     ]  # fmt: skip
     assert (files.codec == "mpeg4").all() and (files.claimed_frames == 12).all()
     assert files.rotation.tolist() == [0, 0, -37, 0, 0, 0]

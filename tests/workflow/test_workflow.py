@@ -160,6 +160,16 @@ def test_settings_decide_what_is_done_again(call, workplace):
     assert before[0] == after[0] and before[1] != after[1]
 
 
+def test_no_shell_stands_between_a_signal_and_a_stage(root):
+    """Slurm sends it to the shell, too, which would end at once, and the job with it."""
+    rules = [path.read_text() for path in (root / "workflow/rules").glob("*.smk")]
+    called = [
+        call for text in rules for call in re.findall(r".*python -m hdc\.(?!download).*", text)
+    ]
+    assert len(called) >= len(STAGES) + 4
+    assert all("exec python -m hdc." in call for call in called)
+
+
 def test_unlocking_after_a_hard_kill_needs_no_cores(call, workplace):
     done = call("snakemake", "--unlock", cwd=workplace, check=True)
     assert "Unlocked" in done.stdout + done.stderr

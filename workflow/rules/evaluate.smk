@@ -22,7 +22,7 @@ rule finetune:
         output_dir=subpath(output.record, parent=True),
     shell:
         """
-        python -m hdc.finetune scale={params.scale:q} data={wildcards.data:q} \
+        exec python -m hdc.finetune scale={params.scale:q} data={wildcards.data:q} \
             backbone={wildcards.backbone:q} ablation={wildcards.ablation:q} \
             seed={wildcards.seed:q} encoder={input.encoder:q} \
             prepared=results/data/{wildcards.data:q} split={wildcards.split:q} \
@@ -54,7 +54,7 @@ rule embed:
         output_dir=subpath(output.features, parent=True),
     shell:
         """
-        python -m hdc.embed scale={params.scale:q} data={wildcards.data:q} \
+        exec python -m hdc.embed scale={params.scale:q} data={wildcards.data:q} \
             backbone={wildcards.backbone:q} ablation={wildcards.ablation:q} \
             encoder={input.encoder:q} prepared=results/data/{wildcards.data:q} \
             protocol={params.protocol:q} {params.of_study} \
@@ -84,7 +84,7 @@ rule evaluate:
         output_dir=subpath(output.record, parent=True),
     shell:
         """
-        python -m hdc.evaluate scale={params.scale:q} data={wildcards.data:q} \
+        exec python -m hdc.evaluate scale={params.scale:q} data={wildcards.data:q} \
             ablation={wildcards.ablation:q} seed={wildcards.seed:q} encoder={input.encoder:q} \
             features={input.features:q} prepared=results/data/{wildcards.data:q} \
             split={wildcards.split:q} {params.allow} {params.of_study} \

@@ -30,7 +30,7 @@ for name, source in SOURCES.items():
             shell:
                 # Not a param: allowing for missing videos changes nothing that is prepared.
                 f"""
-                python -m hdc.prepare data={{params.data:q}} folder={quoted(source.folder)} \
+                exec python -m hdc.prepare data={{params.data:q}} folder={quoted(source.folder)} \
                     output_dir=results/data/{{params.data:q}} shard={{params.shard}} \
                     shards={{params.shards}} allow_missing={str(STUDY.allow_missing).lower()} \
                     >{{log:q}} 2>&1
@@ -63,7 +63,7 @@ for name, source in SOURCES.items():
             output_dir=subpath(output.index, parent=True),
         shell:
             f"""
-            python -m hdc.prepare data={{params.data:q}} folder={quoted(source.folder)} \
+            exec python -m hdc.prepare data={{params.data:q}} folder={quoted(source.folder)} \
                 output_dir={{params.output_dir:q}} shards={{params.shards}} \
                 allow_missing={str(STUDY.allow_missing).lower()} >{{log:q}} 2>&1
             """
@@ -84,6 +84,6 @@ rule flow:
         settings=lambda wildcards: settings("store", data=wildcards.data)(wildcards),
     shell:
         """
-        python -m hdc.flow data={wildcards.data:q} prepared=results/data/{wildcards.data:q} \
+        exec python -m hdc.flow data={wildcards.data:q} prepared=results/data/{wildcards.data:q} \
             >{log:q} 2>&1
         """

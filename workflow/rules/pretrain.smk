@@ -25,7 +25,7 @@ rule pretrain:
         output_dir=subpath(output.encoder, parent=True),
     shell:
         """
-        python -m hdc.pretrain scale={params.scale:q} data={params.data:q} \
+        exec python -m hdc.pretrain scale={params.scale:q} data={params.data:q} \
             backbone={wildcards.backbone:q} ablation={wildcards.ablation:q} \
             seed={wildcards.seed:q} prepared=results/data/{params.data:q} split={params.split:q} \
             measured={params.measured:q} allow_copies={params.allow_copies} \

@@ -28,7 +28,7 @@ rule plan:
         # The plan itself can be longer than a command line may be.
         study=json.dumps(config, sort_keys=True),
     shell:
-        "python -m hdc.plan {params.study:q} {output.plan:q} > {log:q} 2>&1"
+        "exec python -m hdc.plan {params.study:q} {output.plan:q} > {log:q} 2>&1"
 
 
 rule report:
@@ -68,4 +68,4 @@ rule report:
     params:
         output_dir=subpath(output.page, parent=True),
     shell:
-        "python -m hdc.report study={input.plan:q} output_dir={params.output_dir:q} > {log:q} 2>&1"
+        "exec python -m hdc.report study={input.plan:q} output_dir={params.output_dir:q} > {log:q} 2>&1"

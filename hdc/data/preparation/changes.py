@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from hdc.data.index import table_text
+from hdc.data.index import read_table, table_text
+from hdc.data.listing import Listing
 from hdc.data.preparation.source_files import sha256_of, size_and_time
 from hdc.data.remedy import SOURCES
 from hdc.data.store import MANIFEST
@@ -24,6 +25,7 @@ from hdc.runtime.sealed import read_sealed, write_sealed
 
 CHANGED = "changed.csv"  # tells Snakemake, by its time, that a data set is out of date
 NEW, GONE, OTHER = "new", "gone", "another content"
+RELABELLED = "another label or group"
 _KEYS = ("path", "bytes", "modified", "sha256")
 
 
@@ -45,6 +47,14 @@ def source_paths(prepared: str | Path, folder: str | Path) -> dict[str, str]:
     """Where the file of each prepared video lies if it still lies below `folder`, by video."""
     files = _read_files(Path(prepared))
     return {video: str(Path(folder, path)) if path else "" for video, (path, *_) in files.items()}
+
+
+def changed_since(listing: Listing, prepared: str | Path) -> dict[str, str]:
+    """Which files, or which pieces of them, differ from those prepared, and how."""
+    changed = changed_videos(listing.files, prepared)
+    if listing.recordings is not None:
+        changed |= changed_pieces(listing.videos, prepared)
+    return changed
 
 
 def changed_videos(videos: pd.DataFrame, prepared: str | Path) -> dict[str, str]:
@@ -72,6 +82,25 @@ def changed_videos(videos: pd.DataFrame, prepared: str | Path) -> dict[str, str]
                 changed[video] = OTHER
     changed |= dict.fromkeys(sorted(files.keys() - set(videos.video)), GONE)
     return changed | _read_doubtful(doubtful, files, prepared)
+
+
+def changed_pieces(videos: pd.DataFrame, prepared: str | Path) -> dict[str, str]:
+    """Which pieces of recordings are listed otherwise than when they were prepared, and how.
+
+    `videos` has video, label and group. Nothing where nothing was prepared.
+    """
+    path = Path(prepared) / "listed.csv"
+    if not path.is_file():
+        return {}
+    columns = ["video", "label", "group"]
+    now, then = (
+        {video: rest for video, *rest in table[columns].itertuples(index=False)}
+        for table in (videos, read_table(path, tuple(columns)))
+    )
+    changed = dict.fromkeys(now.keys() - then.keys(), NEW)
+    changed |= dict.fromkeys(then.keys() - now.keys(), GONE)
+    relabelled = [video for video in now if now[video] != then.get(video, now[video])]
+    return changed | dict.fromkeys(relabelled, RELABELLED)
 
 
 def _read_files(prepared: Path) -> dict[str, list[Any]]:

@@ -2,6 +2,8 @@
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,10 @@ from av.video.stream import VideoStream
 from hdc.settings.data import Decoding
 
 EXPLODE = {"err_detect": "explode"}
+EXPECTED_KIND = re.compile("expected a (container|codec) of ")  # how such a reason begins
+_CLAIM_LENGTH = ("avi", "mov", "matroska")  # their headers say how long the whole is
+_NO_STAMPS = ("h264", "hevc")  # bare streams, as recorders write them
+_RATES = (1 / 60, 1000.0)  # frames a second that are believed
 
 
 class RejectedVideo(Exception):  # noqa: N818  (a verdict about a file, no error of the program)
@@ -28,40 +34,44 @@ class Header:
     claimed_frames: int  # 0: it does not say; without those that it says to skip
     claimed_seconds: float  # 0: it does not say; of the longest stream
     video_seconds: float  # 0: it does not say; where the video ends
-    fps: float | None  # as the container states it; None if it does not
+    fps: float | None  # as the file states it; None if it does not
     width: int
     height: int
+    truncation_told: bool = True  # whether the header claims a length that a cut file lacks
+    start: float | None = None  # seconds; the time stamp at which it begins; None: no stamps
 
 
 def read_header(path: str | Path, decoding: Decoding) -> Header:
     """What a file says about itself. Raises RejectedVideo with the reason."""
-    with verdicts(path), opened(path, decoding) as (container, stream):
+    with captured_messages(), verdicts(path), opened(path, decoding) as (container, stream):
         return header_of(container, stream)
 
 
-class verdicts:  # noqa: N801  (a context manager, used like a function)
-    """Turns whatever goes wrong with a file into RejectedVideo, with FFmpeg's error messages.
+@contextmanager
+def captured_messages() -> Iterator[list[tuple[int, str, str]]]:
+    """What FFmpeg says at error level meanwhile: level, who says it, text."""
+    av.logging.set_level(av.logging.ERROR)
+    # Not only of this thread: FFmpeg may report from its own.
+    with av.logging.Capture(local=False) as messages:
+        yield messages
+
+
+@contextmanager
+def verdicts(path: str | Path) -> Iterator[None]:
+    """Turns whatever goes wrong with a file into RejectedVideo.
 
     Except MemoryError: the limit, and who sets it, is known elsewhere.
     """
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-
-    def __enter__(self) -> list[tuple[int, str, str]]:
-        if not self.path.is_file() or self.path.stat().st_size == 0:
-            raise RejectedVideo("empty file" if self.path.is_file() else "no such file")
-        av.logging.set_level(av.logging.ERROR)
-        # Not only of this thread: FFmpeg may report from its own.
-        self.capture = av.logging.Capture(local=False)
-        return self.capture.__enter__()
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        self.capture.__exit__(kind, error, trace)
-        if not isinstance(error, Exception) or isinstance(error, RejectedVideo | MemoryError):
-            return
-        # All of them: damage raises IndexError, UnicodeDecodeError and others.
-        logging.debug("%s", self.path, exc_info=error)
+    path = Path(path)
+    if not path.is_file() or path.stat().st_size == 0:
+        raise RejectedVideo("empty file" if path.is_file() else "no such file")
+    try:
+        yield
+    except (RejectedVideo, MemoryError):
+        raise
+    # All of them: damage raises IndexError, UnicodeDecodeError and others.
+    except Exception as error:
+        logging.debug("%s", path, exc_info=error)
         raise RejectedVideo(f"cannot be decoded: {_one_line(error)}") from error
 
 
@@ -77,7 +87,7 @@ class opened:  # noqa: N801  (likewise)
             self.container = av.open(
                 str(self.path),
                 metadata_errors="ignore",
-                options=EXPLODE | {"format_whitelist": ",".join(self.decoding.containers)},
+                options=EXPLODE | {"format_whitelist": ",".join(self.decoding.all_containers)},
             )
         except ValueError as error:  # InvalidDataError is a ValueError
             raise RejectedVideo(_why_closed(error, self.decoding)) from error
@@ -96,8 +106,8 @@ class opened:  # noqa: N801  (likewise)
             raise RejectedVideo("no decoder for its video stream")
         # codec_whitelist does not restrict decoding, so the name is checked before the first frame.
         name = context.codec.canonical_name
-        if name not in self.decoding.codecs:
-            codecs = ", ".join(self.decoding.codecs)
+        if name not in self.decoding.all_codecs:
+            codecs = ", ".join(self.decoding.all_codecs)
             remedy = f"to allow it, add {name} to decoding.codecs"
             raise RejectedVideo(f"expected a codec of {codecs}, found {name}: {remedy}")
         context.options = EXPLODE | {"max_pixels": str(self.decoding.frame_pixels)}
@@ -118,25 +128,44 @@ def _why_closed(error: ValueError, decoding: Decoding) -> str:
     else:
         name = log[1].split(",")[0]  # a demuxer has several names, any will do
         container = f"{name}, {ContainerFormat(name, 'r').long_name}"
-        expected = f"expected a container of {', '.join(decoding.containers)}, found {container}"
-        return f"{expected}: to allow it, add {name} to decoding.containers"
-    return f"cannot be opened as {','.join(decoding.containers)}: {reason}"
+        expected = f"expected a container of {', '.join(decoding.all_containers)}"
+        return f"{expected}, found {container}: to allow it, add {name} to decoding.containers"
+    return f"cannot be opened as {','.join(decoding.all_containers)}: {reason}"
+
+
+def is_allowed(container: str, codec: str, decoding: Decoding) -> bool:
+    """Whether files of a kind, as a header names it, are taken."""
+    names = set(container.split(","))  # a demuxer has several, any will do
+    return bool(names & set(decoding.all_containers)) and codec in decoding.all_codecs
 
 
 def header_of(container: InputContainer, stream: VideoStream) -> Header:
     """What an opened file says about itself."""
-    duration = container.duration
-    rate = stream.average_rate
+    duration, start = container.duration, container.start_time
+    frames, seconds = _claimed_frames(container, stream), _video_seconds(container, stream)
+    claims = any(name in container.format.name for name in _CLAIM_LENGTH)
     return Header(
         container=container.format.name,
         codec=stream.codec_context.codec.canonical_name,
-        claimed_frames=_claimed_frames(container, stream),
+        claimed_frames=frames,
         claimed_seconds=max(0.0, duration / av.time_base) if duration else 0.0,
-        video_seconds=_video_seconds(container, stream),
-        fps=float(rate) if rate else None,
+        video_seconds=seconds,
+        fps=_rate(container, stream),
         width=stream.codec_context.width,
         height=stream.codec_context.height,
+        truncation_told=claims and (frames > 0 or seconds > 0),
+        start=None if start is None else start / av.time_base,
     )
+
+
+def _rate(container: InputContainer, stream: VideoStream) -> float | None:
+    """Frames a second, as far as a file tells; of a bare stream FFmpeg would assume 25."""
+    if container.format.name in _NO_STAMPS:
+        rates = [stream.codec_context.framerate]
+    else:  # the average of DV is that of its clock, Ogg has none
+        rates = [stream.average_rate, stream.guessed_rate]
+    believed = [float(rate) for rate in rates if rate and _RATES[0] <= rate <= _RATES[1]]
+    return believed[0] if believed else None
 
 
 def _claimed_frames(container: InputContainer, stream: VideoStream) -> int:

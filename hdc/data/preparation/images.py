@@ -6,8 +6,9 @@ tell is told here: a JPEG file that ends too early, and how EXIF says to show an
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,10 +20,11 @@ from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 from PIL import ExifTags, Image
 
-from hdc.data.preparation.container import Header, RejectedVideo, verdicts
+from hdc.data.preparation.container import Header, RejectedVideo, captured_messages, verdicts
 from hdc.data.preparation.decode import DecodedVideo, stored_size
+from hdc.data.preparation.frame_source import FrameSource, SourceFrame
 from hdc.data.preparation.orientation import Orientation
-from hdc.data.preparation.source_files import image_number, images_of, sha256_of_all
+from hdc.data.preparation.source_files import image_number, images_of, sha256_of, sha256_of_all
 from hdc.settings.data import Decoding, Images
 
 CONTAINER = "images"  # in files.csv
@@ -49,11 +51,10 @@ class _Picture:
         return self.frame.width, self.frame.height
 
 
-class FolderOfImages:
-    """The frames of a folder of images in the order of their numbers, and facts about them.
+class FolderOfImages(FrameSource):
+    """The frames of a folder of images in the order of their numbers.
 
-    Use it in a `with`: entering it looks at the folder and at its first image. That and iterating
-    raise RejectedVideo with the reason.
+    A `hdc.data.preparation.frame_source`; entering it looks at the folder and at its first image.
     """
 
     fps_varies = False
@@ -63,6 +64,7 @@ class FolderOfImages:
     ) -> None:
         self.path, self.decoding, self.images = Path(path), decoding, images
         self.short_side = short_side
+        self.reformatter = VideoReformatter()
 
     def __enter__(self) -> "FolderOfImages":
         self.paths = _numbered(self.path)
@@ -84,13 +86,11 @@ class FolderOfImages:
     def __exit__(self, *_: object) -> None:
         """Nothing stays open."""
 
-    def frames(self) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
-        """All frames at their stored size, as the first image is to be shown.
+    def frames(self) -> Iterator[SourceFrame]:
+        """All frames, as the first image is to be shown.
 
         RejectedVideo, which names the image, at the first that is damaged or of another size.
         """
-        reformatter = VideoReformatter()
-        width, height = stored_size(*self.size, short_side=self.short_side)
         shown = self.orientation  # as the first says
         self.checksums: list[str] = []
         for number, path in enumerate(self.paths):
@@ -104,28 +104,28 @@ class FolderOfImages:
                 fault = f"changes at frame {number}: stored as the first"
                 self.orientation = replace(self.orientation, fault=fault)
             self.checksums.append(picture.sha256)
-            frame = picture.frame
-            stored = reformatter.reformat(frame, width, height, format="rgb24", threads=1)
-            yield shown.upright(stored.to_ndarray()[None])[0]
+            stamp = number / self.images.frames_per_second
+            yield SourceFrame(stamp, partial(self._stored, picture.frame, shown))
+
+    def _stored(self, frame: VideoFrame, shown: Orientation) -> UInt8[np.ndarray, "height width 3"]:
+        width, height = stored_size(*self.size, short_side=self.short_side)
+        stored = self.reformatter.reformat(frame, width, height, format="rgb24", threads=1)
+        return shown.upright(stored.to_ndarray()[None])[0]
 
     @property
     def sha256(self) -> str:
-        """Of the content of all images, once their frames are read."""
+        """Of the content of all images."""
+        if len(self.checksums) < len(self.paths):  # the last were not asked for
+            return sha256_of(str(self.path))
         return sha256_of_all(self.checksums)
 
 
 def decode_images(
-    path: str | Path,
-    decoding: Decoding,
-    images: Images,
-    *,
-    short_side: int,
-    on_header: Callable[[Header], None] = lambda header: None,
+    path: str | Path, decoding: Decoding, images: Images, *, short_side: int
 ) -> DecodedVideo:
     """All frames of a folder of images; as `hdc.data.preparation.decode.decode_video` of a file."""
     with FolderOfImages(path, decoding, images, short_side=short_side) as folder:
-        on_header(folder.header)
-        frames = np.stack([*folder.frames()])
+        frames = np.stack([frame.image for frame in folder.frames()])
         facts = (*folder.size, folder.orientation, folder.fps_varies, folder.sha256)
         return DecodedVideo(frames, folder.header, *facts)
 
@@ -154,7 +154,7 @@ def _numbered(folder: Path) -> list[Path]:
 def _decoded(path: Path, decoding: Decoding) -> _Picture:
     """An image; RejectedVideo, which names it, for one that is damaged."""
     try:
-        with verdicts(path) as messages:
+        with captured_messages() as messages, verdicts(path):
             content = path.read_bytes()
             codec = _codec(content)
             frame = _only_frame(content, codec, decoding)

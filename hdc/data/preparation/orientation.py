@@ -23,7 +23,7 @@ class Orientation:
         self, frames: UInt8[np.ndarray, "time height width 3"]
     ) -> UInt8[np.ndarray, "time shown_height shown_width 3"]:
         """Frames as a player shows them; unchanged unless that is a mirroring or quarter turns."""
-        if self.fault:
+        if self.fault or not (self.mirrored or self.rotation):
             return frames
         frames = frames[:, :, ::-1] if self.mirrored else frames
         return np.rot90(frames, self.rotation // 90, axes=(1, 2))

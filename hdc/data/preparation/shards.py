@@ -14,7 +14,6 @@ import errno
 import json
 import os
 import re
-import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -28,8 +27,10 @@ import pandas as pd
 from hdc.data.index import MISSING
 from hdc.data.integrity import frame_faults
 from hdc.data.preparation.container import RejectedVideo
+from hdc.data.preparation.entries import Appender, copy_entry, holds, new_entry
 from hdc.data.preparation.journal import Journal
-from hdc.data.preparation.sandbox import Decoder, PackedVideo
+from hdc.data.preparation.packing import Cut
+from hdc.data.preparation.sandbox import Decoder, PackedFile
 from hdc.data.preparation.source_files import sha256_of, size_and_time, still
 from hdc.data.store import MANIFEST
 from hdc.runtime.atomic_files import write_text
@@ -39,6 +40,7 @@ from hdc.runtime.lock import Lock
 from hdc.runtime.lookahead import ahead
 from hdc.runtime.progress import progress, threads
 from hdc.runtime.sealed import read_sealed, write_sealed
+from hdc.settings.added import dict_without_added
 from hdc.settings.data import Decoding, Images, Store
 
 FOLDER = "shards"
@@ -103,38 +105,47 @@ class Packing:
     decoding: Decoding
     store: Store
     form: str
-    images: Images | None
+    images: Images | None = None
+    segment_seconds: float | None = None
 
     @property
     def key(self) -> str:
-        """Changes with every setting that the packed videos depend on."""
+        """Changes with every setting that the packed videos depend on.
+
+        Which kinds of files are taken is asked of each entry instead (`entries.holds`).
+        """
+        decoding = dict_without_added(self.decoding)
+        for name in ("other_containers", "other_codecs"):
+            decoding.pop(name, None)
         layout = (self.form, self.store.short_side, self.store.key_frame_every)
-        settings = [asdict(self.decoding), layout, self.store.rate_factor]
-        return digest(json.dumps([*settings, *([asdict(self.images)] if self.images else [])]))
+        parts = [decoding, layout, self.store.rate_factor]
+        parts += [asdict(self.images)] if self.images else []
+        if self.store.fps is not None or self.segment_seconds is not None:
+            parts += [self.store.fps, self.segment_seconds]
+        return digest(json.dumps(parts))
+
+    def cuts(self, rows: pd.DataFrame) -> list[Cut]:
+        """How each file is cut."""
+        if "spans" in rows:
+            return [Cut(spans=spans) for spans in rows.spans]
+        return [Cut(seconds=self.segment_seconds)] * len(rows)
 
 
-def prepare_shard(
-    shard: Shard,
-    listed: pd.DataFrame,
-    decoding: Decoding,
-    store: Store,
-    *,
-    form: str,
-    images: Images | None = None,
-) -> dict[str, Any]:
-    """Decode and pack the shard's part of `listed` (video, path), as far as not done; its facts.
+def prepare_shard(shard: Shard, listed: pd.DataFrame, packing: Packing) -> dict[str, Any]:
+    """Decode and pack the shard's part of `listed`, as far as not done; its facts.
 
-    A video is not decoded again as long as its file has the same content, wherever it lies, and the
-    bytes that are stored of it are those of then.
+    `listed` has video and path of files, and spans (start and end in seconds) where each is cut
+    into pieces by them. A file is not decoded again as long as it has the same content, wherever it
+    lies, and the bytes that are stored of it are those of then.
     Raises InputError if another process is at it, or if the disk is full; run again, it goes on
     where it was.
     """
-    rows, packing = shard.rows(listed), Packing(decoding, store, form, images)
+    rows = shard.rows(listed)
     lock = Lock(shard.facts.with_suffix(".lock"))
     done = shard.read()
     if done is not None and done.get("key") != packing.key:
         done = None
-    kept = _kept(shard, done, rows) if done else {}
+    kept = _kept(shard, done, rows, packing) if done else {}
     if done and [entry["video"] for entry in done["videos"]] == [*rows.video] == [*kept]:
         facts = done | {"videos": list(kept.values())}
         if facts != done:  # files with other times, the same content
@@ -154,12 +165,14 @@ def _void(shard: Shard, *, keep_facts: bool) -> None:
         path.unlink(missing_ok=True)
 
 
-def _kept(shard: Shard, done: dict[str, Any], rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def _kept(
+    shard: Shard, done: dict[str, Any], rows: pd.DataFrame, packing: Packing
+) -> dict[str, dict[str, Any]]:
     """The entries that still hold, by video: of the same content, whose stored bytes are whole."""
     entries = {entry["video"]: entry for entry in done["videos"]}
     kept = {}
-    for video, path in zip(rows.video, rows.path, strict=True):
-        if video not in entries or not _tells_mirrored(entries[video]):
+    for video, path, cut in zip(rows.video, rows.path, packing.cuts(rows), strict=True):
+        if video not in entries or not holds(entries[video], cut, packing.decoding):
             continue
         if source := still(entries[video]["source"], path):
             kept[video] = entries[video] | {"source": source}
@@ -168,11 +181,6 @@ def _kept(shard: Shard, done: dict[str, Any], rows: pd.DataFrame) -> dict[str, d
         print(f"{video}: expected the frames that were stored, {fault}: decoded again", flush=True)
         del kept[video]
     return kept
-
-
-def _tells_mirrored(entry: dict[str, Any]) -> bool:
-    """Whether a video is stored as shown; an older preparation took mirrored ones for turned."""
-    return "rejected" in entry or "mirrored" in entry["facts"]
 
 
 def _prepare_and_finish(
@@ -198,94 +206,69 @@ def _prepare(
     shard: Shard, rows: pd.DataFrame, kept: dict[str, dict[str, Any]], packing: Packing
 ) -> list[dict[str, Any]]:
     """Everything up to the whole file of frames; returns an entry for each row."""
-    partial = shard.frames.with_suffix(".bin.partial")
+    partial, cuts = shard.frames.with_suffix(".bin.partial"), packing.cuts(rows)
 
     def is_next(place: int, entry: dict[str, Any]) -> bool:
         if place >= len(rows) or entry["video"] != rows.video.iloc[place]:
             return False
         unchanged = still(entry["source"], rows.path.iloc[place]) is not None
-        return unchanged and _tells_mirrored(entry)
+        return unchanged and holds(entry, cuts[place], packing.decoding)
 
     with partial.open("ab") as file, Journal(shard.journal, packing.key) as journal:
         journal.recover(file, partial, is_next)
-        left = rows.iloc[len(journal.entries) :]
-        offset = file.tell()
-        with closing(_packed(shard, left, kept, packing)) as packed:
-            for entry, frames in packed:
-                if "rejected" not in entry:
-                    file.write(frames)
-                    file.flush()
-                    entry["offset"] = offset
-                    offset += len(frames)
-                journal.add(entry)
+        to, done = Appender(file), len(journal.entries)
+        videos = rows.video[done:]
+        left = [
+            (path, cut)
+            for video, path, cut in zip(videos, rows.path[done:], cuts[done:], strict=True)
+            if video not in kept
+        ]
+        with (
+            closing(_in_order(left, packing, shard.frames.parent)) as decoded,
+            progress(videos, total=len(videos), unit="video", what="decoding") as bar,
+        ):
+            for video, cut in zip(bar, cuts[done:], strict=True):
+                if video in kept:
+                    journal.add(copy_entry(kept[video], shard.frames, to))
+                    continue
+                packed, source = next(decoded)
+                journal.add(new_entry(video, source, cut, packed, to))
+                if isinstance(packed, PackedFile):
+                    packed.close()
         os.fsync(file.fileno())
     partial.replace(shard.frames)
     return journal.entries
 
 
-def _packed(
-    shard: Shard, rows: pd.DataFrame, kept: dict[str, dict[str, Any]], packing: Packing
-) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """For each row an entry without its offset, and the packed video; None for a rejected one."""
-    paths = rows.path[~rows.video.isin(list(kept))].tolist()
-    with (
-        closing(_in_order(paths, packing)) as decoded,
-        progress(rows.video, total=len(rows), unit="video", what="decoding") as bar,
-    ):
-        for video in bar:
-            if video in kept:
-                yield dict(kept[video]), _stored(shard.frames, kept[video])
-            else:
-                yield _entry(video, *next(decoded))
-
-
-def _stored(path: Path, entry: dict[str, Any]) -> bytes:
-    """The packed video of an older entry."""
-    if "rejected" in entry:
-        return b""
-    with path.open("rb") as file:
-        file.seek(entry["offset"])
-        return file.read(entry["bytes"])
-
-
-def _entry(
-    video: str, outcome: PackedVideo | RejectedVideo, source: dict[str, Any]
-) -> tuple[dict[str, Any], bytes]:
-    """What is noted of a video that was just decoded, and its packed frames."""
-    entry = {"video": video, "source": source}
-    if isinstance(outcome, RejectedVideo):
-        if str(outcome) != MISSING:  # they are counted in the end
-            print(f"rejected {video}: {outcome}", flush=True)
-        return entry | {"rejected": str(outcome)}, b""
-    frames = outcome.packed
-    entry |= {"offset": 0, "bytes": len(frames), "crc32": zlib.crc32(frames)}
-    return entry | {"shape": outcome.shape, "facts": outcome.facts}, frames
-
-
 def _in_order(
-    paths: list[str], packing: Packing
-) -> Iterator[tuple[PackedVideo | RejectedVideo, dict[str, Any]]]:
-    """Decode in child processes, a few videos ahead; outcomes and files in the order of `paths`."""
-    workers = max(1, min(threads(), len(paths)))
+    files: list[tuple[str, Cut]], packing: Packing, folder: Path
+) -> Iterator[tuple[PackedFile | RejectedVideo, dict[str, Any]]]:
+    """Decode in child processes, a few files ahead; outcomes and sources in the order of `files`.
+
+    `folder`: where frames may lie until they are asked for.
+    """
+    workers = max(1, min(threads(), len(files)))
     settings = (packing.decoding, packing.store, packing.form, packing.images)
-    decoders = [Decoder(*settings) for _ in range(workers)]
+    decoders = [Decoder(*settings, folder=folder) for _ in range(workers)]
     idle: SimpleQueue[Decoder] = SimpleQueue()
     for decoder in decoders:
         idle.put(decoder)
 
-    def pack(path: str) -> tuple[PackedVideo | RejectedVideo, dict[str, Any]]:
+    def pack(path: str, cut: Cut) -> tuple[PackedFile | RejectedVideo, dict[str, Any]]:
         size, modified = size_and_time(path)  # before it is read, so that a change meanwhile shows
         decoder = idle.get()
+        sha256 = ""
         try:
-            outcome = decoder.pack(path) if path else RejectedVideo(MISSING)
-            sha256 = outcome.facts["sha256"] if path else ""
+            outcome = decoder.pack(path, cut) if path else RejectedVideo(MISSING)
+            sha256 = outcome.sha256 if path else ""
         except RejectedVideo as verdict:
-            outcome, sha256 = verdict, sha256_of(path)
+            outcome = verdict
         finally:
             idle.put(decoder)
+        sha256 = sha256 or (sha256_of(path) if path else "")
         return outcome, {"bytes": size, "modified": modified, "sha256": sha256}
 
-    tasks = (partial(pack, path) for path in paths)
+    tasks = (partial(pack, *file) for file in files)
     with closing(ahead(tasks, workers=workers, waiting=2 * workers)) as packed:
         try:
             yield from packed

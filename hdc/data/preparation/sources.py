@@ -3,12 +3,14 @@
 import math
 from pathlib import Path
 
+import pandas as pd
+
 from hdc.data.index import missing_videos, read_table
 from hdc.data.listing import Listing
 from hdc.data.preparation.changes import source_paths
 from hdc.data.store import MANIFEST, list_faults, read_manifest
 from hdc.runtime.errors import InputError
-from hdc.settings.data import Data, Store, SyntheticData
+from hdc.settings.data import Data, FolderData, Store, SyntheticData
 
 
 def list_videos(data: Data, folder: str | Path) -> Listing:
@@ -21,23 +23,35 @@ def list_videos(data: Data, folder: str | Path) -> Listing:
         from hdc.data.official.listing import list_official
 
         return list_official(folder, data.official, seed=data.seed, images=images)
+    return _list_own(data.folder, folder, seed=data.seed, images=images)
+
+
+def _list_own(settings: FolderData, folder: str | Path, *, seed: int, images: bool) -> Listing:
     from hdc.data.preparation.folder import list_folder
+    from hdc.data.preparation.segments import list_segments
     from hdc.data.splits import folds_by_group, folds_by_pair
 
-    videos = list_folder(folder, data.folder.pattern, images=images)
-    split = folds_by_pair if data.folder.unseen == "pairs" else folds_by_group
-    splits = split(
-        videos,
-        folds=data.folder.folds,
-        validation_groups=data.folder.validation_groups,
-        seed=data.seed,
-    )
-    return Listing(videos, splits)
+    by_path = settings.segments is None and settings.folds > 0
+    videos = list_folder(folder, settings.pattern, images=images, labelled=by_path)
+    recordings, hint = None, ""
+    if settings.segments is not None:
+        videos, recordings = list_segments(Path(folder, settings.segments), videos)
+        hint = f"{settings.segments} names them, and data.folder.pattern has to match them"
+    splits = []
+    if settings.folds:
+        split = folds_by_pair if settings.unseen == "pairs" else folds_by_group
+        splits = split(
+            videos,
+            folds=settings.folds,
+            validation_groups=settings.validation_groups,
+            seed=seed,
+        )
+    return Listing(videos, splits, hint, recordings)
 
 
-def count_shards(videos: int, store: Store) -> int:
-    """How many files of the store, each one job, a number of videos makes."""
-    return math.ceil(videos / store.shard_videos)
+def count_shards(files: int, store: Store) -> int:
+    """How many files of the store, each one job, a number of files of videos makes."""
+    return math.ceil(files / store.shard_videos)
 
 
 def look_up(
@@ -59,7 +73,10 @@ def look_up(
             paths = [
                 "" if video in missing else places.get(video, "prepared") for video in listed.video
             ]
-            listing = Listing(listed.assign(path=paths), [])
+            recordings = None
+            if set(places) - set(listed.video):  # videos are pieces of files
+                recordings = pd.DataFrame({"video": places.keys(), "path": places.values()})
+            listing = Listing(listed.assign(path=paths), [], recordings=recordings)
     listing = listing or list_videos(data, folder)
     listing.require_found(folder, allow_missing=allow_missing)
     return listing

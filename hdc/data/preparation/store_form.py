@@ -1,11 +1,13 @@
 """Which form of the store a data set gets: raw frames as long as they fit."""
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
-from hdc.data.preparation.container import RejectedVideo
+from hdc.data.preparation.container import Header, RejectedVideo
 from hdc.data.preparation.decode import stored_size
+from hdc.data.preparation.pieces import Span
 from hdc.data.preparation.sandbox import Decoder
 from hdc.data.store import H264, RAW
 from hdc.settings.data import Data, Decoding, Store
@@ -26,25 +28,36 @@ def choose_form(listed: pd.DataFrame, data: Data, decoding: Decoding, store: Sto
         made = data.synthetic
         size = 3.0 * made.frames * store.short_side**2 * len(listed)
     else:
-        size = _mean_raw_size(listed.path[listed.path != ""], data, decoding, store) * len(listed)
+        size = _mean_raw_size(listed[listed.path != ""], data, decoding, store) * len(listed)
     form = RAW if size <= store.raw_gib * _GIB else H264
     print(f"store: {form}; as raw frames about {size / _GIB:.1f} GiB", flush=True)
     return form
 
 
-def _mean_raw_size(paths: pd.Series, data: Data, decoding: Decoding, store: Store) -> float:
-    """Mean bytes of a video as raw frames, from a sample of headers."""
+def _mean_raw_size(files: pd.DataFrame, data: Data, decoding: Decoding, store: Store) -> float:
+    """Mean bytes of what a file gives as raw frames, from a sample of headers."""
     sizes = []
     with Decoder(decoding, store, RAW, data.images) as decoder:
-        for path in paths.iloc[:: math.ceil(max(1, len(paths)) / _SAMPLE)]:
+        for _, file in files.iloc[:: math.ceil(max(1, len(files)) / _SAMPLE)].iterrows():
             try:
-                header = decoder.header(path)
+                header = decoder.header(file.path)
             except RejectedVideo:
                 continue
             if header.width and header.height:
                 width, height = stored_size(
                     header.width, header.height, short_side=store.short_side
                 )
-                frames = header.claimed_frames or header.claimed_seconds * (header.fps or 25)
+                frames = _stored_frames(header, file.get("spans"), decoding, store)
                 sizes.append(3.0 * frames * width * height)
     return sum(sizes) / max(1, len(sizes))
+
+
+def _stored_frames(
+    header: Header, spans: Sequence[Span] | None, decoding: Decoding, store: Store
+) -> float | int:
+    """About how many frames are stored of a file, or of some spans of it."""
+    fps = header.fps or decoding.assumed_fps
+    frames = header.claimed_frames or header.claimed_seconds * fps
+    if spans is not None:
+        frames = sum(end - start for start, end in spans) * fps
+    return frames if store.fps is None else frames / fps * store.fps

@@ -12,7 +12,8 @@ from hdc.data.preparation.decode import decode_video, stored_size
 @pytest.fixture
 def decode(prepare_settings):
     def run(path, **changes):
-        changes = {"decoding__frame_count_tolerance": 0} | changes
+        strict = {"decoding__other_containers": [], "decoding__other_codecs": []}
+        changes = strict | {"decoding__frame_count_tolerance": 0} | changes
         return decode_video(path, prepare_settings(**changes).decoding, short_side=24)
 
     return run

@@ -11,6 +11,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from hdc.data.preparation.container import RejectedVideo
 from hdc.data.preparation.images import FolderOfImages, decode_images
+from hdc.data.preparation.packing import Cut
 from hdc.data.preparation.sandbox import Decoder
 from hdc.data.preparation.source_files import image_number, sha256_of, size_and_time, still
 from hdc.settings.data import Images
@@ -211,8 +212,12 @@ def test_a_child_decodes_them(folder, prepare_settings, decode):
     with Decoder(settings.decoding, settings.store, "raw", IMAGES) as decoder:
         assert decoder.header(folder) == header
         packed = decoder.pack(folder)
-        assert packed.packed == decode(folder).frames.tobytes()
-        assert packed.facts["fps"] == 12.0 and packed.facts["seconds"] == 1.0
+        [piece] = packed.pieces
+        assert b"".join(packed.parts(piece)) == decode(folder).frames.tobytes()
+        assert piece.facts["fps"] == 12.0 and piece.facts["seconds"] == 1.0
+        assert packed.sha256 == sha256_of(str(folder))
+        [start] = decoder.pack(folder, Cut(spans=[(0.25, 0.5)])).pieces
+        assert start.shape == (3, 32, 40)
         bit(folder / "frame_2.png")
         with pytest.raises(RejectedVideo, match=r"frame_2\.png"):
             decoder.pack(folder)

@@ -12,7 +12,7 @@ import pytest
 
 from hdc.data.preparation import shards
 from hdc.data.preparation.journal import Journal
-from hdc.data.preparation.shards import Shard, prepare_shard
+from hdc.data.preparation.shards import Packing, Shard, prepare_shard
 from hdc.runtime.errors import InputError
 from hdc.runtime.sealed import write_sealed
 
@@ -34,7 +34,7 @@ def prepare(tmp_path, listed, prepare_settings):
     def run(number=1, total=1, *, listed=listed, form="raw", **changes):
         settings = prepare_settings(store__short_side=24, **changes)
         shard = Shard(tmp_path / "out", number, total)
-        prepare_shard(shard, listed, settings.decoding, settings.store, form=form)
+        prepare_shard(shard, listed, Packing(settings.decoding, settings.store, form))
         return shard
 
     return run
@@ -45,9 +45,9 @@ def decoded(monkeypatch):
     """The names of the files that are decoded from here on."""
     names, pack = [], shards.Decoder.pack
 
-    def noted(decoder, path):
+    def noted(decoder, path, cut):
         names.append(Path(path).name)
-        return pack(decoder, path)
+        return pack(decoder, path, cut)
 
     monkeypatch.setattr(shards.Decoder, "pack", noted)
     return names
