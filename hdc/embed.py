@@ -4,9 +4,12 @@ Writes features.safetensors: float32, rows in the order of index.csv, averaged o
 clips. `<level>` is pooled over time, height and width. `<level>.still` and `<level>.shuffled` are
 the same of clips whose first frame is repeated, or whose frames are in random order: controls for
 how much the features use time. `<last level>.spatial_max` is pooled as VCOP's retrieval does.
+
+With probes of time also, of some videos: `<level>.reversed` and `<level>.swapped`, of the same
+clips from end to start and with their second half first, and `<level>.stride<n>`, of clips of n
+frames of the video from one of theirs to the next, which have the same middle at every n.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +25,7 @@ from hdc.runtime.digest import digest
 from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import made_from, prepared_files
 from hdc.runtime.tensor_files import write_tensors
-from hdc.settings.schema import Clip, Inference
+from hdc.settings.schema import Clip, Inference, TimeProbes
 from hdc.settings.stage import Stage, StageJob, argument, choice, node
 
 
@@ -41,6 +44,7 @@ class EmbedJob(StageJob):
     network: dict[str, Any] = node("backbone")
     clip: Clip = node()
     inference: Inference = node()
+    time_probes: TimeProbes = node()
 
 
 STAGE = Stage("embed", __doc__, EmbedJob)
@@ -56,20 +60,16 @@ def main(job: EmbedJob) -> None:
     from safetensors.numpy import save
 
     from hdc.encoders.build import read_encoder
+    from hdc.evaluation.time_features import TimeEmbedding
     from hdc.runtime.fabric import laid_out, start_fabric
 
     fabric = start_fabric("32-true")
     encoder = laid_out(read_encoder(job.encoder, job.network), fabric.device)
     levels = list(encoder.levels)
     encoder = fabric.setup_module(encoder)
-    features = video_features(
-        encoder,
-        store,
-        len(index),
-        clip=job.clip,
-        inference=job.inference,
-        workers=store.readers(job.progress.workers),
-    )
+    how = {"clip": job.clip, "inference": job.inference}
+    how["workers"] = store.readers(job.progress.workers)
+    features = video_features(encoder, store, len(index), **how)
     require_finite(features, index.video.tolist(), job.encoder)
     facts = {
         "clips_per_video": job.inference.clips,
@@ -78,6 +78,13 @@ def main(job: EmbedJob) -> None:
         "levels": levels,
         "settings": digest(job.settings_text),
     }
+    if job.time_probes.videos:
+        frames = store if store.channels == 3 else ClipStore(job.prepared, index.video.tolist())
+        timed = TimeEmbedding(encoder, store, frames, **how).features(job.time_probes)
+        for rows, tables in timed.tables:
+            require_finite(tables, index.video.iloc[rows].tolist(), job.encoder)
+            features |= tables
+        facts["time"] = timed.facts
     path = job.output_dir / "features.safetensors"
     write_tensors(path, partial(save, features), facts)
     print(f"{path}: {len(index)} videos, {', '.join(features)}", flush=True)
@@ -93,13 +100,11 @@ def video_features(
     workers: int,
 ) -> dict[str, np.ndarray]:
     """By name a float32 table (video, number): the mean over each video's clips."""
-    import torch
 
-    from hdc.data.augment import augment
     from hdc.data.frame_orders import in_order
     from hdc.data.whole_videos import video_batches
+    from hdc.encoders.clip_features import features_of
 
-    clips_each = inference.clips
     batches = video_batches(
         store,
         range(videos),
@@ -109,19 +114,14 @@ def video_features(
         workers=workers,
         what="embedding",
     )
-    tables: dict[str, list] = {}
-    with torch.inference_mode():
-        for batch in batches:
-            shown = {"": batch.parts} | {
-                f".{order}": in_order(batch, order, store, clips=clips_each)
-                for order in ("still", "shuffled")
-            }
-            for suffix, clips in shown.items():
-                maps = encoder(augment(clips, batch.draws, pixels=clip.pixels))
-                for name, rows in pooled(maps, suffix):
-                    means = rows.unflatten(0, (-1, clips_each)).mean(dim=1)
-                    tables.setdefault(name, []).append(means.float().cpu())
-    return {name: torch.cat(parts).numpy() for name, parts in tables.items()}
+
+    def shown(batch: Any) -> dict[str, Any]:
+        return {"": batch.parts} | {
+            f".{order}": in_order(batch, order, store, clips=inference.clips)
+            for order in ("still", "shuffled")
+        }
+
+    return features_of(encoder, batches, shown, pixels=clip.pixels, clips_each=inference.clips)
 
 
 def require_finite(features: dict[str, np.ndarray], videos: list[str], encoder: Path) -> None:
@@ -134,22 +134,6 @@ def require_finite(features: dict[str, np.ndarray], videos: list[str], encoder: 
                 f"{len(wrong):,} of {len(videos):,} videos, such as {videos[wrong[0]]}; "
                 "its numbers overflow: pretrain it again with a lower pretrain.learning_rate"
             )
-
-
-def pooled(maps: dict[str, Any], suffix: str) -> Iterator[tuple[str, Any]]:
-    """Names and pooled features (clip, number) of every level's maps; more of the plain last one.
-
-    `spatial_max` is the maximum over squares of 2 x 2, time and the rest of space kept, flattened:
-    what VCOP (Xu et al., CVPR 2019) retrieves by, in its published code.
-    """
-    import torch.nn.functional as functional
-
-    for level, features in maps.items():
-        yield f"{level}{suffix}", features.mean(dim=(2, 3, 4))
-    if not suffix:
-        side = min(2, *features.shape[3:])  # small clips leave a single place
-        maximum = functional.max_pool3d(features, (1, side, side))
-        yield f"{level}.spatial_max", maximum.flatten(1)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from hdc.evaluation.frozen_features import Judge
 from hdc.evaluation.judgements import linear_probe, recall
 from hdc.evaluation.leakage import require_apart, require_unseen
 from hdc.evaluation.pca_map import feature_map
+from hdc.evaluation.time_probes import table_rows, time_metrics
 from hdc.runtime.atomic_files import write_bytes
 from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import made_from, prepared_files
@@ -78,6 +79,8 @@ def main(job: EvaluateJob) -> None:
         )
     judge, last = Judge(index, split, job.evaluate), facts["levels"][-1]
     metrics, neighbors = judgements(judge, names, load, facts["levels"])
+    if "time" in facts:
+        metrics |= time_metrics(judge, load, facts["levels"], facts["time"])
     places, shares = feature_map(load(last), index, judge.rows["test"])
     metrics |= {"map_shares": shares, "videos": video_counts(job.prepared, split)}
     write_table(output / "outcomes.csv", judge.table())
@@ -175,7 +178,8 @@ def read_features(
 ) -> tuple[list[str], Callable[[str], np.ndarray], dict[str, Any]]:
     """The names of the tables of features, what loads one, and the facts stored with them.
 
-    A table is float32 (video, number). First come the levels, shallow to deep, then their variants.
+    A table is float32 (video, number). First come the levels, shallow to deep, then their variants,
+    but for those that probes of time are fitted on, which are of some videos.
     Raises InputError if there is no file, a damaged one, or one of other than `videos` rows; so
     does what loads a table that has NaN or infinity.
     """
@@ -189,14 +193,15 @@ def read_features(
         )
     file = safe_open(path, "numpy")
     shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
-    absent = [level for level in levels if level not in shapes]
+    timed = table_rows(levels, facts["time"]) if "time" in facts else {}
+    absent = [name for name in (*levels, *timed) if name not in shapes]
     if absent:
         raise InputError(f"{path}: expected features of {absent[0]}, found none; {AGAIN}")
-    lengths = {shape[0] if len(shape) == 2 else 0 for shape in shapes.values()}
-    if lengths != {videos}:
-        raise InputError(
-            f"{path}: expected {videos} rows as in index.csv, found {sorted(lengths)}; {AGAIN}"
-        )
+    lengths = {name: shape[0] if len(shape) == 2 else 0 for name, shape in shapes.items()}
+    rows = dict.fromkeys(shapes, videos) | timed
+    if lengths != rows:
+        found = sorted({lengths[name] for name in lengths if lengths[name] != rows[name]})
+        raise InputError(f"{path}: expected {videos} rows as in index.csv, found {found}; {AGAIN}")
 
     def load(name: str) -> np.ndarray:
         table = file.get_tensor(name)
@@ -204,7 +209,7 @@ def read_features(
             raise InputError(f"{path}: expected numbers, found NaN or infinity in {name}; {AGAIN}")
         return table
 
-    variants = sorted(name for name in shapes if name not in levels)
+    variants = sorted(name for name in shapes if name not in levels and name not in timed)
     return levels + variants, load, facts
 
 

@@ -23,6 +23,7 @@ class Measure:
     show_spread: Callable[[float], str] | None = percent
     data: str | None = None  # this data set only
     outcome: str = ""  # its column of right or wrong by test video; empty: there is none
+    of_some: bool = False  # its outcome is of some test videos only, and blank for the others
     visible: bool = True  # otherwise in the CSV only
 
     def summary(

@@ -52,6 +52,22 @@ def probe(factor: str, kind: str = "accuracy") -> Measure:
     return of_features(judged, show=show, show_spread=show)
 
 
+def time_probe(probe: str, level: str = LEVEL) -> Measure:
+    """A probe of time at the last level, or at another."""
+    return of_features(judgements.time_probe(level, probe), of_some=True)
+
+
+def probes_of_time(results: Results) -> list[str]:
+    """The names of the probes of time that some record of a study has."""
+    found = {
+        probe
+        for record in results.of("evaluate")
+        for probes in record["metrics"].get("time_probes", {}).values()
+        for probe in probes
+    }
+    return [probe for probe in judgements.TIME_PROBES if probe in found]
+
+
 def probes(results: Results) -> list[Measure]:
     """The linear probes of a study: of the label, then of each factor that its data sets have."""
     kinds = {"label": "accuracy"}  # also where no record tells
@@ -63,8 +79,20 @@ def probes(results: Results) -> list[Measure]:
 def compared(results: Results) -> dict[str, Measure]:
     """What runs can be compared by, under the name that a study's comparisons give it."""
     measures = [fine_tuned(), *map(recall, ranks(results)), *nearest_neighbors()]
+    measures += map(time_probe, probes_of_time(results))
     known = {measure.name: measure for measure in measures}
     return known | {f"linear_{measure.name}": measure for measure in probes(results)}
+
+
+def by_video(results: Results) -> list[Measure]:
+    """What some table, figure or comparison asks single test videos for."""
+    levels = dict.fromkeys(
+        level
+        for record in results.of("evaluate")
+        for level in record["metrics"].get("time_probes", {})
+    )
+    timed = [time_probe(probe, level) for probe in probes_of_time(results) for level in levels]
+    return [*compared(results).values(), *timed]
 
 
 def named(results: Results, name: str) -> Measure:

@@ -134,6 +134,7 @@ class Outcomes:
         right = table[column]
         try:
             right = right == table["label"] if column == PREDICTED else right
+            right = right[right != ""] if measure.of_some else right
             return _shares(column, right, record, tuple(path))
         except InputError as error:
             file = f"{evaluation.folder}/{FILES[measure.stage]}"

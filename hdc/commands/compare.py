@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hdc.analysis.measure import ROWS, Measure
-from hdc.analysis.measures import nearest_neighbors, ranks, recall
+from hdc.analysis.measures import nearest_neighbors, probes_of_time, ranks, recall, time_probe
 from hdc.analysis.number_formats import (
     interval_text,
     p_text,
@@ -116,6 +116,7 @@ def _rows(studies: list[Results], common: list[Place]) -> Iterator[Row]:
     names = {measure.name for measure in shown}
     recalls = [measure for measure in map(recall, ranks(*studies)) if measure.name not in names]
     measures = [*shown, *recalls, *nearest_neighbors()]
+    measures += map(time_probe, probes_of_time(studies[0]))
     for place in common:
         for measure in measures:
             first, second = (

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hdc.analysis.measures import compared
+from hdc.analysis.measures import by_video
 from hdc.analysis.results import Results, read_logs, read_results, record_path
 from hdc.analysis.video_outcomes import FILES, outcome_columns, read_outcomes
 from hdc.reporting.figures.feature_map import MAP, read_maps
@@ -102,7 +102,7 @@ def _records(results: Results) -> dict[str, bytes]:
 
 def _outcomes(results: Results) -> dict[str, bytes]:
     """What the records say by test video, by path, as far as runs are compared by it."""
-    texts, measures = {}, compared(results).values()
+    texts, measures = {}, by_video(results)
     for row in results.evaluations.itertuples(index=False):
         for stage, name in FILES.items():
             path = f"{row.folder}/{name}"

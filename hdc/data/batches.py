@@ -248,28 +248,45 @@ def read_clips(
 
 
 def inference_batches(
-    store: ClipStore, rows: Sequence[int], *, clip: Clip, inference: Inference, crops: int = 1
+    store: ClipStore,
+    rows: Sequence[int],
+    *,
+    clip: Clip,
+    inference: Inference,
+    crops: int = 1,
+    window: int = 0,
 ) -> list[Callable[[], ClipBatch]]:
     """What makes each batch: clips spread evenly over each video, `crops` squares of each clip.
 
-    All clips of a video are in one batch; `rows` of a batch names the video of every clip.
+    All clips of a video are in one batch; `rows` of a batch names the video of every clip. With a
+    `window`, in frames of the video, windows are spread and a clip is in the middle of each, so
+    that clips of several strides show the same moments.
     """
     videos = max(1, inference.batch_size // (inference.clips * crops))
     return [
-        partial(_inference_batch, store, rows[start : start + videos], clip, inference, crops)
+        partial(
+            _inference_batch, store, rows[start : start + videos], clip, inference, crops, window
+        )
         for start in range(0, len(rows), videos)
     ]
 
 
 def _inference_batch(
-    store: ClipStore, rows: Sequence[int], clip: Clip, inference: Inference, crops: int
+    store: ClipStore,
+    rows: Sequence[int],
+    clip: Clip,
+    inference: Inference,
+    crops: int,
+    window: int,
 ) -> ClipBatch:
     size = {"frames": clip.frames, "stride": clip.stride}
+    length = span(**size)
+    window = max(window, length)
     of_clips, first_frames, wanted, draws = [], [], [], []
     for row in rows:
         total, height, width = store.shape(row)
-        starts = even_starts(total, span(**size), clips=inference.clips, stride=clip.stride)
-        for start in starts:
+        starts = even_starts(total, window, clips=inference.clips, stride=clip.stride)
+        for start in (first + (window - length) // 2 for first in starts):
             frames = clip_frames(start, **size, total=total)
             for square in squares(height, width, inference.crop, count=crops):
                 wanted.append((row, frames))

@@ -15,17 +15,27 @@ def in_order(
 ) -> tuple[UInt8[Tensor, "_ time _ _ _"], ...]:
     """The parts of a batch of whole videos, each clip in an order.
 
-    `still`: its first frame repeated; `reversed`; `shuffled`: as `shuffled_frames` says. `clips`
-    and `crops`: how many clips each video has, and how many squares of each lie side by side.
+    `shuffled`: as `shuffled_frames` says; others as `frame_order` does. `clips` and `crops`: how
+    many clips each video has, and how many squares of each lie side by side.
     """
-    plain = torch.arange(batch.frames).expand(len(batch.rows), -1)
     if order == "shuffled":
         frames = shuffled_frames(store, batch.rows[::crops], clips, batch.frames)
         orders = torch.tensor(frames).repeat_interleave(crops, dim=0)
     else:
-        orders = {"still": torch.zeros_like(plain), "reversed": plain.flip(1)}[order]
+        orders = torch.tensor(frame_order(order, batch.frames)).expand(len(batch.rows), -1)
     parts = zip(batch.parts, orders.split([len(part) for part in batch.parts]), strict=True)
     return tuple(reordered(part, new) for part, new in parts)
+
+
+def frame_order(name: str, frames: int) -> list[int]:
+    """The numbers of a clip's frames in an order that is the same for all clips.
+
+    `still`: the first one repeated; `reversed`; `swapped`: the second half, to which the middle one
+    of an odd number belongs, and then the first.
+    """
+    plain, half = [*range(frames)], frames // 2
+    orders = {"still": plain[:1] * frames, "reversed": plain[::-1]}
+    return (orders | {"swapped": plain[half:] + plain[:half]})[name]
 
 
 def shuffled_frames(

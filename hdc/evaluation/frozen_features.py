@@ -147,6 +147,21 @@ class Judge:
             for amount, (right, used) in outcomes.items()
         }
 
+    def record_some(
+        self,
+        judged: Judgement,
+        rows: Shaped[np.ndarray, " some"],
+        shares: Float[np.ndarray, " some"],
+    ) -> float:
+        """Keep an outcome of some usable test videos, by row of the index, and return its mean.
+
+        The other test videos were not asked, and have none.
+        """
+        column = pd.Series(np.nan, index=self.rows["test"])
+        column[rows] = shares
+        self._new[judged.outcome] = self._placed(column, np.nan)
+        return float(np.mean(shares))
+
     def by_label(self, judged: Judgement) -> dict[str, float]:
         """The mean of an outcome over the test videos of each label."""
         means = self.table()[judged.outcome].groupby(self.outcomes.label).mean()

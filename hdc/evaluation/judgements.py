@@ -3,6 +3,7 @@
 `table` is the name of a table of features: a level such as `layer4`, or a variant of one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -50,6 +51,28 @@ def left_out(table: str, factor: str, which: str) -> Judgement:
         f"{factor}: {words} (%)",
         ("left_out", table, factor, which),
         f"left_out_{which}_{table}_{factor}",
+    )
+
+
+TIME_PROBES = ("direction", "speed", "order")
+
+
+def time_versions(strides: Sequence[int]) -> dict[str, tuple[str, ...]]:
+    """By probe of time the variants of a level that it tells apart; empty: the level itself.
+
+    `strides`: of the clips whose speed is told.
+    """
+    faster = tuple(f".stride{stride}" for stride in strides)
+    return {"direction": ("", ".reversed"), "speed": faster, "order": ("", ".swapped")}
+
+
+def time_probe(table: str, probe: str) -> Judgement:
+    """A linear probe of how a clip was played: which direction, speed or order of its halves."""
+    return Judgement(
+        f"time_{probe}",
+        f"{probe} (%)",
+        ("time_probes", table, probe, "accuracy"),
+        f"time_{table}_{probe}",
     )
 
 

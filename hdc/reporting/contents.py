@@ -8,6 +8,7 @@ TABLES = (
     "retrieval",
     "probes",
     "factors",
+    "time_probes",
     "shortcuts",
     "cost",
 )
@@ -18,6 +19,7 @@ FIGURES = (
     "accuracy_and_cost",
     "factors",
     "factor_map",
+    "time_probes",
     "feature_map",
     "class_accuracy",
     "confusion",

@@ -6,7 +6,7 @@ it would be today.
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field, fields, is_dataclass
 from typing import Any
 
@@ -45,6 +45,12 @@ def without_added(node: Any) -> Any:
     if isinstance(node, ListConfig):
         return OmegaConf.to_container(node, resolve=True)
     return node
+
+
+def held(run: DictConfig, names: Sequence[str]) -> dict[str, Any]:
+    """Some nodes of a run by name; one of which all is as it was added is not there."""
+    nodes = {name: without_added(run[name]) for name in names}
+    return {name: node for name, node in nodes.items() if node != {}}
 
 
 def dict_without_added(settings: Any) -> dict[str, Any]:

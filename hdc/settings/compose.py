@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
-from hdc.settings.added import without_added
+from hdc.settings.added import held, without_added
 from hdc.settings.files import CONF, GROUPS, candidates, file_of, files, require_allowed
 from hdc.settings.parts import (
     check_inputs,
@@ -148,8 +148,7 @@ def forget_composed() -> None:
 
 def settings_text(run: DictConfig, nodes: Sequence[str]) -> str:
     """Some top-level nodes of a run, as text that changes exactly when one of their values does."""
-    held = {node: without_added(run[node]) for node in nodes}
-    return OmegaConf.to_yaml(OmegaConf.create(held), sort_keys=True)
+    return OmegaConf.to_yaml(OmegaConf.create(held(run, nodes)), sort_keys=True)
 
 
 def typed(run: DictConfig, *nodes: str) -> list[Any]:

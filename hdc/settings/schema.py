@@ -197,6 +197,23 @@ class Inference:
 
 
 @dataclass
+class TimeProbes:
+    """Probes of time: whether features tell clips from the same ones backward, faster or swapped.
+
+    They need no labels, and further clips of the videos to be embedded.
+    """
+
+    videos: int = added(0)  # of a data set, at most, drawn once for all runs; 0: no such probes
+    strides: list[int] = added([1, 2, 4])  # of the clips whose speed is told, in frames
+
+    def check(self) -> None:
+        require("videos", self.videos, self.videos >= 0, "0 or more")
+        strides = list(self.strides)
+        ordered = len(strides) > 1 and strides[0] > 0 and strides == sorted(set(strides))
+        require("strides", strides, ordered, "two or more numbers above 0, the least first")
+
+
+@dataclass
 class Evaluate:
     """Retrieval and probes on frozen features."""
 
@@ -262,10 +279,14 @@ class Config:
     learning_rates: dict[str, float] = field(default_factory=dict)
     finetune: Finetune = field(default_factory=Finetune)
     inference: Inference = field(default_factory=Inference)
+    time_probes: TimeProbes = field(default_factory=TimeProbes)
     evaluate: Evaluate = field(default_factory=Evaluate)
     progress: Progress = field(default_factory=Progress)
 
     def check(self) -> None:
+        if self.time_probes.videos:
+            frames = self.clip.frames
+            require("clip.frames", frames, frames >= 2, "at least 2 beside time_probes.videos")
         if self.objective.normalize:  # gradients of a chunk are no gradients of the batch
             chunk = self.pretrain.chunk
             require("pretrain.chunk", chunk, chunk is None, "null beside objective.normalize")

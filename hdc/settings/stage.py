@@ -14,7 +14,8 @@ from hdc.runtime.errors import InputError
 from hdc.runtime.home_folders import expanded
 from hdc.runtime.signals import EXIT_STATUS, Stopped
 from hdc.runtime.slurm import requeue_if_preempted
-from hdc.settings.compose import compose_run, plain, settings_text
+from hdc.settings.added import held
+from hdc.settings.compose import compose_run, settings_text
 from hdc.settings.files import allowed, require_allowed
 from hdc.settings.schema import Progress
 
@@ -160,7 +161,7 @@ class Stage(Generic[Job]):
             **{name: values[read] for name, read in nodes},
             progress=values["progress"],
             settings_text=settings_text(run, self.reads),
-            settings_record=named | {name: plain(run[name]) for name in self.reads},
+            settings_record=named | held(run, self.reads),
         )
 
     def _sort(self, words: Sequence[str]) -> tuple[dict[str, Any], list[str], list[str]]:

@@ -17,7 +17,8 @@ from hdc.data.store import MANIFEST
 from hdc.encoders.file import pretraining_list
 from hdc.runtime.digest import digest
 from hdc.runtime.inputs import file_digest, prepared_files
-from hdc.settings.compose import plain, settings_text
+from hdc.settings.added import held
+from hdc.settings.compose import settings_text
 from hdc.study.runs import Evaluation, Run, part_of
 from hdc.study.stages import STAGES
 from hdc.study.study import Study
@@ -33,7 +34,7 @@ class Settings:
     @cached_property
     def nodes(self) -> dict[str, Any]:
         """As records hold it."""
-        return {node: plain(self.run[node]) for node in self.reads}
+        return held(self.run, self.reads)
 
     @cached_property
     def digest(self) -> str:

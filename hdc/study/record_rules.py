@@ -18,15 +18,17 @@ KINDS = {dict: "a table", list: "a list", str: "a text", int: "a whole number"}
 # How many tables lie in one another in a metric, and which metrics are made of shares alone.
 DEPTHS = {"retrieval": 2, "retrieval_chance": 1, "mean_average_precision": 1, "knn": 1, "linear": 3,
           "combinations": 3, "left_out": 3, "few_labels": 3, "shortcuts": 2, "invariance": 1,
-          "spread": 1, "effective_rank": 1, "videos": 1, "controls": 2}  # fmt: skip
+          "time_probes": 3, "time_videos": 2, "spread": 1, "effective_rank": 1, "videos": 1,
+          "controls": 2}  # fmt: skip
 OF_SHARES = ("retrieval", "retrieval_chance", "mean_average_precision", "knn", "per_class",
              "map_shares")  # fmt: skip
 # By the name of the number itself, wherever it stands.
-SHARES = ("top1", "top5", "clip_top1", "clip_top5", "accuracy", "chance", "seen", "unseen")
+SHARES = ("top1", "top5", "clip_top1", "clip_top5", "accuracy", "chance", "seen", "unseen",
+          "repeated_frames")  # fmt: skip
 AT_MOST_ONE = ("r2", "validation", "drop")
 COUNTS = ("seconds", "peak_memory_bytes", "steps", "parameters", "multiply_adds", "labels",
           "pretraining_videos", "clips_per_second", "test_videos",
-          "unusable_test_videos")  # fmt: skip
+          "unusable_test_videos", "drawn", "too_short", "tested", "alike")  # fmt: skip
 ANY = (-math.inf, math.inf)
 ROUNDING = 1e-9  # a mean of shares may pass 1 by that
 

@@ -137,8 +137,8 @@ def test_features_have_a_row_a_video(judged, tiny):
     expected = {
         f"{level}{suffix}": (24, size)
         for level, size in sizes.items()
-        for suffix in ("", ".still", ".shuffled")
-    }
+        for suffix in ("", ".still", ".shuffled", ".reversed", ".swapped")
+    }  # no clips of several strides: 24 frames are too few
     expected["layer4.spatial_max"] = (24, 32 * 2)  # two time steps of a single place
     assert {name: table.shape for name, table in features.items()} == expected
     assert all(table.dtype == np.float32 for table in features.values())
@@ -154,6 +154,10 @@ def test_evaluate_judges_every_level_and_factor(judged):
     assert set(record["metrics"]["few_labels"]["layer4"]) == {"1%", "5%", "10%", "10 videos"}
     assert len(pd.read_csv(judged / "outcomes.csv")) == 8
     assert len(pd.read_csv(judged / "map.csv")) == 8
+    timed = record["metrics"]["time_probes"]
+    assert {tuple(timed[level]) for level in timed} == {("direction", "order")}
+    speed = record["metrics"]["time_videos"]["speed"]
+    assert (speed["drawn"], speed["too_short"], speed["tested"]) == (24, 24, 0)
     videos = record["metrics"]["videos"]
     assert videos["test"] == 8 and sum(videos[part] for part in ("train", "val", "test")) == 24
     assert videos["rejected"] == {}

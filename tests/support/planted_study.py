@@ -10,6 +10,7 @@ import pandas as pd
 
 LEVELS = ("layer2", "layer3", "layer4")
 VIDEOS = 50  # tested, so that every planted share of them is a whole number
+TIMED = 40  # of them, the first, that were asked for probes of time
 NAMED = "results/planted"  # the folder of the study as study.json names it
 REJECTED = {"too short": 3}
 CLASSES = ("jump", "run", "walk")
@@ -104,10 +105,12 @@ def write_records(
         "train_loss": 0.7,
     }
     write_record(folder / "finetune.json", "finetune", metrics, seed, protocol)
-    write_record(folder / "evaluate.json", "evaluate", judged(share), seed, protocol)
+    timed = rightly_timed(share, 7 * seed)
+    metrics = judged(share) | time_metrics(timed)
+    write_record(folder / "evaluate.json", "evaluate", metrics, seed, protocol)
     columns = {f"linear_{LEVELS[-1]}_{name}": 0.02 * place for place, name in enumerate(CHANCES)}
     outcomes = {name: rightly(share + more, 7 * seed) for name, more in columns.items()}
-    write_outcomes(folder / "outcomes.csv", outcomes)
+    write_outcomes(folder / "outcomes.csv", outcomes | timed)
     steps = range(1, 21) if trained else ()
     lines = [json.dumps(log_line(step, ablation, seed)) + "\n" for step in steps]
     (run / "log.jsonl").write_text("".join(lines))
@@ -146,6 +149,34 @@ def rightly(share: float, first: int) -> list[int]:
     return right
 
 
+def rightly_timed(share: float, first: int) -> dict[str, list[float]]:
+    """By column who was right in the probes of time: of the first TIMED videos, the rest unasked.
+
+    Each level below the last has 0.1 less; order has 0.2 less than direction.
+    """
+    return {
+        f"time_{level}_{probe}": [
+            *rightly(share - 0.1 * (2 - place) - less, first)[:TIMED],
+            *[math.nan] * (VIDEOS - TIMED),
+        ]
+        for place, level in enumerate(LEVELS)
+        for probe, less in (("direction", 0.0), ("order", 0.2))
+    }
+
+
+def time_metrics(timed: dict[str, list[float]]) -> dict:
+    """What a record says of these outcomes."""
+    videos = {"drawn": 200, "too_short": 20, "tested": TIMED, "alike": 2, "repeated_frames": 0.125}
+    probes = {
+        level: {
+            probe: {"accuracy": sum(timed[f"time_{level}_{probe}"][:TIMED]) / TIMED, "chance": 0.5}
+            for probe in ("direction", "order")
+        }
+        for level in LEVELS
+    }
+    return {"time_probes": probes, "time_videos": dict.fromkeys(probes[LEVELS[-1]], videos)}
+
+
 def tested(classes: tuple[str, ...]) -> pd.DataFrame:
     """The test videos: each class has as many as the others, or one more; five make a group."""
     places = range(VIDEOS)
@@ -156,7 +187,7 @@ def tested(classes: tuple[str, ...]) -> pd.DataFrame:
     )
 
 
-def write_outcomes(path: Path, outcomes: dict[str, list[int]]) -> None:
+def write_outcomes(path: Path, outcomes: dict[str, list]) -> None:
     """Outcomes by test video."""
     tested(CLASSES).assign(**outcomes).to_csv(path, index=False)
 
@@ -186,7 +217,8 @@ def write_map(path: Path, classes: tuple[str, ...]) -> None:
 def judged(share: float) -> dict:
     """Metrics of evaluate: the last level has `share`, each level below 0.05 less."""
     by_level = {level: share - 0.05 * (2 - place) for place, level in enumerate(LEVELS)}
-    controls = {f"{LEVELS[-1]}.still": 0.2, f"{LEVELS[-1]}.shuffled": 0.25}
+    controls = {f"{level}.still": 0.2 for level in LEVELS}
+    controls |= {f"{level}.shuffled": 0.25 for level in LEVELS}
     return {
         "levels": list(LEVELS),
         "chance": 1 / 48,

@@ -68,6 +68,8 @@ def test_publish_copies_what_tables_and_figures_need(call, work):
     assert predictions.endswith("\nnan,walk,,g\n")
     outcomes = records[f"{run}/synthetic/split1/outcomes.csv"]
     asked = ",".join(f"linear_layer4_{factor}" for factor in ("label", "shape", "motion", "color"))
+    for level in ("layer2", "layer3", "layer4"):  # of which the table of time probes has intervals
+        asked += f",time_{level}_direction,time_{level}_order"
     assert outcomes.startswith(f"video,label,group,{asked}\n00.avi,jump,g0,")
 
 

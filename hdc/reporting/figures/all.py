@@ -12,10 +12,11 @@ from hdc.reporting.figures.few_labels import few_labels
 from hdc.reporting.figures.retrieval import retrieval_curve
 from hdc.reporting.figures.spread import embedding_spread
 from hdc.reporting.figures.style import Picture, drawn_alike
+from hdc.reporting.figures.time_probes import time_probes
 from hdc.reporting.figures.training import level_weights, training_curves
 
 MAKERS = (
-    few_labels, retrieval_curve, accuracy_and_cost, factors, factor_map, feature_map,
+    few_labels, retrieval_curve, accuracy_and_cost, factors, factor_map, time_probes, feature_map,
     class_accuracy, confusion, training_curves, level_weights, embedding_spread,
 )  # fmt: skip
 

@@ -19,7 +19,7 @@ from hdc.reporting.figures.style import (
     text_width,
     title_width,
 )
-from hdc.reporting.tables.all import with_levels
+from hdc.reporting.tables.build import with_levels
 
 MOST_MAPS = 12  # panels
 POINTS = 7.0  # font size

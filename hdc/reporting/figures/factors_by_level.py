@@ -17,7 +17,7 @@ from hdc.reporting.figures.style import (
     small_multiples,
     title_width,
 )
-from hdc.reporting.tables.all import with_levels
+from hdc.reporting.tables.build import with_levels
 
 LEAST_SPAN = (-0.1, 0.5)  # of R²: on a scale of its own, noise about 0 would look like a finding
 

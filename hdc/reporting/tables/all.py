@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import pandas as pd
-
 from hdc.analysis.measure import ROWS, Measure
 from hdc.analysis.measures import (
     nearest_neighbors,
@@ -14,7 +12,7 @@ from hdc.analysis.measures import (
     recall,
 )
 from hdc.analysis.number_formats import BLANK
-from hdc.analysis.results import LEVEL, Results, controls_of, levels_of
+from hdc.analysis.results import LEVEL, Results
 from hdc.analysis.verdicts import answers
 from hdc.analysis.video_outcomes import Outcomes
 from hdc.evaluation import judgements
@@ -26,12 +24,14 @@ from hdc.reporting.captions import (
     protocol_line,
     settings_line,
 )
+from hdc.reporting.contents import TABLES
 from hdc.reporting.tables.ablation import ablation_table
-from hdc.reporting.tables.build import build
+from hdc.reporting.tables.build import build, with_levels
 from hdc.reporting.tables.finetune import finetune_table
 from hdc.reporting.tables.literature import foldable, with_published
 from hdc.reporting.tables.preregistered import preregistered_table
 from hdc.reporting.tables.table import Table
+from hdc.reporting.tables.time_probes import time_probes_table
 from hdc.reporting.tables.transfer import transfer_table
 from hdc.study.stages import STAGES
 
@@ -63,6 +63,7 @@ def all_tables(results: Results, outcomes: Outcomes | None = None) -> list[Table
         cost_table,
     )
     tables += [maker(results) for maker in makers]
+    tables.insert(TABLES.index("time_probes"), time_probes_table(outcomes))
     notes = [
         results.study.get("note", ""),
         settings_line(results),
@@ -216,21 +217,6 @@ def cost_table(results: Results) -> Table:
 def data_sets(results: Results) -> list[str]:
     """The data sets of a study, in its order."""
     return list(results.evaluations["data"].unique())
-
-
-def with_levels(results: Results, *, controls: bool = False) -> pd.DataFrame:
-    """Evaluations once for each level of their backbone; the level is empty where none is known.
-
-    With `controls` also for the controls of the last level.
-    """
-    frames = []
-    for (backbone, data), rows in results.evaluations.groupby(["backbone", "data"], observed=True):
-        levels = levels_of(results, backbone, data) or [""]
-        levels += controls_of(results, backbone, data) if controls else []
-        frames += [rows.assign(level=level) for level in levels]
-    rows = pd.concat(frames)
-    order = list(dict.fromkeys(rows["level"]))
-    return rows.assign(level=pd.Categorical(rows["level"], order, ordered=True))
 
 
 def _devices(results: Results, **where: str) -> str:

@@ -11,7 +11,7 @@ from hdc.analysis.number_formats import (
     seeds_text,
     sentence,
 )
-from hdc.analysis.results import Results, joined
+from hdc.analysis.results import Results, controls_of, joined, levels_of
 from hdc.reporting.captions import doubts, other_networks
 from hdc.reporting.tables.table import Cell, Origin, Table
 
@@ -48,11 +48,26 @@ def build(
         doubt_marks(results, notes, **{column: row[column] for column in ROWS if column in row})
         for row in keys.to_dict("records")
     ]
-    text["ablation"] = text["ablation"] + doubted
+    text["ablation"] = [run + marks for run, marks in zip(text["ablation"], doubted, strict=True)]
     shared = [column for column in foldable if column in by and _one(text[column])]
     facts = "".join(f"{sentence(HEADINGS[column])} {text[column].iloc[0]}. " for column in shared)
     text = text.drop(columns=shared).rename(columns=HEADINGS)
     return Table(name, title, facts + caption, numbers, text, notes, _origins(keys, measures))
+
+
+def with_levels(results: Results, *, controls: bool = False) -> pd.DataFrame:
+    """Evaluations once for each level of their backbone; the level is empty where none is known.
+
+    With `controls` also for the controls of the last level.
+    """
+    frames = []
+    for (backbone, data), rows in results.evaluations.groupby(["backbone", "data"], observed=True):
+        levels = levels_of(results, backbone, data) or [""]
+        levels += controls_of(results, backbone, data) if controls else []
+        frames += [rows.assign(level=level) for level in levels]
+    rows = pd.concat(frames)
+    order = list(dict.fromkeys(rows["level"]))
+    return rows.assign(level=pd.Categorical(rows["level"], order, ordered=True))
 
 
 def _one(column: pd.Series) -> bool:

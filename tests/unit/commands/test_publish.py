@@ -85,7 +85,7 @@ def test_what_was_unpacked_is_read_instead(copy):
 
 def test_published_twice_the_bytes_are_the_same(finished, copy, tmp_path):
     first = files(copy)
-    assert len(first) == 1 + 1 + 2 * 8 + 11 + 1
+    assert len(first) == 1 + 1 + 2 * 10 + 13 + 1
     shutil.copytree(finished, tmp_path / "results/planted")
     publish("planted")
     assert files(copy) == first

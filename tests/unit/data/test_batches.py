@@ -150,6 +150,18 @@ def test_testing_clips_are_spread_evenly_over_each_video(tiny):
     assert np.array_equal(clips(found[0])[:3].numpy(), np.stack(expected))
 
 
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_clips_of_several_strides_have_the_same_middle(tiny, stride):
+    store, clip = ClipStore(tiny), replace(CLIP, stride=stride)
+    inference = Inference(clips=3, crop=1.0, batch_size=3)
+    (task,) = inference_batches(store, [4], clip=clip, inference=inference, window=13)
+    frames, found = store.clip(4, np.arange(24)), task()
+    shown = np.array(found.first_frames)[:, None] + stride * np.arange(4)
+    assert np.array_equal(clips(found).numpy(), frames[shown])
+    # Of windows of 13 frames from 0, 6 and 11 on; a frame has no half.
+    assert np.abs(shown.mean(axis=1) - [6, 12, 17]).max() <= 0.5
+
+
 def test_three_squares_of_each_tested_clip(tiny):
     store, inference = ClipStore(tiny), Inference(clips=2, crop=0.5, batch_size=6)
     (task, *_) = inference_batches(store, [3], clip=CLIP, inference=inference, crops=3)

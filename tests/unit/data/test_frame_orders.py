@@ -40,10 +40,11 @@ def test_each_order():
     each = {"clips": CLIPS, "crops": CROPS}
     shown = {
         order: firsts(in_order(batch(), order, STORE, **each))
-        for order in ("still", "reversed", "shuffled")
+        for order in ("still", "reversed", "swapped", "shuffled")
     }
     assert shown["still"] == [[clip[0]] * FRAMES for clip in plain]
     assert shown["reversed"] == [clip[::-1] for clip in plain]
+    assert shown["swapped"] == [clip[2:] + clip[:2] for clip in plain]
     orders = shuffled_frames(STORE, [4, 4, 7, 7], CLIPS, FRAMES)
     assert shown["shuffled"] == [
         [plain[place][frame] for frame in orders[place // CROPS]] for place in range(len(plain))

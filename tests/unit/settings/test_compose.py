@@ -256,6 +256,16 @@ def test_what_was_added_later_and_says_nothing_is_not_held(choice):
     assert ("negatives" in text) == (choice == "tclr_local")
 
 
+def test_a_node_that_was_added_later_and_says_nothing_is_not_held():
+    reads = ["inference", "time_probes"]
+    texts = [
+        settings_text(compose_run("hdc", **PLAIN, overrides=words), reads)
+        for words in ([], ["time_probes.strides=[1,2,4]"], ["time_probes.videos=9"])
+    ]
+    assert texts[0] == texts[1] == settings_text(compose_run("hdc", **PLAIN), ["inference"])
+    assert texts[2] == texts[0] + "time_probes:\n  videos: 9\n"
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -127,6 +127,14 @@ def test_features_notice_a_changed_setting_too(settings, study):
     ]
 
 
+def test_probes_of_time_that_are_asked_for_later_make_features_again_and_no_training(
+    settings, study
+):
+    append("ablations/paper/hdc.yaml", "time_probes: {videos: 5}\n")
+    found = outdated(Study.read(settings))
+    assert [path.rpartition("/")[2] for path in found] == ["features.safetensors"]
+
+
 def test_a_file_of_other_content_is_noticed_only_where_it_was_read(study):
     [encoder] = Path("results").glob("**/hdc/**/encoder.safetensors")
     encoder.write_text("another")
