@@ -25,7 +25,8 @@ from hdc.runtime.digest import digest
 from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import made_from, prepared_files
 from hdc.runtime.tensor_files import write_tensors
-from hdc.settings.schema import Clip, Inference, TimeProbes
+from hdc.settings.evaluation import TimeProbes
+from hdc.settings.schema import Clip, Inference
 from hdc.settings.stage import Stage, StageJob, argument, choice, node
 
 

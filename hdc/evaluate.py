@@ -29,7 +29,7 @@ from hdc.runtime.inputs import made_from, prepared_files
 from hdc.runtime.progress import progress
 from hdc.runtime.record import Stopwatch, write_record
 from hdc.runtime.tensor_files import read_facts
-from hdc.settings.schema import Evaluate
+from hdc.settings.evaluation import Evaluate
 from hdc.settings.stage import Stage, StageJob, argument, choice, node
 
 CONTROLS = (".still", ".shuffled")

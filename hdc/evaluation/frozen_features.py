@@ -30,7 +30,7 @@ from hdc.evaluation.linear_probes import (
 )
 from hdc.evaluation.retrieval import average_precision, hits, nearest, vote
 from hdc.runtime.errors import InputError
-from hdc.settings.schema import Evaluate
+from hdc.settings.evaluation import Evaluate
 
 Table = Float[np.ndarray, "video _"]
 Scores = dict[str, Any]

@@ -13,7 +13,8 @@ from hdc.data.temporal_crops import span
 from hdc.data.time_versions import Looks, drawn_videos, long_enough
 from hdc.data.whole_videos import video_batches
 from hdc.encoders.clip_features import Shown, features_of
-from hdc.settings.schema import Clip, Inference, TimeProbes
+from hdc.settings.evaluation import TimeProbes
+from hdc.settings.schema import Clip, Inference
 
 Tables = dict[str, np.ndarray]  # by name, float32 (video, number)
 

@@ -15,7 +15,8 @@ from hdc.encoders.clip_features import pooled
 from hdc.evaluation.frozen_features import Judge
 from hdc.evaluation.time_features import TimeEmbedding
 from hdc.evaluation.time_probes import time_metrics
-from hdc.settings.schema import Clip, Evaluate, Inference, TimeProbes
+from hdc.settings.evaluation import Evaluate, TimeProbes
+from hdc.settings.schema import Clip, Inference
 
 CLIP = Clip(frames=16, stride=1, pixels=24, minimum_distance=0, maximum_distance=None)
 SETTINGS = Evaluate(

@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score
 from hdc.evaluate import judgements, read_features
 from hdc.evaluation.frozen_features import Judge
 from hdc.runtime.errors import InputError
-from hdc.settings.schema import Evaluate
+from hdc.settings.evaluation import Evaluate
 
 SETTINGS = Evaluate(
     recall_at=[1, 5], neighbours=5, neighbour_temperature=0.07, probe_strengths=[1.0],

@@ -8,7 +8,7 @@ from chance import require_chance, tolerance
 from hdc.evaluation.frozen_features import Judge
 from hdc.evaluation.judgements import time_versions
 from hdc.evaluation.time_probes import table_rows, time_metrics
-from hdc.settings.schema import Evaluate
+from hdc.settings.evaluation import Evaluate
 
 PARTS = ["train"] * 200 + ["val"] * 60 + ["test"] * 140
 ASKED = [row for row in range(400) if row % 4]  # 150, 45 and 105 videos
