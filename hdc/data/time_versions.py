@@ -51,7 +51,7 @@ class Looks:
         """The share of frames that look like the one before; 0 of none."""
         return sum(self._repeated) / max(1, len(self._repeated))
 
-    def at(self, parts: Sequence[Clips]) -> None:
+    def at(self, parts: Sequence[UInt8[Tensor, "_ time _ _ 3"]]) -> None:
         """Look at the clips of a batch, `clips_each` a video, one video after another."""
         seen = [block_means(part) for part in parts]
         for name in self.orders:

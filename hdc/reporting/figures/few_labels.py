@@ -29,9 +29,7 @@ def few_labels(results: Results) -> Picture:
     """Accuracy against labels, one panel a backbone and data set, one line a run."""
     curves = label_curves(results)
     shown = list(curves.groupby(["backbone", "data"], observed=True))
-    figure, panels = small_multiples(
-        len(shown), width=4.6, height=3.4, none="no probes of few labels"
-    )
+    figure, panels = small_multiples(len(shown), width=4.6, height=3.4, none="no records to draw")
     looks = line_looks(results)
     for ((backbone, data), rows), panel in zip(shown, panels, strict=False):
         for run, curve in rows.groupby("ablation", observed=True):

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from hdc.runtime.errors import InputError
 from hdc.settings import compose as config
 from hdc.settings.compose import compose_run, settings_text
-from hdc.settings.files import CONF, allowed, files
+from hdc.settings.files import CONF, GROUPS, allowed, files
 from hdc.settings.reads import PREPARE_READS, PRETRAIN_READS
 
 PLAIN = {"backbone": "r3d18", "data": "synthetic", "scale": "demo"}
@@ -225,7 +225,7 @@ def test_a_run_is_what_hydra_makes_of_all_its_files_at_once(ablation):
     [path] = files("ablation")[ablation]
     if "_target_" in path.read_text():
         return  # what stood beside another `_target_` would stay
-    chosen = [f"{config._GROUPS.get(choice, choice)}={name}" for choice, name in choices.items()]
+    chosen = [f"{GROUPS.get(choice, choice)}={name}" for choice, name in choices.items()]
     chosen += [f"+{path.parent}@_global_={ablation}", f"hydra.searchpath=[file://{Path.cwd()}]"]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         whole = compose("config", chosen)
