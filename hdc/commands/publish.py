@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from hdc.analysis.measures import compared
-from hdc.analysis.results import Results, read_logs, read_results, record_path
+from hdc.analysis.results import Results, read_results, record_path
+from hdc.analysis.training_logs import read_logs
 from hdc.analysis.video_outcomes import FILES, outcome_columns, read_outcomes
 from hdc.reporting.figures.feature_map import MAP, read_maps
 from hdc.runtime.errors import InputError

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from hdc.analysis.absences import missing_records_line
 from hdc.analysis.measure import ROWS, Measure
 from hdc.analysis.measures import (
     nearest_neighbors,
@@ -66,6 +67,7 @@ def all_tables(results: Results, outcomes: Outcomes | None = None) -> list[Table
     notes = [
         results.study.get("note", ""),
         settings_line(results),
+        missing_records_line(results),
         missing_line(results),
         failed_trainings_line(results),
     ]
