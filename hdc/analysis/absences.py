@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from textwrap import shorten
 from typing import Any
 
 from hdc.analysis.number_formats import sentence
@@ -10,7 +11,8 @@ from hdc.analysis.results import Results, record_path
 from hdc.study.jobs import chain, read_plan, standing, writers
 from hdc.study.stages import RECORDED, STAGES
 
-SHOWN = 3  # jobs that failed alike, by name
+SHOWN = 3  # jobs that ended alike, by name
+MOST_LETTERS = 160  # of a log's last words under a table
 AT_FAULT = ("failed", "stopped", "unclear", "running")  # what keeps the jobs after it waiting
 WORDS = {
     "failed": "failed",
@@ -18,7 +20,7 @@ WORDS = {
     "unclear": "did not end",
     "running": "is at work",
     "missing": "has not run",
-    "outdated": "is to be made again: other settings or files",
+    "outdated": "is to be made again, of other settings or files",
 }
 
 Key = tuple[str, str]  # stage and name of a job
@@ -34,14 +36,20 @@ class Absence:
     jobs: list[str] = field(default_factory=list)
     records: list[str] = field(default_factory=list)
 
-    def text(self, shown: int | None = None) -> str:
-        """All of it in words, with so many jobs by name; None: with all of them."""
+    @property
+    def causes(self) -> list[Key]:
+        """The jobs by stage and name."""
+        return [(self.stage, name) for name in self.jobs]
+
+    def text(self, *, short: bool = False) -> str:
+        """In words; `short`: with some of many jobs, and the beginning of a long line of a log."""
         title = "preparing" if self.stage == "prepare" else STAGES[self.stage].title
-        names = [_in_words(name) for name in self.jobs[:shown]]
+        names = [_in_words(name) for name in self.jobs[: SHOWN if short else None]]
         if len(self.jobs) > len(names):
             names.append(f"and {len(self.jobs) - len(names):,} more")
-        said = f" ({self.words})" if self.words else ""
-        return sentence(f"{title} {WORDS[self.state]}{said}: {'; '.join(names)}.")
+        words = shorten(self.words, MOST_LETTERS, placeholder=" ...") if short else self.words
+        said = f" ({words})" if words else ""
+        return sentence(f"{title} {WORDS[self.state]}: {'; '.join(names)}{said}.")
 
 
 def absent_records(results: Results) -> list[str]:
@@ -77,7 +85,7 @@ def missing_records_line(results: Results) -> str:
     if not found:
         return ""
     count, expected = sum(len(one.records) for one in found), results.expected()
-    said = " ".join(one.text(SHOWN) for one in found)
+    said = " ".join(one.text(short=True) for one in found)
     return f"Missing: {count:,} of {expected:,} records. {said}"
 
 

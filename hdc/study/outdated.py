@@ -19,7 +19,7 @@ from hdc.runtime.digest import digest
 from hdc.runtime.inputs import file_digest, prepared_files
 from hdc.settings.compose import plain, settings_text
 from hdc.study.runs import Evaluation, Run, part_of
-from hdc.study.stages import STAGES
+from hdc.study.stages import RECORDED, STAGES
 from hdc.study.study import Study
 
 
@@ -59,22 +59,28 @@ class Job:
 def outdated(study: Study) -> dict[str, str]:
     """The first output of every finished job that would come out otherwise today -> what changed.
 
-    Jobs that lack an output are left to Snakemake, and so are those whose records are too old to
-    tell. Where only the times of files say that a job is outdated, its outputs get the time of what
-    they were made from.
+    So would a report that was made without all records. Jobs that lack an output are left to
+    Snakemake, and so are those whose records are too old to tell. Where only the times of files say
+    that a job is outdated, its outputs get the time of what they were made from.
     """
     for data in study.data_sets():
         _keep_lists(Path("results/data", data))
-    reasons, plan = {}, Path("results", study.study, "study.json")
+    reasons = {}
+    plan, page = (Path("results", study.study, name) for name in ("study.json", "report.html"))
     if plan.is_file() and plan.read_text() != study.plan():
         reasons[str(plan)] = "runs of the study"
+    # Of records that were deleted since, Snakemake by itself would miss nothing.
+    partial = page.is_file() and plan.is_file() and page.stat().st_mtime < plan.stat().st_mtime
     for job in Jobs(study):
         times = [_time(path) for path in job.outputs]
+        partial |= job.stage in RECORDED and times[0] is None
         if None in times or (made := _made(job)) is None:
             continue
         reason = _settings_changed(job, made) or _inputs_changed(job, made, min(times))
         if reason:
             reasons[job.outputs[0]] = reason
+    if partial and page.is_file():
+        reasons[str(page)] = "records than there were for the report"
     return reasons
 
 
