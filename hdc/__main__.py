@@ -17,6 +17,7 @@ STATUS = "Show how a study stands: jobs done, running, failed, stopped or missin
 COMPARE = "Show what differs between two studies: settings, and numbers with paired statistics."
 VERIFY = "Compare the frames and lists of a prepared data set with their checksums."
 PUBLISH = "Copy a study's tables, figures and records to results/published/, to be committed."
+MERGE = "Join the finished jobs of a study that ran in parts or on other machines to those here."
 STUDY = re.compile(r"\w+")  # a study's or a data set's name; anything else is a folder
 
 
@@ -49,6 +50,16 @@ def main(words: Sequence[str] | None = None) -> None:
 
     command = _command(commands, "publish", PUBLISH, _publish)
     command.add_argument("study", help="name of the folder under results/")
+
+    command = _command(commands, "merge", MERGE, _merge)
+    command.add_argument("study", help="name of the folder under results/ that they come into")
+    where = "a folder such as /mnt/other/results/demo, or a published copy"
+    command.add_argument("sources", nargs="+", metavar="FROM", help=where)
+    for what in ("settings", "commits"):
+        command.add_argument(
+            f"--allow-other-{what}", action="store_true", help=f"also records of other {what}"
+        )
+    command.add_argument("--dry-run", action="store_true", help="only say what would come over")
 
     parser.set_defaults(run=lambda _: parser.print_help())
     given = parser.parse_args(words)
@@ -112,6 +123,18 @@ def _publish(given: argparse.Namespace) -> None:
     from hdc.commands.publish import publish
 
     publish(given.study)
+
+
+def _merge(given: argparse.Namespace) -> None:
+    from hdc.commands.merge import merge
+
+    merge(
+        given.study,
+        [_folder(source) for source in given.sources],
+        allow_other_settings=given.allow_other_settings,
+        allow_other_commits=given.allow_other_commits,
+        dry_run=given.dry_run,
+    )
 
 
 def examine(studies: list[str]) -> None:

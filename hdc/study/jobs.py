@@ -136,7 +136,7 @@ def standing(job: Job, writers: dict[tuple[int, int], int]) -> dict[str, Any]:
     worker = next((facts for path in _locks(job) if (facts := holder(path))), None)
     if worker is not None:
         return {"state": "running"} | progress(job) | worker
-    if _is_done(job):
+    if is_done(job):
         return {"state": "done"}
     if process := _writer(job.log, writers):
         # A training that has no lock yet has only what an earlier process logged.
@@ -167,7 +167,7 @@ def _locks(job: Job) -> Iterator[Path]:
         yield from sorted((job.folder / "shards").glob("*.lock"))
 
 
-def _is_done(job: Job) -> bool:
+def is_done(job: Job) -> bool:
     """Whether the output is there; a record has to be whole, a report no older than the plan."""
     if job.stage == "report":
         return _changed(job.output) >= _changed(job.folder / "study.json")
