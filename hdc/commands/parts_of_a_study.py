@@ -90,7 +90,8 @@ def _made_with(
     backbone, ablation, _, on, *judged = name.split("/")
     run = (stage, ablation, backbone, on.partition("-split")[0], *judged[:1])
     yield ("settings", " ".join(run)), record["settings"]
-    yield ("study", "its own"), {key: part.content.get(key) for key in ("scale", "settings")}
+    own = {key: part.content.get(key) for key in ("scale", "settings")}
+    yield ("study", "its own"), {key: value for key, value in own.items() if value}
     for path, content in record.get("inputs", {}).items():
         if path.startswith(PREPARED):
             yield ("prepared data", path), content

@@ -22,7 +22,7 @@ RUN = "runs/r3d18/hdc/seed1/synthetic-split1"
 def here(tmp_path, monkeypatch):
     """The folder into which parts come, on a machine that has seed 0."""
     monkeypatch.chdir(tmp_path)
-    plant(Path("results/planted"), seeds=(0,))
+    plant(Path("results/planted"), seeds=(0,), splits=(1,))
     return Path("results/planted")
 
 
@@ -30,7 +30,7 @@ def here(tmp_path, monkeypatch):
 def other(here):
     """The same study on another machine, which has seed 1, with logs and an encoder."""
     folder = Path("other/results/planted")
-    plant(folder, seeds=(1,))
+    plant(folder, seeds=(1,), splits=(1,))
     for path in folder.glob("runs/*/*/*/*"):
         (path / "encoder.safetensors").write_text(f"weights of {path.parts[-3:]}")
         put(folder / "logs/pretrain" / f"{path.relative_to(folder / 'runs')}.log", "done\n")
@@ -60,7 +60,7 @@ def change(path, **changes):
 
 def test_two_halves_are_the_whole(here, other, tmp_path):
     whole = tmp_path / "whole"
-    plant(whole)
+    plant(whole, splits=(1,))
     merge("planted", [other])
     assert tables(here, tmp_path / "joined") == tables(whole, tmp_path / "at once")
     assert files(here / "runs") == files(whole / "runs") | {
@@ -76,10 +76,11 @@ def test_parts_by_runs_come_into_an_empty_folder(tmp_path, monkeypatch, ablation
     remaining = tuple({"hdc", "random_init"} - set(ablations))
     for folder, names in zip(folders, (ablations, remaining), strict=True):
         plant(folder, ablations=names, question="Which?", comparisons=[])
-    plant(tmp_path / "whole", question="Which?", comparisons=[])
+    whole = read_results(plant(tmp_path / "whole", question="Which?", comparisons=[]))
     merge("planted", folders)
-    found = tables(tmp_path / "results/planted", tmp_path / "joined")
-    assert found == tables(tmp_path / "whole", tmp_path / "at once")
+    found = read_results(Path("results/planted/study.json"))
+    assert found.records == whole.records and found.evaluations.equals(whole.evaluations)
+    assert {**found.study, "evaluations": 0} == {**whole.study, "evaluations": 0}
 
 
 def test_a_published_copy_comes_in_and_later_what_it_lacks(here, other, tmp_path, monkeypatch):
@@ -88,9 +89,9 @@ def test_a_published_copy_comes_in_and_later_what_it_lacks(here, other, tmp_path
     publish("planted")
     monkeypatch.chdir("..")
     merge("planted", [Path("other/results/published/planted")])
-    plant(tmp_path / "whole")
-    found = tables(here, tmp_path / "joined")
-    assert found == tables(tmp_path / "whole", tmp_path / "at once")
+    whole = read_results(plant(tmp_path / "whole", splits=(1,)))
+    assert read_results(here / "study.json").records == whole.records
+    assert (here / RUN / "synthetic/split1/outcomes.csv").is_file()
     assert not (here / RUN / "encoder.safetensors").exists()
 
     os.utime(here / RUN / "pretrain.json", (10**9, 10**9))
@@ -105,7 +106,7 @@ def test_repeated_it_does_nothing(here, other, capsys):
     times = {path: path.stat().st_mtime_ns for path in here.rglob("*")}
     capsys.readouterr()
     merge("planted", [other, other])
-    said = f"{other}: 0 jobs come over, 12 were there already\n"
+    said = f"{other}: 0 jobs come over, 6 were there already\n"
     assert capsys.readouterr().out.count(said) == 2
     assert {path: path.stat().st_mtime_ns for path in here.rglob("*")} == times
 
@@ -126,8 +127,7 @@ def test_a_merge_that_was_cut_off_is_done_by_another(here, other, monkeypatch):
         merge("planted", [other])
     for record in here.glob("runs/*/*/seed1/*/pretrain.json"):
         assert (record.parent / "encoder.safetensors").is_file()
-    monkeypatch.undo()
-    os.chdir(here.absolute().parents[1])
+    monkeypatch.setattr(module, "_bring", bring)
     merge("planted", [other])
     assert files(other / "runs").items() <= files(here / "runs").items()
 
@@ -244,7 +244,7 @@ def test_why_a_job_failed_there_comes_over(here, other):
 def test_on_the_command_line(here, other, call, tmp_path):
     words = ("hdc", "merge", "planted", "other/results/planted")
     done = call(*words, "--dry-run", cwd=tmp_path, check=True)
-    assert done.stdout.startswith("other/results/planted: 12 jobs would come over, 0 were there")
+    assert done.stdout.startswith("other/results/planted: 6 jobs would come over, 0 were there")
     done = call(*words, cwd=tmp_path, check=True)
     assert "python -m hdc.report study=results/planted/study.json" in done.stdout
     assert "synthetic is not prepared here" in done.stdout  # no features came over
