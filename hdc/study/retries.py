@@ -3,6 +3,7 @@
 Snakemake counts tries and asks for no reason: on a cluster bad input would be queued again.
 """
 
+import time
 from pathlib import Path
 
 from hdc.runtime.lock import HELD
@@ -14,6 +15,7 @@ class Failures:
 
     def __init__(self) -> None:
         self._last: dict[Path, str] = {}  # log -> words
+        self._began = time.time()
 
     def are_worth_another_try(self, log: Path) -> bool:
         """Whether the job of a log may come out otherwise the next time.
@@ -22,6 +24,8 @@ class Failures:
         memory, out of time, a lost node) and while another process writes. No after bad input, and
         after the same error twice.
         """
+        if not log.is_file() or log.stat().st_mtime < self._began:
+            return True  # it did not even begin, and its log is one of another day
         state, words = last_words(log)
         if state != "failed" or HELD in words:
             return True

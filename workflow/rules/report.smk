@@ -2,6 +2,7 @@ import os
 import subprocess
 
 from hdc.reporting.contents import FIGURES, TABLES
+from hdc.runtime.atomic_files import write_text
 
 REPORT_SECONDS = 1800  # that the report of a study that failed may take
 
@@ -96,9 +97,9 @@ def report_what_is_there():
     outputs = (path for job in unfinished for path in job.output)
     old = [path for path in outputs if "/runs/" in path and Path(path).is_file()]
     outdated = log.with_name("outdated.txt")
-    outdated.write_text("".join(f"{path}\n" for path in old))
     print("Jobs failed. The report is made of what is there.", file=sys.stderr, flush=True)
     try:
+        write_text(outdated, "".join(f"{path}\n" for path in old))
         with log.open("w") as file:
             words = [*command, f"outdated={outdated}"]
             subprocess.run(words, stdout=file, stderr=file, timeout=REPORT_SECONDS, check=True)

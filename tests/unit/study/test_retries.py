@@ -1,5 +1,6 @@
 """What a failed job is tried again for: by hand-written logs, and by Snakemake itself."""
 
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -59,6 +60,14 @@ def test_jobs_are_told_apart(tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).write_text(f"{TRACEBACK}RuntimeError: a\n")
         assert failures.are_worth_another_try(tmp_path / name)
+
+
+def test_the_log_of_another_day_says_nothing(tmp_path):
+    """Of a job that its cluster did not even begin."""
+    log = tmp_path / "log"
+    log.write_text("error: no\n")
+    os.utime(log, (10**9, 10**9))
+    assert Failures().are_worth_another_try(log)
 
 
 def test_without_a_log_it_is_tried_again(tmp_path):
