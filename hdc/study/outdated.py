@@ -19,7 +19,7 @@ from hdc.runtime.digest import digest
 from hdc.runtime.inputs import file_digest, prepared_files
 from hdc.settings.compose import plain, settings_text
 from hdc.study.runs import Evaluation, Run, part_of
-from hdc.study.stages import RECORDED, STAGES
+from hdc.study.stages import RECORDED, RUN, STAGES
 from hdc.study.study import Study
 
 
@@ -69,19 +69,31 @@ def outdated(study: Study) -> dict[str, str]:
     plan, page = (Path("results", study.study, name) for name in ("study.json", "report.html"))
     if plan.is_file() and plan.read_text() != study.plan():
         reasons[str(plan)] = "runs of the study"
-    # Of records that were deleted since, Snakemake by itself would miss nothing.
-    partial = page.is_file() and plan.is_file() and page.stat().st_mtime < plan.stat().st_mtime
     for job in Jobs(study):
         times = [_time(path) for path in job.outputs]
-        partial |= job.stage in RECORDED and times[0] is None
         if None in times or (made := _made(job)) is None:
             continue
         reason = _settings_changed(job, made) or _inputs_changed(job, made, min(times))
         if reason:
             reasons[job.outputs[0]] = reason
-    if partial and page.is_file():
+    if page.is_file() and plan.is_file() and _is_partial(study, page, plan):
         reasons[str(page)] = "records than there were for the report"
     return reasons
+
+
+def _is_partial(study: Study, page: Path, plan: Path) -> bool:
+    """Whether a report was made without all records, or some were deleted since.
+
+    Snakemake by itself would not miss a record of which all is there that is made from it.
+    """
+    if page.stat().st_mtime < plan.stat().st_mtime:
+        return True
+    for evaluation in study.evaluations():
+        for facts in RECORDED.values():
+            made = study.pretrained(evaluation) if facts.folder == RUN else evaluation
+            if not Path(made.folder, facts.outputs["record"]).is_file():
+                return True
+    return False
 
 
 class Jobs:
