@@ -20,6 +20,7 @@ VERIFY = "Compare the frames and lists of a prepared data set with their checksu
 EMBED = "Make vectors of any folder of videos by an encoder: one Parquet file, without a study."
 EXPORT = "Make a folder of a run's encoder to give away, with a model card."
 PUBLISH = "Copy a study's tables, figures and records to results/published/, to be committed."
+MERGE = "Join the finished jobs of a study that ran in parts or on other machines to those here."
 STUDY = re.compile(r"\w+")  # a study's or a data set's name; anything else is a folder
 
 
@@ -55,6 +56,16 @@ def main(words: Sequence[str] | None = None) -> None:
 
     _add_embed(_command(commands, "embed", EMBED, _embed))
     _add_export(_command(commands, "export", EXPORT, _export))
+
+    command = _command(commands, "merge", MERGE, _merge)
+    command.add_argument("study", help="name of the folder under results/ that they come into")
+    where = "a folder such as /mnt/other/results/demo, or a published copy"
+    command.add_argument("sources", nargs="+", metavar="FROM", help=where)
+    for what in ("settings", "commits"):
+        command.add_argument(
+            f"--allow-other-{what}", action="store_true", help=f"also records of other {what}"
+        )
+    command.add_argument("--dry-run", action="store_true", help="only say what would come over")
 
     parser.set_defaults(run=lambda _: parser.print_help())
     given = parser.parse_args(words)
@@ -193,6 +204,18 @@ def _publish(given: argparse.Namespace) -> None:
     from hdc.commands.publish import publish
 
     publish(given.study)
+
+
+def _merge(given: argparse.Namespace) -> None:
+    from hdc.commands.merge import merge
+
+    merge(
+        given.study,
+        [_folder(source) for source in given.sources],
+        allow_other_settings=given.allow_other_settings,
+        allow_other_commits=given.allow_other_commits,
+        dry_run=given.dry_run,
+    )
 
 
 def examine(studies: list[str]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import jinja2
 from PIL import Image
 
+from hdc.analysis.absences import absences, absent_records
 from hdc.analysis.number_formats import sentence
 from hdc.analysis.results import Results, read_results
 from hdc.analysis.video_outcomes import Outcomes, read_outcomes
@@ -45,6 +46,10 @@ class ReportJob(StageJob):
 
     study: Path = argument("results/<study>/study.json, which says what to expect")
     output_dir: Path = argument("results/<study>")
+    outdated: Path | None = argument(
+        "a file that names files to be made again, one a line: they count as missing",
+        default=None,
+    )
 
 
 STAGE = Stage("report", __doc__, ReportJob)
@@ -52,7 +57,8 @@ STAGE = Stage("report", __doc__, ReportJob)
 
 def main(job: ReportJob) -> None:
     """Write the tables, the figures and the page of a study."""
-    output, results = job.output_dir, read_results(job.study)
+    outdated = job.outdated.read_text().splitlines() if job.outdated else []
+    output, results = job.output_dir, read_results(job.study, outdated)
     outcomes = Outcomes(results)
     tables, pictures = all_tables(results, outcomes), all_figures(results, outcomes)
     for table in tables:
@@ -96,18 +102,11 @@ def page(results: Results, tables: list[Table], pictures: list[Picture]) -> str:
         without_font=without_font(names_drawn(results, pictures)),
         provenance=provenance(results.records.values()),
         gaps=[f"{run}: {why}" for run, why in results.study.get("gaps", {}).items()],
-        missing=missing(results),
+        missing=len(absent_records(results)),
+        expected=results.expected(),
+        absences=[one.text() for one in absences(results)],
         damaged=list(results.damaged.values()),  # last: what is read above may be damaged, too
     )
-
-
-def missing(results: Results) -> list[str]:
-    """Why records are not there, but for damaged ones and those of runs that cannot be."""
-    return [
-        why
-        for path, why in results.missing.items()
-        if path not in results.damaged and path not in results.impossible
-    ]
 
 
 def pictures_of_runs(results: Results, folder: str, name: str) -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.jobs import Job
 
 from hdc.study.batch_sizes import require_enough_videos
 from hdc.study.impossible_runs import without_impossible_runs
@@ -18,6 +19,7 @@ from hdc.runtime.errors import InputError
 from hdc.runtime.inputs import prepared_files
 from hdc.encoders.file import encoder_facts, pretraining_list, seen_by
 from hdc.study.outdated import outdated
+from hdc.study.retries import Failures
 from hdc.settings.reads import (
     EMBED_READS,
     EVALUATE_READS,
@@ -100,6 +102,19 @@ def changes(name):
             file=sys.stderr,
         )
     return [str(path)]
+
+
+FAILURES = Failures()
+
+
+def restart_times(job):
+    """How often a job that failed may be tried again (`retries`): not at all if it makes no sense."""
+    worth = all([FAILURES.are_worth_another_try(Path(log)) for log in job.log])
+    return job.rule.restart_times if worth else 0
+
+
+# Snakemake asks for it after each failure, and has no other way to tell failures apart.
+Job.restart_times = property(restart_times)
 
 
 def quoted(text):
@@ -248,6 +263,7 @@ def begin_on_slurm():
 
 
 PLAN = "results/{study}/study.json"
+PAGE = "results/{study}/report.html"
 
 
 def again(stage):
@@ -255,7 +271,8 @@ def again(stage):
 
     Snakemake's own memory of settings and inputs is not with results that were copied.
     """
-    first = PLAN if stage == "plan" else next(iter(STAGES[stage].patterns.values()))
+    first = {"plan": PLAN, "report": PAGE}.get(stage)
+    first = first or next(iter(STAGES[stage].patterns.values()))
 
     def force(wildcards):
         workflow.dag.forcefiles.update({first.format(**wildcards)} & OUTDATED.keys())

@@ -16,7 +16,7 @@ from hdc.analysis.seed_statistics import summary
 from hdc.runtime.errors import InputError
 from hdc.study.record_files import RecordFile, records_folder
 from hdc.study.record_rules import read_record
-from hdc.study.stages import RECORDED, RUN, STAGES
+from hdc.study.stages import RECORDED, RUN
 
 BASE = "hdc"  # the run that every other run is compared with
 LEVEL = "<level>"  # in a path: the row's level, or the record's last where rows have none
@@ -36,6 +36,7 @@ class Results:
     folder: RecordFile  # below which the files of runs lie
     damaged: dict[str, str] = field(default_factory=dict)  # path of a file left out -> reason
     impossible: set[str] = field(default_factory=set)  # missing: records of runs that cannot be
+    outdated: frozenset[str] = frozenset()  # paths of files that are there and are to be made again
     path: Path = Path("study.json")  # where the study was read from
 
     def file(self, path: str) -> RecordFile:
@@ -45,13 +46,15 @@ class Results:
         return self.folder.joinpath(*inside[2:]) if inside[:2] == home else Path(path)
 
     def read(self, path: str, reader: Callable[[RecordFile], Content]) -> Content | None:
-        """What `reader` makes of a file of a run; None if the file is missing or damaged.
+        """What `reader` makes of a file of a run; None if the file is missing, outdated or damaged.
 
         A damaged one, of which the reader raises an error, is noted and left out from then on.
         """
+        if path in self.damaged or path in self.outdated:
+            return None
         try:
             file = self.file(path)
-            return reader(file) if file.is_file() and path not in self.damaged else None
+            return reader(file) if file.is_file() else None
         except InputError as error:
             self.leave_out(path, str(error))
         except DAMAGED as error:
@@ -62,6 +65,10 @@ class Results:
     def leave_out(self, path: str, why: str) -> None:
         """Note a damaged file, and what was expected and found in it."""
         self.damaged[path] = f"{path}: {why}"
+
+    def expected(self) -> int:
+        """How many records there are when all is done, but for those of runs that cannot be."""
+        return len(self.records) + len(self.missing) - len(self.impossible)
 
     def select(self, **where: str | int) -> pd.DataFrame:
         """The evaluations that have some values."""
@@ -77,8 +84,11 @@ class Results:
         return [self.records[path] for path in paths if path in self.records]
 
 
-def read_results(path: str | Path) -> Results:
-    """Read study.json and every record that it expects; raises InputError if it is no study."""
+def read_results(path: str | Path, outdated: Iterable[str] = ()) -> Results:
+    """Read study.json and every record that it expects; raises InputError if it is no study.
+
+    `outdated`: files that are there and are to be made again; they count as missing.
+    """
     try:
         study = json.loads(Path(path).read_text())
         evaluations = _ordered(pd.DataFrame(study["evaluations"]), list(study["ablations"]))
@@ -88,7 +98,9 @@ def read_results(path: str | Path) -> Results:
             "let the workflow write it again"
         ) from error
     folder = records_folder(Path(path).parent)
-    results = Results(study, evaluations, {}, {}, folder, path=Path(path))
+    results = Results(
+        study, evaluations, {}, {}, folder, path=Path(path), outdated=frozenset(outdated)
+    )
     gaps = study.get("gaps", {})
     for row in evaluations.itertuples(index=False):
         run = f"{row.backbone}/{row.ablation}"
@@ -201,35 +213,6 @@ def factors_of(results: Results, data: str) -> dict[str, str]:
     return kinds
 
 
-def read_logs(results: Results) -> pd.DataFrame:
-    """The training logs, one row a logging step, each pretraining once."""
-    frames = []
-    for row in results.evaluations.drop_duplicates("run_folder").itertuples(index=False):
-        lines = pd.DataFrame(
-            results.read(f"{row.run_folder}/{STAGES['pretrain'].training_log}", read_log)
-        )
-        facts = {"backbone": row.backbone, "ablation": row.ablation, "run_folder": row.run_folder}
-        frames.append(lines.assign(**facts))
-    return pd.concat([frame for frame in frames if len(frame)] or [pd.DataFrame()])
-
-
-def read_log(path: RecordFile) -> list[dict[str, float | int]]:
-    """The whole lines of a training's log; raises InputError for a line that is no JSON."""
-    # A killed run may have left half a line at the end.
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    return [_log_line(number, line) for number, line in enumerate(lines, start=1)]
-
-
-def _log_line(number: int, text: str) -> dict[str, float | int]:
-    try:
-        line = json.loads(text)
-        if line["step"] >= 0 and all(math.isfinite(value) for value in line.values()):
-            return line
-    except (ValueError, KeyError, TypeError, AttributeError):
-        pass
-    raise InputError(f"expected numbers by name in line {number}, found {text:.40}")
-
-
 def flat(settings: Any, key: str = "") -> dict[str, str]:
     """Nested settings of a record as dotted key -> value."""
     if not isinstance(settings, dict):
@@ -265,7 +248,8 @@ def _read_record(path: str, results: Results) -> None:
     if record is not None:
         results.records[path] = record
     else:
-        results.missing[path] = results.damaged.get(path, f"no record: {path}")
+        why = "to be made again" if path in results.outdated else "no record"
+        results.missing[path] = results.damaged.get(path, f"{why}: {path}")
 
 
 def _cell(results: Results, row: Any, stage: str, path: tuple[str, ...]) -> tuple[float, str]:

@@ -4,7 +4,7 @@ The report can be made again from the copy alone: `python -m hdc.report study=<c
 The records lie in one file, records.zip; where it was unzipped, what lies in runs/ is read instead.
 Left out are encoders, features, pictures of videos, the forms of tables and figures that the report
 makes again (LaTeX, PNG), and what no table, figure or comparison reads of a test video: scores of
-single classes, and outcomes that no measure has.
+single classes, and outcomes that no measure has. Of the log of a job that failed, its last words.
 """
 
 import shutil
@@ -12,12 +12,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from hdc.analysis.absences import absences
 from hdc.analysis.measures import by_video
-from hdc.analysis.results import Results, read_logs, read_results, record_path
+from hdc.analysis.results import Results, read_results, record_path
+from hdc.analysis.training_logs import read_logs
 from hdc.analysis.video_outcomes import FILES, outcome_columns, read_outcomes
 from hdc.reporting.figures.feature_map import MAP, read_maps
+from hdc.runtime.atomic_files import write_text
 from hdc.runtime.errors import InputError
 from hdc.runtime.zip_files import write_zip
+from hdc.study.logs import last_words
 from hdc.study.record_files import PACKED
 from hdc.study.stages import STAGES
 
@@ -33,7 +37,7 @@ def publish(study: str) -> Path:
     InputError if the study has no up-to-date report, or a damaged file.
     """
     source, target = RESULTS / study, RESULTS / "published" / study
-    _require_report(source, study)
+    require_report(source, study)
     results = read_results(source / "study.json")
     _require_whole(results)
     # Beside the target, so that an older copy is replaced by a whole one.
@@ -50,6 +54,10 @@ def publish(study: str) -> Path:
         Path(path).relative_to(home).as_posix(): content for path, content in contents.items()
     }
     write_zip(fresh / PACKED, packed)
+    for stage, name in {key for one in absences(results) for key in one.causes}:
+        log = Path(source, "logs", stage, f"{name}.log")
+        if log.is_file():
+            write_text(fresh / log.relative_to(source), f"{last_words(log)[1]}\n")
     if target.exists():
         target.rename(old)
     fresh.rename(target)
@@ -60,7 +68,7 @@ def publish(study: str) -> Path:
     return target
 
 
-def _require_report(source: Path, study: str) -> None:
+def require_report(source: Path, study: str) -> None:
     """Refuse a study without a report, or whose plan was written after it."""
     report, plan = source / "report.html", source / "study.json"
     present = "none"

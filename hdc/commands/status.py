@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hdc.commands.jobs import STATES, TRAINING_LOGS, Plan, read_plan, standing, writers
+from hdc.study.jobs import STATES, TRAINING_LOGS, Plan, read_plan, standing, writers
 from hdc.study.stages import STAGES
 
 SHOWN = 20  # jobs of a state, in words; a study may have hundreds that fail alike

@@ -17,6 +17,7 @@ BEATS = 4  # that another host may miss before it is taken for dead
 # A lock of another host that has not been renewed for so long is taken over: hosts may not see each
 # other's locks, and a machine that was taken away renews nothing.
 STALE_SECONDS = 600.0
+HELD = "expected no other writer"  # how a process says that another one holds the lock
 
 
 class Lock:
@@ -88,7 +89,7 @@ class Lock:
     def _refusal(self, holder: dict) -> InputError:
         who = f"process {holder.get('process')} on {holder.get('host')}"
         return InputError(
-            f"{self.path.parent}: expected no other writer, found {who}, at work since "
+            f"{self.path.parent}: {HELD}, found {who}, at work since "
             f"{holder.get('since')}; wait for it, or stop it"
         )
 

@@ -20,7 +20,7 @@ from hdc.runtime.inputs import file_digest, prepared_files
 from hdc.settings.added import held
 from hdc.settings.compose import settings_text
 from hdc.study.runs import Evaluation, Run, part_of
-from hdc.study.stages import STAGES
+from hdc.study.stages import RECORDED, RUN, STAGES
 from hdc.study.study import Study
 
 
@@ -60,13 +60,14 @@ class Job:
 def outdated(study: Study) -> dict[str, str]:
     """The first output of every finished job that would come out otherwise today -> what changed.
 
-    Jobs that lack an output are left to Snakemake, and so are those whose records are too old to
-    tell. Where only the times of files say that a job is outdated, its outputs get the time of what
-    they were made from.
+    So would a report that was made without all records. Jobs that lack an output are left to
+    Snakemake, and so are those whose records are too old to tell. Where only the times of files say
+    that a job is outdated, its outputs get the time of what they were made from.
     """
     for data in study.data_sets():
         _keep_lists(Path("results/data", data))
-    reasons, plan = {}, Path("results", study.study, "study.json")
+    reasons = {}
+    plan, page = (Path("results", study.study, name) for name in ("study.json", "report.html"))
     if plan.is_file() and plan.read_text() != study.plan():
         reasons[str(plan)] = "runs of the study"
     for job in Jobs(study):
@@ -76,7 +77,24 @@ def outdated(study: Study) -> dict[str, str]:
         reason = _settings_changed(job, made) or _inputs_changed(job, made, min(times))
         if reason:
             reasons[job.outputs[0]] = reason
+    if page.is_file() and plan.is_file() and _is_partial(study, page, plan):
+        reasons[str(page)] = "records than there were for the report"
     return reasons
+
+
+def _is_partial(study: Study, page: Path, plan: Path) -> bool:
+    """Whether a report was made without all records, or some were deleted since.
+
+    Snakemake by itself would not miss a record of which all is there that is made from it.
+    """
+    if page.stat().st_mtime < plan.stat().st_mtime:
+        return True
+    for evaluation in study.evaluations():
+        for facts in RECORDED.values():
+            made = study.pretrained(evaluation) if facts.folder == RUN else evaluation
+            if not Path(made.folder, facts.outputs["record"]).is_file():
+                return True
+    return False
 
 
 class Jobs:

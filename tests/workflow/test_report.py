@@ -3,12 +3,16 @@
 The study is finished in name only: its records are empty files, which the report calls missing.
 """
 
+import html
 import os
 import re
 import shutil
 
 import pytest
 import yaml
+
+from hdc.commands.publish import require_report
+from hdc.runtime.errors import InputError
 
 UNREACHABLE = "http://127.0.0.1:9"
 STUDY = ("--configfile", "config/changed.yaml", "--cores", "1")
@@ -67,12 +71,35 @@ def test_a_deleted_table_or_figure_is_made_again(finished, workplace):
         assert deleted.read_bytes() == before
 
 
-def test_a_failed_study_says_how_to_report_what_is_there(finished, workplace, call):
-    [record] = workplace.glob("results/changed/runs/*/*/*/*/pretrain.json")
-    for path in (record, workplace / "results/changed/report.html"):
-        path.unlink()
-    done = finished(check=False)
-    assert done.returncode != 0
-    [command] = re.findall(r"python -m (hdc\.report .*)", done.stderr)
-    done = call(*command.split(), cwd=workplace, check=True)
-    assert "3 records missing" in done.stdout
+def test_a_failed_study_has_a_report_of_what_is_there(finished, workplace, tmp_path):
+    """Whatever is read of it tells that it is one to be made again, and it is once all is done."""
+    folder = workplace / "results/changed"
+    runs = folder / "runs"
+    shutil.copytree(runs, tmp_path / "runs")
+    [record] = runs.glob("*/*/*/*/pretrain.json")
+    record.unlink()
+    done = finished("--retries", "2", check=False)
+    assert done.returncode == 1
+    assert "What is there and what is missing: results/changed/report.html" in done.stderr
+    assert "Trying to restart" not in done.stdout + done.stderr  # bad input, as the log says
+    [log] = folder.glob("logs/pretrain/**/*.log")
+    reason = log.read_text().strip()
+    assert reason.startswith("error: results/data/synthetic_smoke/index.csv: expected a table")
+    page = html.unescape((folder / "report.html").read_text())
+    assert "What is missing: 3 of 3 records" in page
+    assert f"Pretraining failed: hdc on r3d18, seed 0, synthetic_smoke-split1 ({reason})." in page
+    assert f"synthetic_smoke-split1 ({reason[:100]}" in (folder / "tables/cost.md").read_text()
+    # What earlier jobs of the run left is there and is not taken for what they would make now.
+    assert (record.parent / "synthetic_smoke/split1/evaluate.json").is_file()
+    assert "to be made again: results/changed/runs/" in page
+    with pytest.raises(InputError, match=r"found one older than study\.json"):
+        require_report(folder, "changed")
+
+    shutil.rmtree(runs)
+    shutil.copytree(tmp_path / "runs", runs)
+    done = finished()
+    assert "made again: 1 for other records than there were for the report" in done.stderr
+    said = done.stdout + done.stderr
+    assert re.findall(r"^localrule (\w+):", said, re.M) == ["report", "all"], said
+    assert "to be made again" not in (folder / "report.html").read_text()
+    assert "Nothing to be done" in finished().stderr

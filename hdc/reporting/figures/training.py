@@ -5,7 +5,8 @@ from typing import Any
 import pandas as pd
 
 from hdc.analysis.recorded_terms import terms_of
-from hdc.analysis.results import Results, cells, read_logs, record_path
+from hdc.analysis.results import Results, cells, record_path
+from hdc.analysis.training_logs import read_logs
 from hdc.reporting.figures.style import (
     Picture,
     color_and_marker,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from hdc.analysis.absences import missing_records_line
 from hdc.analysis.measure import ROWS, Measure
 from hdc.analysis.measures import (
     nearest_neighbors,
@@ -67,6 +68,7 @@ def all_tables(results: Results, outcomes: Outcomes | None = None) -> list[Table
     notes = [
         results.study.get("note", ""),
         settings_line(results),
+        missing_records_line(results),
         missing_line(results),
         failed_trainings_line(results),
     ]

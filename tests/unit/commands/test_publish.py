@@ -12,6 +12,7 @@ from hdc.analysis.results import read_results
 from hdc.commands.compare import compare
 from hdc.commands.publish import publish
 from hdc.commands.status import status
+from hdc.reporting.contents import FIGURES, TABLES
 from hdc.runtime.errors import InputError
 from hdc.runtime.zip_files import write_zip
 
@@ -85,10 +86,27 @@ def test_what_was_unpacked_is_read_instead(copy):
 
 def test_published_twice_the_bytes_are_the_same(finished, copy, tmp_path):
     first = files(copy)
-    assert len(first) == 1 + 1 + 2 * 10 + 13 + 1
+    assert len(first) == 1 + 1 + 2 * len(TABLES) + len(FIGURES) + 1
     shutil.copytree(finished, tmp_path / "results/planted")
     publish("planted")
     assert files(copy) == first
+
+
+def test_why_a_record_is_missing_goes_with_the_copy(finished, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = shutil.copytree(finished, tmp_path / "results/planted")
+    (study / RUN / "pretrain.json").unlink()
+    log = study / "logs/pretrain" / f"{RUN.removeprefix('runs/')}.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("step 1 in /home/me\nerror: expected videos\n")
+    made(study, study)
+    publish("planted")
+    made(tmp_path / "results/published/planted", tmp_path / "again")
+    table = (tmp_path / "again/tables/cost.md").read_text()
+    assert "Pretraining failed: hdc on r3d18, seed 0, synthetic-split1 (error: exp" in table
+    assert table == (study / "tables/cost.md").read_text()
+    [copied] = tmp_path.glob("results/published/planted/logs/**/*.log")
+    assert copied.read_text() == "error: expected videos\n"
 
 
 def test_a_copy_is_published_as_the_study_was(copy, tmp_path):

@@ -11,10 +11,10 @@ import time
 import pytest
 from planted_study import plant
 
-from hdc.commands.jobs import last_words, read_plan, standing, writers
 from hdc.commands.status import duration, page, status
 from hdc.runtime.errors import InputError
 from hdc.runtime.lock import holder
+from hdc.study.jobs import last_words, read_plan, standing, writers
 
 RUN = "r3d18/hdc/seed0/synthetic-split1"
 SPLIT = f"{RUN}/synthetic/split1"

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from safetensors.numpy import save_file
 
+from hdc.commands.merge import merge
 from hdc.runtime.inputs import made_from
 from hdc.settings import compose as config
 from hdc.settings.files import allowed
@@ -60,7 +61,8 @@ def study(settings, plant_store):
 
 def finish(job):
     """Leave what a stage leaves, as far as planning looks at it."""
-    made = {"settings": job.settings.nodes, "inputs": made_from(*job.inputs)}
+    made = {"stage": job.stage, "seed": 0, "metrics": {"levels": ["layer4"]}, "protocol": {}}
+    made |= {"settings": job.settings.nodes, "inputs": made_from(*job.inputs)}
     for path in map(Path, job.outputs):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.name == "features.safetensors":
@@ -191,6 +193,28 @@ def test_jobs_are_those_of_the_rules(call, settings):
     }
     jobs = Jobs(Study.read(settings))
     assert found == {(one.stage, frozenset(one.inputs), frozenset(one.outputs)) for one in jobs}
+
+
+def test_merged_jobs_are_not_planned_again(call, study, tmp_path):
+    """With all their files or, of a published copy, without encoders, features and the like."""
+    shutil.move("results/copied", tmp_path / "other/copied")
+    merge("copied", [tmp_path / "other/copied"])
+    assert outdated(study) == {}
+    # The run that measured weights for another is in no table: it does not come over.
+    assert not Path("results/copied/runs/r3d18/measured_weights").exists()
+    assert [rule for rule, _ in planned(call)[0]] == ["report", "all"]
+    for path in Path("results/copied").rglob("*.safetensors"):
+        path.unlink()
+    assert [rule for rule, _ in planned(call)[0]] == ["report", "all"]
+
+
+def test_a_deleted_record_is_made_again_beside_a_finished_report(study):
+    """Snakemake by itself misses nothing of which everything is there that is made from it."""
+    page = Path("results/copied/report.html")
+    page.write_text("page")
+    assert outdated(study) == {}
+    next(Path("results/copied/runs").rglob("finetune.json")).unlink()
+    assert outdated(study) == {str(page): "records than there were for the report"}
 
 
 def test_beside_copied_results_only_new_and_changed_jobs_are_planned(call, study):

@@ -16,6 +16,7 @@ from typing import Any
 
 from hdc.runtime.errors import InputError
 from hdc.runtime.lock import holder
+from hdc.study.logs import last_words, tail
 from hdc.study.record_files import RecordFile, records_folder
 from hdc.study.stages import RUNS, STAGES
 
@@ -25,11 +26,9 @@ OUTPUTS = {
     **{name: facts.first_output for name, facts in STAGES.items()},
     "report": "report.html",
 }
+WAITS_FOR = {"finetune": ("pretrain",), "embed": ("pretrain",), "evaluate": ("pretrain", "embed")}
 TRAINING_LOGS = {name: facts.training_log for name, facts in STAGES.items() if facts.training_log}
-TAIL_BYTES = 2**16  # of a log: its last words
 
-_ERROR = re.compile(r"error: |\S*python[\d.]*: |[A-Za-z_][\w.]*(Error|Exception|Interrupt)\b")
-_TRACEBACK = "Traceback (most recent call last):"
 _PART = re.compile(r"\d{4,}-of-(\d{4,})")
 
 
@@ -76,7 +75,7 @@ def read_plan(folder: Path) -> Plan:
         for evaluation in evaluations:
             row = plan.rows.setdefault((evaluation["backbone"], evaluation["ablation"]), {})
             for stage, place in _places(evaluation).items():
-                name = Path(place).relative_to(RUNS.format(study=plan.study)).as_posix()
+                name = _name(plan.study, place)
                 places = [below / "runs" / name for below in (folder, records)]
                 plan.jobs[stage, name] = _job(plan, stage, name, *places)
                 if name not in row.setdefault(stage, []):
@@ -114,6 +113,19 @@ def _places(evaluation: dict[str, Any]) -> dict[str, str]:
     return dict(zip(STAGES, (evaluation["run_folder"], folder, features, folder), strict=True))
 
 
+def chain(study: str, evaluation: dict[str, Any], stage: str) -> list[tuple[str, str]]:
+    """The jobs, by stage and name, that one of an evaluation waits for, in order, and itself."""
+    names = {name: _name(study, place) for name, place in _places(evaluation).items()}
+    prepared = _data_sets(evaluation)[: 1 if stage == "pretrain" else 2]
+    stages = (*WAITS_FOR.get(stage, ()), stage)
+    return [("prepare", data) for data in prepared] + [(one, names[one]) for one in stages]
+
+
+def _name(study: str, place: str) -> str:
+    """What a job is called that writes into a folder."""
+    return Path(place).relative_to(RUNS.format(study=study)).as_posix()
+
+
 def standing(job: Job, writers: dict[tuple[int, int], int]) -> dict[str, Any]:
     """The `state` of a job and what is known of it; `writers` as by the function of that name.
 
@@ -124,7 +136,7 @@ def standing(job: Job, writers: dict[tuple[int, int], int]) -> dict[str, Any]:
     worker = next((facts for path in _locks(job) if (facts := holder(path))), None)
     if worker is not None:
         return {"state": "running"} | progress(job) | worker
-    if _is_done(job):
+    if is_done(job):
         return {"state": "done"}
     if process := _writer(job.log, writers):
         # A training that has no lock yet has only what an earlier process logged.
@@ -155,7 +167,7 @@ def _locks(job: Job) -> Iterator[Path]:
         yield from sorted((job.folder / "shards").glob("*.lock"))
 
 
-def _is_done(job: Job) -> bool:
+def is_done(job: Job) -> bool:
     """Whether the output is there; a record has to be whole, a report no older than the plan."""
     if job.stage == "report":
         return _changed(job.output) >= _changed(job.folder / "study.json")
@@ -176,7 +188,7 @@ def progress(job: Job) -> dict[str, Any]:
     if job.stage not in TRAINING_LOGS:
         return {}
     path = job.folder / TRAINING_LOGS[job.stage]
-    for line in reversed(_tail(path).split("\n")[:-1]):  # behind the last end of line: half a line
+    for line in reversed(tail(path).split("\n")[:-1]):  # behind the last end of line: half a line
         try:
             content = json.loads(line)
             age = time.time() - path.stat().st_mtime
@@ -230,22 +242,6 @@ def _ending(job: Job) -> tuple[str, str]:
     return "unclear", "its log ends without a word: killed, or at work on another host"
 
 
-def last_words(log: Path) -> tuple[str, str]:
-    """`failed` or `stopped` with the line that says so, or nothing with the last line of a log."""
-    lines = [line.rstrip() for line in _tail(log).splitlines() if line.strip()]
-    if not lines:
-        return "", ""
-    raised = len(lines) - lines[::-1].index(_TRACEBACK) if _TRACEBACK in lines else 0
-    for line in reversed(lines[raised:]):
-        if line.startswith("stopped: "):
-            return "stopped", line
-        if _ERROR.match(line):
-            return "failed", line
-    if raised:  # an error by another name
-        return "failed", next((line for line in lines[raised:] if line[0] != " "), lines[-1])
-    return "", lines[-1]
-
-
 def writers() -> dict[tuple[int, int], int]:
     """The processes of this host whose standard output is a file: (device, inode) -> process.
 
@@ -279,16 +275,6 @@ def _began(process: int) -> str | None:
     except (OSError, ValueError, IndexError):
         return None
     return time.ctime(time.time() - running + ticks / os.sysconf("SC_CLK_TCK"))
-
-
-def _tail(path: Path) -> str:
-    """The end of a text; empty if there is none."""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
-            return file.read().decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def _changed(path: Path) -> float:
