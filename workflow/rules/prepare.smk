@@ -19,6 +19,8 @@ for name, source in SOURCES.items():
             conda:
                 ENVIRONMENT
             threads: 1
+            resources:
+                mem_mb=preparing_memory,
             params:
                 # Not passed on: lets Snakemake see that a value this stage reads has changed.
                 settings=settings(*PREPARE_READS, data=name),
@@ -54,6 +56,8 @@ for name, source in SOURCES.items():
         conda:
             ENVIRONMENT
         threads: all_threads
+        resources:
+            mem_mb=preparing_memory,
         params:
             settings=settings(*PREPARE_READS, data=name),
             data=name,
@@ -80,6 +84,8 @@ rule flow:
     conda:
         ENVIRONMENT
     threads: all_threads
+    resources:
+        mem_mb=preparing_memory,
     params:
         settings=lambda wildcards: settings("store", data=wildcards.data)(wildcards),
     shell:
