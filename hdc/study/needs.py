@@ -24,7 +24,7 @@ ANALYSIS = 230 * MIB  # what `evaluate` imports
 DRIVER = 3072 * MIB  # assumed: what CUDA and its driver take of a node's memory
 INPUT_COPIES = 16  # of a clip in float32 while it is augmented
 ACTIVATIONS = 22  # of a clip's first feature map, in float32, in a training step
-MAPPED = 8192 * MIB  # of the store's files at the most: Slurm counts what it has read of them
+MAPPED = 2048 * MIB  # of the store's files at the most: Slurm counts what it has read of them
 MARGIN = 1.5
 VIDEO_BYTES = 15 * MIB  # assumed: of a published video as raw frames; UCF101 11, Kinetics-400 18
 VIDEO_FRAMES = 250  # assumed: ten seconds
@@ -82,7 +82,7 @@ def count_videos(run: Any, split: int | None, found: int) -> Videos:
     else:
         each = VIDEO_BYTES * (store.short_side / 128) ** 2
     total = each * max(found, trained + tested)
-    raw = store.form == RAW or store.form == "auto" and total <= store.raw_gib * 2**30
+    raw = store.form == RAW or (store.form == "auto" and total <= store.raw_gib * 2**30)
     return Videos(trained, tested, total * (1 if raw else H264_SHARE), RAW if raw else H264)
 
 
