@@ -218,6 +218,7 @@ def begin_on_slurm():
     comments = {f"rule_{name}" + (f"_wildcards_{rest}" if rest else "") for name, rest in words}
     kinds = {KIND_OF[job.name] for job in jobs if job.name in KIND_OF}
     groups = [f"rule_{prefix(kind, STUDY.study)}" for kind in sorted(kinds)]
+    groups += [f"rule_{prefix(PREPARE, name)}" for name in SOURCES]
     try:
         left = cancel_left_behind(comments, Path.cwd(), groups=groups)
     except InputError as error:

@@ -5,12 +5,14 @@ Snakemake reads the profile after this file: all is worked out when it first ask
 
 import os
 from functools import cache
+from itertools import chain
 
 from hdc.runtime.group_jobs import STARTED, Undone, note_start, sparing
-from hdc.study.groups import KIND_OF, group_jobs, prefix
+from hdc.study.groups import KIND_OF, PREPARE, group_jobs, group_parts, prefix
 
 HERE = "here"  # the group of all jobs that a job of a cluster was submitted for
 ANY_NUMBER = 10**6
+MOST = {}  # of each kind in one group, once it is known
 
 
 def group_of(stage):
@@ -30,19 +32,33 @@ def group_of(stage):
     return name
 
 
+def group_of_part(data, parts):
+    """A group function: the parts of a data set that are prepared together."""
+
+    def name(wildcards):
+        if not workflow.is_main_process:
+            return HERE if in_group() else None
+        groups()
+        names = group_parts(data, MOST, parts)
+        return names[int(wildcards.shard) - 1] if names else None
+
+    return name
+
+
 @cache
 def groups():
     """The names of the groups, by kind and run; Snakemake is told how to treat them."""
-    most = dict(workflow.group_settings.group_components)
+    MOST.update(workflow.group_settings.group_components)
     try:
         # By what is assumed: what is measured changes, and with it what would be in which group.
-        found = group_jobs(STUDY, most, Estimates(STUDY, FOUND, Rates(True, {})).seconds)
+        found = group_jobs(STUDY, MOST, Estimates(STUDY, FOUND, Rates(True, {})).seconds)
     except InputError as error:
         raise WorkflowError(str(error)) from None
-    if found:
+    parts = [group_parts(name, MOST, source.shards) for name, source in SOURCES.items()]
+    if names := {*found.values(), *chain(*parts)}:
         # One after the other on a GPU; else a group would ask for one for each of its jobs. No job
         # may ask for more than this limit, so it is that of the study's widest.
-        joined(found.values(), gpus=max(run_of_study(one).progress.devices for one in EVALUATIONS))
+        joined(names, gpus=max(run_of_study(one).progress.devices for one in EVALUATIONS))
     return found
 
 
@@ -65,6 +81,12 @@ def in_group():
         workflow.dag.forcefiles = Undone(workflow.dag.forcefiles, float(os.environ[STARTED]))
         keep_what_is_done()
     return True
+
+
+def go_on(wildcards):
+    """An input function without files: of jobs that may be of a group that was stopped."""
+    in_group()
+    return []
 
 
 def begin_groups():

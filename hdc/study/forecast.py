@@ -1,13 +1,14 @@
-"""What a study takes before anything of it has run: jobs, submissions, time, disk, longest chain."""
+"""What a study takes, told before it runs: jobs, submissions, time, disk and the longest chain."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from hdc.data.preparation.sources import count_shards
 from hdc.runtime.input_names import tracks_of
 from hdc.settings.compose import typed
-from hdc.study.groups import KIND_OF, Groups, group_jobs, waited_for
+from hdc.study.groups import KIND_OF, Groups, group_jobs, group_parts, waited_for
 from hdc.study.needs import (
     MADE_SECONDS,
     PREPARED_SECONDS,
@@ -67,7 +68,7 @@ Place = tuple[str, str]  # stage, and the folder or the data set of a job
 def forecast(
     study: Study, found: Mapping[str, int], rates: Rates, most: Mapping[str, int]
 ) -> Forecast:
-    """What is to be expected of a study, of whose videos `found` are there; `most`: as of groups."""
+    """What is to be expected of a study, of whose videos `found` are there; `most`: of groups."""
     estimates = Estimates(study, found, rates)
     evaluations = list(study.evaluations())
     jobs = dict(_jobs(study, evaluations, estimates))
@@ -76,13 +77,18 @@ def forecast(
         stages.setdefault(stage, Stage()).add(needs)
     # As the workflow does: what is measured changes, and the groups with it.
     groups = group_jobs(study, most, Estimates(study, found, Rates(True, {})).seconds)
-    grouped = {place for place in jobs if _group(place, groups)}
+    parts = [
+        group_parts(name, most, sum(place[1].startswith(f"{name} part ") for place in jobs))
+        for name in study.data_sets()
+    ]
+    names = [*(_group(place, groups) for place in jobs), *chain(*parts)]
+    grouped = [name for name in names if name]
     data = next(iter(study.evaluate_on))
     return Forecast(
         study.study,
         rates.on_gpu,
         stages,
-        len(jobs) - len(grouped) + len(set(groups.values())),
+        len(jobs) - len(grouped) + len(set(grouped)),
         _disk(study, evaluations, found),
         max((_chain(study, one, jobs) for one in evaluations), key=_hours),
         {
@@ -168,8 +174,8 @@ def _chain(study: Study, one: Evaluation, jobs: Mapping[Place, Needs]) -> list[t
     places = list(_judging(one).items())
     ways = [[places[0]], places[1:]]  # fine-tuning, or embedding and evaluation
     judged = max(ways, key=lambda way: sum(jobs[place].seconds for place in way))
-    chain = [*dict.fromkeys(first), *trained, *judged, ("report", "")]
-    return [(stage, jobs[stage, place].seconds / 3600) for stage, place in chain]
+    places = [*dict.fromkeys(first), *trained, *judged, ("report", "")]
+    return [(stage, jobs[stage, place].seconds / 3600) for stage, place in places]
 
 
 def _hours(chain: Sequence[tuple[str, float]]) -> float:

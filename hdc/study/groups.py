@@ -1,8 +1,8 @@
 """Which jobs of a study are one job of a cluster: alike trainings, and judgements of encoders.
 
 The pretrainings of some encoders are one job, and so is all that judges some encoders, each on all
-its splits. What is in which follows from the study alone: a Snakemake that is started again asks
-for the same jobs.
+its splits, and so are some parts of a data set that are prepared. What is in which follows from the
+study alone: a Snakemake that is started again asks for the same jobs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from hdc.runtime.errors import InputError
 from hdc.study.runs import Evaluation, Run, part_of
 from hdc.study.study import Study
 
-PRETRAIN, JUDGE = KINDS = ("pretrain", "judge")
+PREPARE, PRETRAIN, JUDGE = KINDS = ("prepare", "pretrain", "judge")
 KIND_OF = {"pretrain": PRETRAIN, "finetune": JUDGE, "embed": JUDGE, "evaluate": JUDGE}  # by stage
 LONGEST_SECONDS = 8 * 3600.0  # of work put into one job, so that clusters take it
 
@@ -20,9 +20,15 @@ Groups = dict[tuple[str, str], str]  # kind and folder of a run -> the name of i
 Seconds = Callable[[str, Run, Sequence[Evaluation]], float]  # what a run takes, by kind
 
 
-def prefix(kind: str, study: str) -> str:
-    """What the names of a study's groups begin with; no study has a `-` in its name."""
-    return f"{kind}-{study}-"
+def group_parts(data: str, most: Mapping[str, int], parts: int) -> list[str]:
+    """The group of each part of a data set, in order; none where `most` does not name them."""
+    size = most.get(PREPARE, 0)
+    return [f"{prefix(PREPARE, data)}{part // size + 1:04d}" for part in range(parts) if size]
+
+
+def prefix(kind: str, name: str) -> str:
+    """What the names of the groups of a study or data set begin with; neither has a `-`."""
+    return f"{kind}-{name}-"
 
 
 def group_jobs(study: Study, most: Mapping[str, int], seconds: Seconds) -> Groups:
@@ -33,7 +39,7 @@ def group_jobs(study: Study, most: Mapping[str, int], seconds: Seconds) -> Group
     a later group than that. Raises InputError for a kind that there is not.
     """
     if unknown := sorted(set(most) - set(KINDS)):
-        raise InputError(f"group-components: expected {' or '.join(KINDS)}, got {unknown[0]}")
+        raise InputError(f"group-components: expected {', '.join(KINDS)}, got {unknown[0]}")
     judged: dict[Run, list[Evaluation]] = {}
     by: dict[Run, Run] = {}  # run -> whose encoder it is judged by
     for evaluation in study.evaluations():
@@ -50,7 +56,7 @@ def group_jobs(study: Study, most: Mapping[str, int], seconds: Seconds) -> Group
     }
     return {
         (kind, run.folder): f"{prefix(kind, study.study)}{number:04d}"
-        for kind in KINDS
+        for kind in wanted
         if kind in most
         for number, runs in enumerate(_packed(wanted[kind], most[kind]), start=1)
         if len(runs) > 1 or kind == JUDGE  # a pretraining alone is a job

@@ -193,8 +193,8 @@ def _memory(stage: str, run: Any, videos: Videos, *, on_gpu: bool) -> int:
     features = feature_bytes(run, videos) if stage == "embed" else 0.0
     devices = run.progress.devices if stage == "pretrain" else 1
     mapped = min(MAPPED, videos.bytes)
-    return _mib(devices * (LIBRARIES + batches + weights + step) + features + mapped)
+    return _mib(devices * (LIBRARIES + batches + weights + step) + features, mapped)
 
 
-def _mib(size: float) -> int:
-    return math.ceil(MARGIN * size / MIB)
+def _mib(size: float, mapped: float = 0.0) -> int:
+    return math.ceil((MARGIN * size + mapped) / MIB)

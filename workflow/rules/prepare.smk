@@ -10,12 +10,16 @@ for name, source in SOURCES.items():
         rule:
             name:
                 f"prepare_{name}_part"
+            input:
+                go_on,
             output:
                 f"results/data/{name}/shards/{{shard}}-of-{source.shards:04d}.done",
             log:
                 f"results/{STUDY.study}/logs/prepare/{name}/{{shard}}.log",
             wildcard_constraints:
                 shard="[0-9]{4}",
+            group:
+                group_of_part(name, source.shards)
             conda:
                 ENVIRONMENT
             threads: 1
