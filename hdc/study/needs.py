@@ -196,5 +196,5 @@ def _memory(stage: str, run: Any, videos: Videos, *, on_gpu: bool) -> int:
     return _mib(devices * (LIBRARIES + batches + weights + step) + features, mapped)
 
 
-def _mib(size: float, mapped: float = 0.0) -> int:
+def _mib(size: float, mapped: float | int = 0) -> int:
     return math.ceil((MARGIN * size + mapped) / MIB)
