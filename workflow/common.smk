@@ -211,14 +211,15 @@ def begin_on_slurm():
 
     if hasattr(plugin, "query_job_status"):
         plugin.query_job_status = understood(plugin.query_job_status)
-    begin_groups()
     jobs = list(workflow.dag.needrun_jobs())
     words = ((job.name, get_job_wildcards(job)) for job in jobs)
     # As the plugin words the comments of its jobs. A group that was left may have had more jobs.
     comments = {f"rule_{name}" + (f"_wildcards_{rest}" if rest else "") for name, rest in words}
-    kinds = {KIND_OF[job.name] for job in jobs if job.name in KIND_OF}
+    rules = {job.name for job in jobs}
+    kinds = {KIND_OF[name] for name in rules if name in KIND_OF}
     groups = [f"rule_{prefix(kind, STUDY.study)}" for kind in sorted(kinds)]
-    groups += [f"rule_{prefix(PREPARE, name)}" for name in SOURCES]
+    parts = [name for name in SOURCES if f"prepare_{name}_part" in rules]
+    groups += [f"rule_{prefix(PREPARE, name)}" for name in parts]
     try:
         left = cancel_left_behind(comments, Path.cwd(), groups=groups)
     except InputError as error:
