@@ -42,10 +42,10 @@ def dry(place, call):
 def submitted(dry):
     """The jobs of each group, and those of none, by rule."""
     text = dry(*GROUPS)
-    blocks = re.split(r"^(?:\[.*\]\n)?(?=Group job |rule |localrule )", text, flags=re.M)
+    blocks = re.split(r"^(?=\[.*\] Group job |rule |localrule )", text, flags=re.M)
     groups = {}
     for block in blocks:
-        if named := re.match(r"Group job (\S+)", block):
+        if named := re.match(r"\[.*?\] Group job (\S+)", block):
             groups[named[1]] = re.findall(r"^    rule (\w+):", block, re.M)
     total = int(re.search(r"^total +(\d+)$", text, re.M)[1])
     return groups, total
@@ -92,5 +92,6 @@ def test_the_large_study_is_fewer_than_a_hundred_submissions(place, call):
 def test_another_kind_of_group_is_refused(place, call):
     words = ("--configfile", "config/many.yaml", "--group-components", "finetune=3")
     done = call("snakemake", "-n", "--cores", "2", *words, cwd=place)
+    said = done.stdout + done.stderr
     assert done.returncode == 1
-    assert "group-components: expected prepare, pretrain, judge, got finetune" in done.stderr
+    assert "group-components: expected prepare, pretrain, judge, got finetune" in said
