@@ -177,9 +177,10 @@ def _memory(stage: str, run: Any, videos: Videos, *, on_gpu: bool) -> int:
     frame = run.clip.pixels**2
     clip = 4.0 * 3 * run.clip.frames * frame
     feature_map = 4.0 * 64 * run.backbone.get("width", 1.0) * run.clip.frames * frame / 4
+    devices = run.progress.devices if stage == "pretrain" else 1
     if stage == "pretrain":
-        size = run.pretrain.chunk or run.pretrain.batch_size
-        clips, held = run.pretrain.batch_size * views(run), size * views(run)
+        clips = run.pretrain.batch_size * views(run) / devices
+        held = min(clips, (run.pretrain.chunk or math.inf) * views(run))
         held = held if run.pretrain.epochs and run.encoder is None else 0
     elif stage == "finetune":
         clips = held = max(run.finetune.batch_size, run.inference.batch_size * FORWARD_SHARE)
@@ -191,7 +192,6 @@ def _memory(stage: str, run: Any, videos: Videos, *, on_gpu: bool) -> int:
     weights = 4 * 4.0 * parameters(run)  # with gradients, momentum and a copy to save
     step = DRIVER if on_gpu else INPUT_COPIES * held * clip + ACTIVATIONS * held * feature_map
     features = feature_bytes(run, videos) if stage == "embed" else 0.0
-    devices = run.progress.devices if stage == "pretrain" else 1
     mapped = min(MAPPED, videos.bytes)
     return _mib(devices * (LIBRARIES + batches + weights + step) + features, mapped)
 

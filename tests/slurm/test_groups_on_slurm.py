@@ -5,6 +5,8 @@ Debian's packages of Slurm have to be installed, which `.ci/run` does.
 
 import importlib.util
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from slurm_cluster import Cluster, lacking
@@ -17,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(bool(LACKING), reason=f"not installed: {', '.join(LACKING)}"),
 ]
 SECONDS = 900  # that anything may take on a busy machine
-SETTLED = 5.0  # seconds until a job that has written its record has ended
+SETTLED = 3.0  # seconds until Snakemake knows that a job has ended
 SEEDS = (0, 1)
 STAGES = ("pretrain", "finetune", "evaluate")
 
@@ -26,20 +28,31 @@ class Watched:
     """A study at work: which records it has written, and which of them more than once."""
 
     def __init__(self, study):
-        self.study, self.written, self.again = study, {}, []
+        self.study, self.written, self.ended, self.again = study, {}, {}, []
 
     def look(self):
-        """The records that are there, with how long they have been known."""
+        """The records that are there, and since when nobody works in their folders."""
         for path in self.study.results.glob("runs/**/*.json"):
-            file, (known, _) = path.stat().st_ino, self.written.get(path, (None, 0.0))
+            file, known = path.stat().st_ino, self.written.get(path)
             if file != known:
                 self.again += [path.stem] if known else []
-                self.written[path] = (file, time.monotonic())
+                self.written[path] = file
+            if not at_work(f"output_dir={path.parent.relative_to(self.study.folder)}"):
+                self.ended.setdefault(path, time.monotonic())
 
     def done(self, stage):
-        """How many records of a stage are there whose jobs have ended."""
-        times = [when for path, (_, when) in self.written.items() if path.stem == stage]
+        """How many jobs of a stage have written their record and ended."""
+        times = [when for path, when in self.ended.items() if path.stem == stage]
         return sum(time.monotonic() - when > SETTLED for when in times)
+
+
+def at_work(word):
+    """Whether a process was called with a word."""
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if word.encode() in place.read_bytes().split(b"\0"):
+                return True
+    return False
 
 
 @pytest.fixture(scope="module")
@@ -60,17 +73,17 @@ def struck(module_workplace, cluster, call):
     call("snakemake", *words, "prepare_synthetic_smoke", cwd=module_workplace, check=True)
     snakemake, watched = study.start("--omit-from", "report"), Watched(study)
     strikes = [
-        ("pretrain", "pretrain", lambda job: cluster.run("scontrol", "requeue", job)),
-        ("judge", "finetune", lambda job: cluster.run("scancel", job)),
+        ("pretrain", lambda job: cluster.run("scontrol", "requeue", job)),
+        ("finetune", lambda job: cluster.run("scancel", job)),
     ]
     until = time.monotonic() + SECONDS
     try:
         while snakemake.poll() is None:
             assert time.monotonic() < until, study.said[-5000:]
             watched.look()
-            if strikes and watched.done(strikes[0][1]) >= 1:
-                kind, _, strike = strikes.pop(0)
-                strike(study.jobs(kind)[0].number)
+            if strikes and watched.done(strikes[0][0]) >= 1:
+                [job] = study.queue()  # the other group waits for it, or is done
+                strikes.pop(0)[1](job)
             time.sleep(0.2)
     finally:
         snakemake.kill()
