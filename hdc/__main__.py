@@ -13,8 +13,10 @@ from hdc.runtime.home_folders import expanded
 from hdc.runtime.signals import EXIT_STATUS, Stopped
 
 RESULTS = Path("results")
+SLURM = Path("workflow/profiles/slurm")
 DOCTOR = "Show versions, devices, codecs, and which videos of which data set are there or missing."
 STATUS = "Show how a study stands: jobs done, running, failed, stopped or missing, and how far."
+PLAN = "Show what a study takes before it runs: jobs, submissions, hours, disk, longest chain."
 COMPARE = "Show what differs between two studies: settings, and numbers with paired statistics."
 VERIFY = "Compare the frames and lists of a prepared data set with their checksums."
 EMBED = "Make vectors of any folder of videos by an encoder: one Parquet file, without a study."
@@ -42,6 +44,14 @@ def main(words: Sequence[str] | None = None) -> None:
     command.add_argument("--json", action="store_true", help="print the same for scripts")
     again = "print it again every so many seconds, until Ctrl-C"
     command.add_argument("--watch", type=_seconds, metavar="SECONDS", help=again)
+
+    command = _command(commands, "plan", PLAN, _plan)
+    command.add_argument("study", type=Path, help="config/<study>.yaml")
+    again = "hours on a GPU or on a processor; default: as this machine has"
+    command.add_argument("--gpu", action=argparse.BooleanOptionalAction, help=again)
+    where = "folder of the profile that says how jobs are grouped; default: workflow/profiles/slurm"
+    command.add_argument("--profile", type=Path, default=SLURM, help=where)
+    command.add_argument("--json", action="store_true", help="print the same for scripts")
 
     command = _command(commands, "compare", COMPARE, _compare)
     command.add_argument("first", help="name of a study, or a folder such as results/demo")
@@ -113,6 +123,12 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < 1e6:
         raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, got {text}")
     return seconds
+
+
+def _plan(given: argparse.Namespace) -> None:
+    from hdc.commands.forecast import show_forecast
+
+    show_forecast(given.study, gpu=given.gpu, profile=given.profile, as_json=given.json)
 
 
 def _compare(given: argparse.Namespace) -> None:

@@ -127,37 +127,6 @@ def all_threads(wildcards):
     return workflow.cores
 
 
-# Snakemake only counts; a job that runs claims a GPU, or its share of one, by `hdc.runtime.gpus`.
-# Where a profile says that GPUs are no matter of this machine, each node has its own to give.
-GPUS_OF_NODES = workflow.resource_scopes.is_local("gpu")
-try:
-    GPU_SHARE = 1 if GPUS_OF_NODES else gpu_share()
-except InputError as error:
-    raise WorkflowError(str(error)) from None
-GPU_JOBS = len(visible_gpus()) * GPU_SHARE  # at a time
-
-
-def training_threads(wildcards):
-    """A part for each GPU job; without, half of the cores: two jobs use a small machine best."""
-    return max(1, min(8, workflow.cores // max(2, GPU_JOBS)))
-
-
-def pretraining_threads(wildcards):
-    """As many parts as there are processes."""
-    return training_threads(wildcards) * run_of(wildcards).progress.devices
-
-
-def one_gpu(wildcards):
-    """A GPU, or a share of it; none on a machine without."""
-    return 1 if GPU_JOBS or GPUS_OF_NODES else 0
-
-
-def pretraining_gpus(wildcards):
-    """As many as share the pretraining, where there are several: whole ones."""
-    devices = run_of(wildcards).progress.devices
-    return one_gpu(wildcards) * (devices * GPU_SHARE if devices > 1 else 1)
-
-
 def run_of(wildcards):
     """The settings of a job's run, on the data set that it is judged or else pretrained on.
 
@@ -166,6 +135,12 @@ def run_of(wildcards):
     data = wildcards.get("data") or part_of(wildcards.pretrained_on)[0]
     backbone = wildcards.get("backbone", STUDY.backbones[0])
     return STUDY.compose(backbone, wildcards.get("ablation", "hdc"), data)
+
+
+def run_of_study(evaluation):
+    """The settings of the run that is judged."""
+    run = evaluation.run
+    return STUDY.compose(run.backbone, run.ablation, evaluation.data)
 
 
 def settings(*reads, data=None):
@@ -251,11 +226,17 @@ def begin_on_slurm():
 
     if hasattr(plugin, "query_job_status"):
         plugin.query_job_status = understood(plugin.query_job_status)
-    words = ((job.name, get_job_wildcards(job)) for job in workflow.dag.needrun_jobs())
-    # As the plugin words the comments of its jobs.
+    jobs = list(workflow.dag.needrun_jobs())
+    words = ((job.name, get_job_wildcards(job)) for job in jobs)
+    # As the plugin words the comments of its jobs. A group that was left may have had more jobs.
     comments = {f"rule_{name}" + (f"_wildcards_{rest}" if rest else "") for name, rest in words}
+    rules = {job.name for job in jobs}
+    kinds = {KIND_OF[name] for name in rules if name in KIND_OF}
+    groups = [f"rule_{prefix(kind, STUDY.study)}" for kind in sorted(kinds)]
+    parts = [name for name in SOURCES if f"prepare_{name}_part" in rules]
+    groups += [f"rule_{prefix(PREPARE, name)}" for name in parts]
     try:
-        left = cancel_left_behind(comments, Path.cwd())
+        left = cancel_left_behind(comments, Path.cwd(), groups=groups)
     except InputError as error:
         raise WorkflowError(str(error)) from None
     if left:
@@ -275,6 +256,7 @@ def again(stage):
     first = first or next(iter(STAGES[stage].patterns.values()))
 
     def force(wildcards):
+        in_group()
         workflow.dag.forcefiles.update({first.format(**wildcards)} & OUTDATED.keys())
         return []
 

@@ -40,8 +40,12 @@ def requeue_if_preempted() -> bool:
     return True
 
 
-def cancel_left_behind(comments: Collection[str], folder: Path) -> list[str]:
+def cancel_left_behind(
+    comments: Collection[str], folder: Path, *, groups: Collection[str] = ()
+) -> list[str]:
     """Cancel the queued and running jobs of `folder` with one of these comments; their numbers.
+
+    Those, too, whose comments begin with one of `groups`.
 
     Snakemake that is killed leaves its jobs to Slurm. Another one, which waits for no job that it
     did not submit, would have the same work done twice. Returns when they are gone: a training
@@ -50,7 +54,8 @@ def cancel_left_behind(comments: Collection[str], folder: Path) -> list[str]:
     found = []
     for line in _said("squeue", "--me", "--noheader", "--format=%A|%Z|%k").splitlines():
         job, place, comment = line.split("|", 2)
-        if comment in comments and Path(place).resolve() == folder.resolve():
+        ours = comment in comments or comment.startswith(tuple(groups))
+        if ours and Path(place).resolve() == folder.resolve():
             found.append(job)
     if not found:
         return []

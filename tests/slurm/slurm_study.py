@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,12 +37,13 @@ class Study:
         *,
         backbone: str = "r3d18",
         run: str = "hdc",
+        seeds: Sequence[int] = (0,),
     ) -> None:
         self.name, self.folder, self.cluster = name, folder, cluster
         self.results = folder / "results" / name
         self.encoder = self.results / ENCODER.format(backbone=backbone, run=run)
         self.training_log = self.encoder.with_name("log.jsonl")
-        write_study(folder, name, backbone=backbone, run=run)
+        write_study(folder, name, backbone=backbone, run=run, seeds=seeds)
 
     def start(self, *words: str) -> subprocess.Popen:
         """Snakemake by the profile; `words`: targets or options."""
@@ -96,15 +98,16 @@ class Study:
         return {number: (state, node) for number, state, node, of in jobs if self._is_ours(of)}
 
     def jobs(self, rule: str) -> list[Job]:
-        """The jobs of a rule as accounted, every start of each, in order of time."""
+        """The jobs of a rule or a kind of group as accounted, every start, in order of time."""
         columns = "--format=JobID,State,Start,End,AllocTRES,Comment"
         lines = self.cluster.run("sacct", "-X", "-D", "-n", "-P", columns).splitlines()
         found = [line.split("|") for line in lines]
-        ours = [Job(*job) for *job, of in found if self._is_ours(of) and f"rule_{rule}_" in of]
+        begins = (f"rule_{rule}_", f"rule_{rule}-")  # a group is named with its study
+        ours = [Job(*job) for *job, of in found if self._is_ours(of) and of.startswith(begins)]
         return sorted(ours, key=lambda job: job.start)
 
     def _is_ours(self, comment: str) -> bool:
-        return f"_wildcards_{self.name}_" in f"{comment}_"
+        return f"_wildcards_{self.name}_" in f"{comment}_" or f"-{self.name}-" in comment
 
     @property
     def _config(self) -> tuple[str, str]:
@@ -121,8 +124,16 @@ class Study:
             )
 
 
-def write_study(folder: Path, name: str, *, backbone: str = "r3d18", run: str = "hdc") -> None:
+def write_study(
+    folder: Path,
+    name: str,
+    *,
+    backbone: str = "r3d18",
+    run: str = "hdc",
+    seeds: Sequence[int] = (0,),
+) -> None:
     """One run of the smoke study, under another name."""
     study = yaml.safe_load((folder / "config/smoke.yaml").read_text())
     study |= {"study": name, "backbones": [backbone], "ablations": [run], "skip": []}
+    study |= {"seeds": list(seeds)}
     (folder / f"config/{name}.yaml").write_text(yaml.safe_dump(study | {"ablate_on": [backbone]}))

@@ -176,13 +176,13 @@ def killed(struck, cluster):
     first = study.start(*UNTIL)
     second = None
     try:
-        wait(lambda: len(study.queue()) == 3, "jobs in the queue")
+        wait(lambda: len(study.queue()) == 2, "jobs in the queue")
         left = set(study.queue())
         first.kill()
         first.wait()
         study.unlock()
         second = study.start(*UNTIL)
-        wait(lambda: len(set(study.queue()) - left) == 3, "jobs in the queue again")
+        wait(lambda: len(set(study.queue()) - left) == 2, "jobs in the queue again")
         queued = set(study.queue())
         cluster.run("scontrol", "update", "PartitionName=main", "State=UP")
         wait(lambda: second.poll() is not None, "end of Snakemake")
@@ -195,12 +195,11 @@ def killed(struck, cluster):
 
 def test_of_jobs_that_a_killed_snakemake_left_none_is_run(killed):
     study, left, queued = killed
-    assert len(left) == 3 and not left & queued
-    for rule in ("plan", "finetune", "embed"):
+    assert len(left) == 2 and not left & queued
+    for rule in ("plan", "judge"):
         ours = {job.number: job.state.split()[0] for job in study.jobs(rule)}
         assert sorted(ours.values()) == ["CANCELLED", "COMPLETED"]
         assert {ours[number] for number in ours.keys() & left} == {"CANCELLED"}
-    assert len(study.jobs("evaluate")) == 1
 
 
 def test_the_tables_are_those_of_an_undisturbed_study(killed, undisturbed):

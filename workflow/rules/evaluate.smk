@@ -8,11 +8,15 @@ rule finetune:
         **STAGES["finetune"].patterns,
     log:
         STAGES["finetune"].log,
+    group:
+        group_of("finetune")
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: threads_of("finetune")
     resources:
         gpu=one_gpu,
+        mem_mb=memory("finetune"),
+        runtime=minutes("finetune"),
     params:
         settings=settings(*FINETUNE_READS),
         of_study=of_study(*FINETUNE_READS),
@@ -41,11 +45,15 @@ rule embed:
         **STAGES["embed"].patterns,
     log:
         STAGES["embed"].log,
+    group:
+        group_of("embed")
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: threads_of("embed")
     resources:
         gpu=one_gpu,
+        mem_mb=memory("embed"),
+        runtime=minutes("embed"),
     params:
         settings=settings(*EMBED_READS),
         of_study=of_study(*EMBED_READS),
@@ -73,9 +81,14 @@ rule evaluate:
         **STAGES["evaluate"].patterns,
     log:
         STAGES["evaluate"].log,
+    group:
+        group_of("evaluate")
     conda:
         ENVIRONMENT
-    threads: training_threads
+    threads: threads_of("evaluate")
+    resources:
+        mem_mb=memory("evaluate"),
+        runtime=minutes("evaluate"),
     params:
         settings=settings(*EVALUATE_READS),
         of_study=of_study(*EVALUATE_READS),

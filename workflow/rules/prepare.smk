@@ -10,15 +10,21 @@ for name, source in SOURCES.items():
         rule:
             name:
                 f"prepare_{name}_part"
+            input:
+                go_on,
             output:
                 f"results/data/{name}/shards/{{shard}}-of-{source.shards:04d}.done",
             log:
                 f"results/{STUDY.study}/logs/prepare/{name}/{{shard}}.log",
             wildcard_constraints:
                 shard="[0-9]{4}",
+            group:
+                group_of_part(name, source.shards)
             conda:
                 ENVIRONMENT
             threads: 1
+            resources:
+                mem_mb=preparing_memory,
             params:
                 # Not passed on: lets Snakemake see that a value this stage reads has changed.
                 settings=settings(*PREPARE_READS, data=name),
@@ -54,6 +60,8 @@ for name, source in SOURCES.items():
         conda:
             ENVIRONMENT
         threads: all_threads
+        resources:
+            mem_mb=preparing_memory,
         params:
             settings=settings(*PREPARE_READS, data=name),
             data=name,
@@ -80,6 +88,8 @@ rule flow:
     conda:
         ENVIRONMENT
     threads: all_threads
+    resources:
+        mem_mb=preparing_memory,
     params:
         settings=lambda wildcards: settings("store", data=wildcards.data)(wildcards),
     shell:

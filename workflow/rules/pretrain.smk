@@ -9,11 +9,15 @@ rule pretrain:
         **STAGES["pretrain"].patterns,
     log:
         STAGES["pretrain"].log,
+    group:
+        group_of("pretrain")
     conda:
         ENVIRONMENT
-    threads: pretraining_threads
+    threads: threads_of("pretrain")
     resources:
         gpu=pretraining_gpus,
+        mem_mb=memory("pretrain"),
+        runtime=minutes("pretrain"),
     params:
         settings=settings(*PRETRAIN_READS),
         of_study=of_study(*PRETRAIN_READS),
