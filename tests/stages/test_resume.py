@@ -80,9 +80,11 @@ KINDS = (
     ),
 )
 def test_other_objectives_killed_anywhere_end_in_the_same_bytes(
-    root, tmp_path, tiny, changes, count
+    root, tmp_path, tiny, call, changes, count
 ):
     """What a teacher, a queue and learned weights hold is part of the state, too."""
+    if "flow" in changes[0]:
+        call("hdc.flow", "data=synthetic_smoke", f"prepared={tiny}", cwd=root, check=True)
     plain = [word for word in CHOICES if not word.startswith("ablation=")]
     words = [*plain, *changes, *QUICK["pretrain"], f"prepared={tiny}", "split=1"]
     command = [sys.executable, "tests/support/kill_points.py", "pretrain", str(count)]
