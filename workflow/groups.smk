@@ -8,6 +8,7 @@ from functools import cache
 from itertools import chain
 
 from hdc.runtime.group_jobs import STARTED, Undone, note_start, sparing
+from hdc.runtime.slurm import cores_of_job
 from hdc.study.groups import KIND_OF, PREPARE, group_jobs, group_parts, prefix
 
 HERE = "here"  # the group of all jobs that a job of a cluster was submitted for
@@ -74,8 +75,8 @@ def in_group():
     if not (workflow.remote_exec and len(workflow.dag_settings.target_jobs) > 1):
         return False
     joined([HERE], gpus=max(1, len(visible_gpus())))
-    if "SLURM_CPUS_ON_NODE" in os.environ:
-        workflow.register_resource("_cores", int(os.environ["SLURM_CPUS_ON_NODE"]))
+    if cores := cores_of_job():
+        workflow.register_resource("_cores", cores)
     workflow.execution_settings.keep_going = True  # one that fails leaves the others alone
     if STARTED in os.environ:
         workflow.dag.forcefiles = Undone(workflow.dag.forcefiles, float(os.environ[STARTED]))

@@ -19,6 +19,12 @@ States = dict[str, str]  # job -> its state
 Query = Callable[[str, Any], Awaitable[tuple[States | None, float | None]]]
 
 
+def cores_of_job() -> int | None:
+    """The cores that Slurm gives to this process's job on this node; None outside of a job."""
+    cores = os.environ.get("SLURM_CPUS_ON_NODE")
+    return int(cores) if cores else None
+
+
 def requeue_if_preempted() -> bool:
     """Give this process's job back to the queue if Slurm wants its node for another; if it was.
 
