@@ -35,11 +35,15 @@ class StopRequest:
         return self.signal is not None
 
     def ask(self, number: int, frame: FrameType | None) -> None:
-        """Remember a signal; a second one stops at once, as it would without us."""
-        if self.signal is not None:
+        """Remember a signal; SIGINT after another stops at once, as it would without us.
+
+        Others come twice where nobody is impatient: Slurm ends a job at its time limit by SIGTERM,
+        and again. What waits no longer sends SIGKILL.
+        """
+        if self.signal is not None and number == signal.SIGINT:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        self.signal = signal.Signals(number)
+        self.signal = self.signal or signal.Signals(number)
 
 
 @contextmanager
